@@ -1,0 +1,67 @@
+//! A sequence of steps applied to a waveform.
+
+use serde::{Deserialize, Serialize};
+
+use super::step::Step;
+
+/// An effect: steps, applied in order. In TOML an array of tables:
+/// `combined = [{ step = "time_stretch", rate = 1.05 }, { step = "noise", amplitude = 0.003 }]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Effect(
+    /// The steps, first to last.
+    pub Vec<Step>,
+);
+
+impl Effect {
+    /// The waveform `[n]` at 16 kHz after all steps, `[m]` at 16 kHz; m differs from n where a step stretches.
+    ///
+    /// The same seed gives the same bits. Step `i` draws from a random stream of its own, derived from (seed, i).
+    pub fn apply(&self, wave: &[f32], seed: u64) -> Vec<f32> {
+        let mut wave = wave.to_vec();
+        for (index, step) in self.0.iter().enumerate() {
+            wave = step.apply(wave, seed, index as u64);
+        }
+        wave
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, Serialize)]
+    struct Table {
+        combined: Effect,
+    }
+
+    #[test]
+    fn an_effect_is_an_array_of_tables_in_toml() {
+        let text = r#"combined = [{ step = "time_stretch", rate = 1.05 }, { step = "noise", amplitude = 0.003 }]"#;
+        let table: Table = toml::from_str(text).unwrap();
+        assert_eq!(
+            table.combined.0,
+            [Step::TimeStretch { rate: 1.05 }, Step::Noise { amplitude: 0.003 }]
+        );
+        let again: Table = toml::from_str(&toml::to_string(&table).unwrap()).unwrap();
+        assert_eq!(again.combined, table.combined);
+    }
+
+    #[test]
+    fn unknown_words_are_refused() {
+        for text in [
+            r#"combined = [{ step = "reverb" }]"#,
+            r#"combined = [{ step = "gain", factor = 1.0, amplitude = 2.0 }]"#,
+            r#"combined = [{ step = "gain" }]"#,
+        ] {
+            assert!(toml::from_str::<Table>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_steps_of_one_effect_draw_differently() {
+        let once = Effect(vec![Step::Noise { amplitude: 1.0 }]).apply(&[0.0; 100], 7);
+        let twice = Effect(vec![Step::Noise { amplitude: 1.0 }; 2]).apply(&[0.0; 100], 7);
+        assert!(once.iter().zip(&twice).any(|(a, b)| (2.0 * a - b).abs() > 0.1));
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading a manifest that a person wrote: CSV or Parquet with the columns `uri` and `label`, and optionally `start_s`, `end_s`,
+//! `recording_id`, `fold`. Other columns are ignored.
+
+use std::fs::File;
+use std::path::Path;
+
+use polars::prelude::{CsvReadOptions, DataFrame, ParquetReader, SerReader};
+
+use crate::DatasetError;
+use crate::audio::Span;
+use crate::manifest::Entry;
+use crate::tables::Columns;
+
+/// The entries of the manifest at `path`.
+pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
+    let frame = read_frame(path)?;
+    let name = path.display().to_string();
+    let columns = Columns {
+        frame: &frame,
+        table: &name,
+    };
+    for required in ["uri", "label"] {
+        if !columns.has(required) {
+            let have = frame
+                .get_column_names()
+                .iter()
+                .map(|n| format!("`{n}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let why = format!("it has no column `{required}` (it has {have})");
+            return Err(DatasetError::invalid("read manifest", &name, why));
+        }
+    }
+    let n = frame.height();
+    let text = |name: &str| {
+        if columns.has(name) {
+            columns.optional_text(name)
+        } else {
+            Ok(vec![None; n])
+        }
+    };
+    let number = |name: &str| {
+        if columns.has(name) {
+            columns.optional_f64(name)
+        } else {
+            Ok(vec![None; n])
+        }
+    };
+    let (uri, label) = (columns.text("uri")?, columns.text("label")?);
+    let (recording, fold) = (text("recording_id")?, text("fold")?);
+    let (start, end) = (number("start_s")?, number("end_s")?);
+    let mut entries = Vec::with_capacity(n);
+    for i in 0..n {
+        let span = match (start[i], end[i]) {
+            (None, None) => None,
+            (start_s, end_s) => Some(Span {
+                start_s: start_s.unwrap_or(0.0),
+                end_s,
+            }),
+        };
+        if span.is_some_and(|s| !(s.start_s >= 0.0 && s.end_s.is_none_or(|end| end > s.start_s))) {
+            let why = format!(
+                "row {}: `end_s` must be greater than `start_s`, and both at least 0",
+                i + 1
+            );
+            return Err(DatasetError::invalid("read manifest", &name, why));
+        }
+        entries.push(Entry {
+            uri: uri[i].clone(),
+            label: Some(label[i].trim().to_owned()).filter(|l| !l.is_empty()),
+            recording_id: recording[i].clone(),
+            fold: fold[i].clone(),
+            span,
+            etag: None,
+            explicit: true,
+        });
+    }
+    Ok(entries)
+}
+
+fn read_frame(path: &Path) -> Result<DataFrame, DatasetError> {
+    let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    let read = || {
+        if is_csv {
+            // Without inference every column is text, so that a fold `01` stays `01`.
+            let options = CsvReadOptions::default()
+                .with_infer_schema_length(Some(0))
+                .with_path(Some(path.to_owned()));
+            options.try_into_reader_with_file_path(None)?.finish()
+        } else {
+            ParquetReader::new(File::open(path)?).finish()
+        }
+    };
+    read().map_err(DatasetError::at("read manifest", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(text: &str) -> Result<Vec<Entry>, DatasetError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.csv");
+        std::fs::write(&path, text).unwrap();
+        read_manifest_file(&path)
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_text_stays_text() {
+        let entries = csv("label,site,uri,fold,start_s,end_s\ndog,x,\"a, b.wav\",01,1.5,2\ncat,y,c.wav,,,\n").unwrap();
+        assert_eq!(entries[0].uri, "a, b.wav");
+        assert_eq!(entries[0].fold.as_deref(), Some("01"));
+        assert_eq!(
+            entries[0].span,
+            Some(Span {
+                start_s: 1.5,
+                end_s: Some(2.0)
+            })
+        );
+        assert_eq!((entries[1].fold.as_deref(), entries[1].span), (None, None));
+    }
+
+    #[test]
+    fn a_bad_manifest_says_what_is_wrong() {
+        let cause = |text| csv(text).unwrap_err().kind.to_string();
+        assert!(cause("uri,class\na,b\n").contains("no column `label` (it has `uri`, `class`)"));
+        assert!(cause("uri,label,start_s,end_s\na,b,3,2\n").contains("row 1"));
+        assert!(cause("uri,label\n,b\n").contains("no value in row 1"));
+        assert!(csv("uri,label,start_s\na,b,soon\n").is_err());
+        assert!(csv("").is_err());
+    }
+}

@@ -1,0 +1,18 @@
+//! The tables: their columns, and how rows become Parquet parts and back.
+//!
+//! Format: one folder per table holding `part-*.parquet`, zstd, written by [`PartWriter`]; [`schema`] is the one place where columns
+//! are named and documented.
+
+mod embed;
+mod out;
+mod read;
+mod rows;
+pub mod schema;
+mod write;
+
+pub use embed::{EmbedReader, EmbedWriter, Unit, UnitRows};
+pub use out::{FileEmbeddings, OutColumn, write_columns};
+pub(crate) use read::Columns;
+pub use read::{read_metadata, read_rows};
+pub use rows::{ClipRow, EpochRow, QuarantineRow, RecipeRow, Row, Side, SplitRow};
+pub use write::{PartWriter, write_rows};

@@ -1,0 +1,231 @@
+//! Every table and every column, with its meaning and unit, in one place.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+/// Type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// UTF-8 text.
+    Text,
+    /// Unsigned 32-bit integer.
+    UInt32,
+    /// Unsigned 64-bit integer.
+    UInt64,
+    /// 64-bit floating point.
+    Float64,
+    /// Fixed-size list of 32-bit floating point; the length is the embedder's.
+    Embedding,
+}
+
+/// A column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name; columns with a unit carry it (`duration_s`).
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ColumnKind,
+    /// Whether a row may lack it.
+    pub nullable: bool,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A table: a folder below `tables/` and its columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// The folder's name, which is the stage's name.
+    pub name: &'static str,
+    /// What a row is.
+    pub doc: &'static str,
+    /// The columns in order.
+    pub columns: &'static [Column],
+}
+
+impl Table {
+    /// The Arrow schema; `dim` is the length of the embedding column, for tables that have one.
+    pub fn arrow(&self, dim: usize) -> SchemaRef {
+        let fields = self.columns.iter().map(|column| {
+            let data_type = match column.kind {
+                ColumnKind::Text => DataType::Utf8,
+                ColumnKind::UInt32 => DataType::UInt32,
+                ColumnKind::UInt64 => DataType::UInt64,
+                ColumnKind::Float64 => DataType::Float64,
+                ColumnKind::Embedding => DataType::FixedSizeList(Self::item(), dim as i32),
+            };
+            Field::new(column.name, data_type, column.nullable)
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// The field of one value of an embedding.
+    pub fn item() -> Arc<Field> {
+        Arc::new(Field::new("element", DataType::Float32, false))
+    }
+}
+
+const fn column(name: &'static str, kind: ColumnKind, doc: &'static str) -> Column {
+    Column {
+        name,
+        kind,
+        nullable: false,
+        doc,
+    }
+}
+
+const fn optional(name: &'static str, kind: ColumnKind, doc: &'static str) -> Column {
+    Column {
+        name,
+        kind,
+        nullable: true,
+        doc,
+    }
+}
+
+use ColumnKind::{Embedding, Float64, Text, UInt32, UInt64};
+
+const CLIP_ID: Column = column(
+    "clip_id",
+    Text,
+    "identity of the clip: BLAKE3 of its audio bytes (and span), 32 hexadecimal digits",
+);
+const VARIANT: Column = column("variant", UInt32, "0 for the original, 1 and up for augmented variants");
+
+/// One row per labelled clip.
+pub const MANIFEST: Table = Table {
+    name: "manifest",
+    doc: "one row per labelled clip, or per labelled span of a longer recording",
+    columns: &[
+        CLIP_ID,
+        column(
+            "file_id",
+            Text,
+            "BLAKE3 of the whole file's bytes; equal to `clip_id` unless the clip is a span",
+        ),
+        column("uri", Text, "path below the source"),
+        column("label", Text, "class"),
+        optional(
+            "recording_id",
+            Text,
+            "recording that the clip was cut from, where the source names it",
+        ),
+        optional(
+            "fold",
+            Text,
+            "fold, where the source names it: `train`, `val`, `test`, or a name of a cross-validation fold",
+        ),
+        optional(
+            "start_s",
+            Float64,
+            "start of the span in seconds; null for a whole file",
+        ),
+        optional(
+            "end_s",
+            Float64,
+            "end of the span in seconds; null for the end of the file",
+        ),
+        column(
+            "container",
+            Text,
+            "audio container, recognised by content: `wav`, `flac`, …",
+        ),
+        column("size_bytes", UInt64, "size of the file in bytes"),
+        optional("etag", Text, "entity tag of the file when it was read"),
+    ],
+};
+
+/// One row per clip: its side.
+pub const SPLIT: Table = Table {
+    name: "split",
+    doc: "one row per clip: the recording it belongs to and the side that recording is on",
+    columns: &[
+        CLIP_ID,
+        column("recording_id", Text, "recording; all clips of one are on one side"),
+        optional("fold", Text, "cross-validation fold"),
+        column("split", Text, "`train`, `val` or `test`"),
+    ],
+};
+
+/// One row per clip and variant: the recipe.
+pub const AUGMENT: Table = Table {
+    name: "augment",
+    doc: "one row per clip and variant: how the variant is made; no audio",
+    columns: &[
+        CLIP_ID,
+        VARIANT,
+        column("effect", Text, "name of the effect; `original` for variant 0"),
+        column("parameters", Text, "the effect's steps as JSON; `[]` for variant 0"),
+        column("seed", UInt64, "seed of the effect's random numbers"),
+    ],
+};
+
+/// One row per clip, variant and patch: the embedding.
+pub const EMBED: Table = Table {
+    name: "embed",
+    doc: "one row per clip, variant and patch; the folder `embedder=<id>` names what made it",
+    columns: &[
+        CLIP_ID,
+        VARIANT,
+        column("patch", UInt32, "number of the patch within the clip, from 0"),
+        column(
+            "start_s",
+            Float64,
+            "start of the patch in seconds from the start of the clip (of the variant)",
+        ),
+        column(
+            "embedding",
+            Embedding,
+            "the embedding, a fixed-size list of 32-bit floats",
+        ),
+    ],
+};
+
+/// One row per clip that could not be used.
+pub const QUARANTINE: Table = Table {
+    name: "quarantine",
+    doc: "one row per clip that could not be used in the last run, with the reason",
+    columns: &[
+        optional("clip_id", Text, "identity of the clip, where its bytes could be read"),
+        column("uri", Text, "path below the source"),
+        column("stage", Text, "stage that rejected it"),
+        column(
+            "code",
+            Text,
+            "reason as one word: `empty`, `truncated`, `label_conflict`, …",
+        ),
+        column("message", Text, "reason in words"),
+    ],
+};
+
+/// One row per training epoch; lies in the model's folder as `training_history.parquet`.
+pub const TRAINING_HISTORY: Table = Table {
+    name: "training_history",
+    doc: "one row per epoch of training",
+    columns: &[
+        column("epoch", UInt32, "number of the epoch, from 1"),
+        column("loss", Float64, "training objective"),
+        column("accuracy", Float64, "share of train rows classified correctly"),
+        optional("val_loss", Float64, "cross-entropy on val rows"),
+        optional("val_accuracy", Float64, "share of val rows classified correctly"),
+    ],
+};
+
+/// All tables below `tables/`.
+pub const ALL: [Table; 5] = [MANIFEST, SPLIT, AUGMENT, EMBED, QUARANTINE];
+
+/// One row per file and patch: what `ecosight embed` writes.
+pub const FILE_EMBEDDINGS: Table = Table {
+    name: "embeddings",
+    doc: "one row per file and patch: the embedding",
+    columns: &[
+        column("path", Text, "path as it was given"),
+        column("patch", UInt32, "number of the patch within the file, from 0"),
+        column("start_s", Float64, "start of the patch in seconds"),
+        column(
+            "embedding",
+            Embedding,
+            "the embedding, a fixed-size list of 32-bit floats",
+        ),
+    ],
+};

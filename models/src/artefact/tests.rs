@@ -1,0 +1,213 @@
+//! The folder, seen from outside.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::embedder::{EmbedderId, Precision};
+use crate::head::{Examples, HeadError, HeadKind, TrainConfig, train};
+use crate::metrics::Metrics;
+
+fn artefact(kind: HeadKind) -> Artefact {
+    let x: Vec<f32> = (0..40 * 4).map(|i| (i * 29 % 31) as f32 / 7.0).collect();
+    let y: Vec<usize> = (0..40).map(|row| row % 3).collect();
+    let config = TrainConfig {
+        head: kind,
+        max_epochs: 2,
+        ..TrainConfig::default()
+    };
+    let examples = Examples { x: &x, y: &y, dim: 4 };
+    let head = train(&examples, None, 3, &config, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .head;
+    let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
+    let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
+    let embedder = EmbedderId {
+        name: "logmel".to_owned(),
+        version: 1,
+        weights: None,
+        precision: Precision::F32,
+    };
+    let meta = ModelMeta {
+        schema_version: SCHEMA_VERSION,
+        version: "m-1".to_owned(),
+        classes,
+        embedder,
+        train: config,
+        seeds: BTreeMap::from([("split".to_owned(), u64::MAX)]),
+        data_fingerprint: "00ff".to_owned(),
+        counts: BTreeMap::from([("train".to_owned(), 40)]),
+        metrics: BTreeMap::from([("train".to_owned(), metrics)]),
+    };
+    Artefact { meta, head }
+}
+
+fn saved(kind: HeadKind) -> (tempfile::TempDir, std::path::PathBuf, Artefact) {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("models").join("m-1");
+    let artefact = artefact(kind);
+    artefact.save(&dir).unwrap();
+    (root, dir, artefact)
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{from} is not in {text}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_model_comes_back_with_the_same_bits() {
+    let x: Vec<f32> = (0..50 * 4).map(|i| (i * 13 % 17) as f32 - 8.0).collect();
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let (_root, dir, before) = saved(kind);
+        let after = Artefact::load(&dir).unwrap();
+        let bits =
+            |artefact: &Artefact| -> Vec<u32> { artefact.head.probabilities(&x).iter().map(|p| p.to_bits()).collect() };
+        assert_eq!(bits(&before), bits(&after), "{kind:?}");
+        assert_eq!(before.meta, after.meta);
+        assert_eq!(before.digest().unwrap(), after.digest().unwrap());
+    }
+}
+
+#[test]
+fn two_trainings_make_the_same_files_and_leave_nothing_else_behind() {
+    let ((root, one, artefact), (_other_root, other, _)) = (saved(HeadKind::Mlp), saved(HeadKind::Mlp));
+    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
+        assert_eq!(
+            fs::read(one.join(name)).unwrap(),
+            fs::read(other.join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    assert_eq!(fs::read_dir(&one).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(root.path().join("models")).unwrap().count(), 1);
+    let mut changed = artefact.clone();
+    changed.meta.seeds.clear();
+    assert_ne!(artefact.digest().unwrap(), changed.digest().unwrap());
+}
+
+#[test]
+fn a_version_is_written_once_and_may_be_saved_again_unchanged() {
+    let (_root, dir, artefact) = saved(HeadKind::Linear);
+    artefact.save(&dir).unwrap();
+    let mut changed = artefact.clone();
+    changed.meta.data_fingerprint = "11".to_owned();
+    assert!(matches!(
+        changed.save(&dir).unwrap_err().kind,
+        ArtefactErrorKind::Exists
+    ));
+    assert_eq!(Artefact::load(&dir).unwrap().meta, artefact.meta);
+}
+
+#[test]
+fn metadata_that_does_not_fit_the_head_is_not_saved() {
+    let root = tempfile::tempdir().unwrap();
+    let mut artefact = artefact(HeadKind::Linear);
+    artefact.meta.train.head = HeadKind::Mlp;
+    let error = artefact.save(&root.path().join("m")).unwrap_err();
+    assert!(matches!(error.kind, ArtefactErrorKind::Inconsistent(_)));
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_unknown_schema_version_is_named_even_when_the_fields_differ() {
+    let (_root, dir, _) = saved(HeadKind::Linear);
+    fs::write(dir.join(MODEL_FILE), r#"{"schema_version": 7, "new": true}"#).unwrap();
+    let error = Artefact::load(&dir).unwrap_err();
+    assert!(error.path.ends_with(MODEL_FILE));
+    assert_eq!(
+        error.kind.to_string(),
+        "schema version 7 is unknown; this program reads version 1"
+    );
+}
+
+#[test]
+fn each_contradiction_names_its_file() {
+    let spoil = |spoil: &dyn Fn(&Path)| {
+        let (_root, dir, _) = saved(HeadKind::Linear);
+        spoil(&dir);
+        Artefact::load(&dir).unwrap_err()
+    };
+    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
+        let error = spoil(&|dir| fs::remove_file(dir.join(name)).unwrap());
+        assert!(
+            error.path.ends_with(name) && matches!(error.kind, ArtefactErrorKind::Io(_)),
+            "{error:?}"
+        );
+    }
+    let error = spoil(&|dir| edit(&dir.join(CLASS_NAMES_FILE), "rain", "hail"));
+    assert!(error.path.ends_with(CLASS_NAMES_FILE), "{error:?}");
+    let error = spoil(&|dir| edit(&dir.join(MODEL_FILE), "\"linear\"", "\"mlp\""));
+    assert!(
+        matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorMissing(_))),
+        "{error:?}"
+    );
+    let error = spoil(&|dir| edit(&dir.join(MODEL_FILE), "\"rain\"", "\"gunshot\""));
+    assert!(matches!(error.kind, ArtefactErrorKind::Inconsistent(_)), "{error:?}");
+    let error = spoil(&|dir| edit(&dir.join(MODEL_FILE), "\"seeds\"", "\"sedes\""));
+    assert!(matches!(error.kind, ArtefactErrorKind::Json(_)), "{error:?}");
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_refused() {
+    let (_root, dir, _) = saved(HeadKind::Linear);
+    let path = dir.join(WEIGHTS_FILE);
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let error = Artefact::load(&dir).unwrap_err();
+    assert!(
+        matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorValues(_))),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn every_truncation_of_every_file_is_an_error() {
+    let (_root, dir, _) = saved(HeadKind::Linear);
+    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
+        let path = dir.join(name);
+        let whole = fs::read(&path).unwrap();
+        // The last byte of a JSON file is its newline.
+        let ends = if name == WEIGHTS_FILE {
+            whole.len()
+        } else {
+            whole.len() - 1
+        };
+        for end in (0..ends).step_by(3) {
+            fs::write(&path, &whole[..end]).unwrap();
+            assert!(Artefact::load(&dir).is_err(), "{name} cut at {end}");
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert!(Artefact::load(&dir).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn no_change_of_a_byte_makes_loading_panic(at in any::<prop::sample::Index>(), changes in any::<[u8; 32]>()) {
+        let (_root, dir, _) = saved(HeadKind::Linear);
+        for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
+            let path = dir.join(name);
+            let whole = fs::read(&path).unwrap();
+            for (offset, change) in changes.into_iter().enumerate() {
+                let mut bytes = whole.clone();
+                let position = (at.index(bytes.len()) + offset) % bytes.len();
+                bytes[position] ^= change;
+                fs::write(&path, bytes).unwrap();
+                if let Ok(artefact) = Artefact::load(&dir) {
+                    artefact.head.probabilities(&[0.5; 4]);
+                }
+            }
+            fs::write(&path, whole).unwrap();
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What can go wrong between samples and scores.
+
+use crate::artefact::ArtefactError;
+use crate::embedder::{EmbedError, EmbedderId};
+use crate::head::HeadError;
+use crate::metrics::MetricsError;
+use crate::weights::WeightsError;
+
+/// A failure of weights, an embedder, a head or a model's folder.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The embedder needs weights, and there are none on this machine.
+    #[error("the weights of `{embedder}` are not on this machine")]
+    MissingWeights {
+        /// Name of the embedder.
+        embedder: String,
+    },
+    /// A model was trained with an embedder that cannot be had here.
+    #[error("the model was trained with the embedder `{wanted}`, which is not at hand{}", .found.as_ref().map_or(String::new(), |f| format!(" (there is `{f}`)")))]
+    OtherEmbedder {
+        /// What the model needs.
+        wanted: EmbedderId,
+        /// What there is.
+        found: Option<EmbedderId>,
+    },
+    /// Weights cannot be read or kept.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Windows cannot be embedded.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// A head cannot be trained.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// Metrics cannot be computed.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// A model's folder cannot be read or written.
+    #[error(transparent)]
+    Artefact(#[from] ArtefactError),
+}
+
+impl ModelError {
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::MissingWeights { .. } => Some(
+                "fetch them once with `ecosight weights fetch`, or take a file you have with `ecosight weights import yamnet.h5`; \
+                 `--set embed.embedder=logmel` needs none"
+                    .to_owned(),
+            ),
+            Self::OtherEmbedder { .. } => Some(
+                "import the weights that the model was trained with (`ecosight weights import FILE`), or train anew with \
+                 `ecosight retrain`"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

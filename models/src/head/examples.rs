@@ -1,0 +1,70 @@
+//! Labelled rows to train or to validate on.
+
+use super::HeadError;
+
+/// Pooled rows with their labels; not normalised, the head does that.
+#[derive(Debug, Clone, Copy)]
+pub struct Examples<'a> {
+    /// Rows, `[n, dim]` row-major.
+    pub x: &'a [f32],
+    /// Class index of each row, `[n]`.
+    pub y: &'a [usize],
+    /// Values in a row.
+    pub dim: usize,
+}
+
+impl Examples<'_> {
+    /// Number of rows.
+    pub fn n(&self) -> usize {
+        self.y.len()
+    }
+
+    /// Checks shape, labels and values.
+    pub(super) fn check(&self, classes: usize) -> Result<(), HeadError> {
+        if self.dim == 0 || self.y.len().checked_mul(self.dim) != Some(self.x.len()) {
+            return Err(HeadError::RowShape {
+                values: self.x.len(),
+                labels: self.y.len(),
+                dim: self.dim,
+            });
+        }
+        if let Some((row, &label)) = self.y.iter().enumerate().find(|&(_, &label)| label >= classes) {
+            return Err(HeadError::Label { row, label, classes });
+        }
+        match self.x.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(HeadError::NotFinite { row: at / self.dim }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_row_of_the_first_defect_is_named() {
+        let check = |x: &[f32], y: &[usize]| Examples { x, y, dim: 2 }.check(2);
+        assert_eq!(check(&[0.0; 4], &[0, 1]), Ok(()));
+        assert_eq!(
+            check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]),
+            Err(HeadError::NotFinite { row: 1 })
+        );
+        assert_eq!(
+            check(&[0.0; 4], &[0, 2]),
+            Err(HeadError::Label {
+                row: 1,
+                label: 2,
+                classes: 2
+            })
+        );
+        assert_eq!(
+            check(&[0.0; 3], &[0, 1]),
+            Err(HeadError::RowShape {
+                values: 3,
+                labels: 2,
+                dim: 2
+            })
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! Training of the linear head to its optimum.
+
+use std::ops::ControlFlow;
+
+use super::lbfgs::{Ended, Limits, minimise};
+use super::model::Network;
+use super::score::score;
+use super::softmax_regression::SoftmaxRegression;
+use super::train::{Epoch, Stopped, Trained};
+use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
+
+/// Tight enough that loss and predictions are those of a solver that runs to machine precision.
+const LIMITS: Limits = Limits {
+    gradient: 1e-6,
+    decrease: 1e-6,
+    iterations: 1000,
+};
+
+/// Trains on checked examples. An epoch is one step of L-BFGS over all rows.
+pub(super) fn train(
+    train: &Examples,
+    val: Option<&Examples>,
+    classes: usize,
+    config: &TrainConfig,
+    on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<Trained, HeadError> {
+    let normaliser = Normaliser::fit(train.x, train.dim);
+    let x = normaliser.apply(train.x);
+    let objective = SoftmaxRegression::new(&x, train.y, classes, config.l2);
+    drop(x);
+    let val_x = val.map(|val| normaliser.apply(val.x));
+    let mut history = Vec::new();
+    let (optimum, ended) = minimise(
+        vec![0.0; objective.parameters()],
+        LIMITS,
+        |point| objective.evaluate(point),
+        |iteration, at| {
+            let val = val.zip(val_x.as_ref()).map(|(val, x)| {
+                let network = network(&at.point, train.dim, classes);
+                score(&network.logits(x, train.dim), val.y, classes)
+            });
+            let epoch = Epoch {
+                epoch: iteration,
+                loss: at.value,
+                accuracy: at.accuracy,
+                val_loss: val.map(|v| v.loss),
+                val_accuracy: val.map(|v| v.accuracy),
+                learning_rate: 1.0,
+            };
+            history.push(epoch.clone());
+            on_epoch(&epoch)
+        },
+    );
+    if !optimum.value.is_finite() {
+        return Err(HeadError::Diverged {
+            epoch: history.len() as u32,
+        });
+    }
+    let head = Head::new(normaliser, network(&optimum.point, train.dim, classes), classes);
+    let stopped = match ended {
+        Ended::Converged => Stopped::Converged,
+        Ended::Iterations => Stopped::MaxEpochs,
+        Ended::Interrupted => Stopped::Interrupted,
+    };
+    Ok(Trained { head, history, stopped })
+}
+
+fn network(point: &[f64], dim: usize, classes: usize) -> Network {
+    let narrow: Vec<f32> = point.iter().map(|&value| value as f32).collect();
+    let (weight, bias) = narrow.split_at(dim * classes);
+    Network::linear(weight.to_vec(), bias.to_vec(), dim)
+}

@@ -1,0 +1,36 @@
+//! The classifier head: pooled embeddings in, class probabilities out.
+//!
+//! ```text
+//! patches [k, dim] ─ Pooling ─► clip [dim'] ─ Normaliser ─► network (linear or MLP) ─► probabilities [classes]
+//! ```
+//!
+//! Guarantees: the normaliser is part of the head; training is seeded and gives the same bits on every run and with any
+//! number of threads; the probabilities of a row do not depend on the rows beside it.
+
+mod blocks;
+mod config;
+mod error;
+mod examples;
+mod lbfgs;
+mod linear_training;
+mod mlp;
+mod mlp_training;
+mod model;
+mod normaliser;
+mod pooling;
+mod record;
+mod score;
+mod softmax_regression;
+#[cfg(test)]
+mod tests;
+mod train;
+
+pub use config::{HeadKind, TrainConfig};
+pub use error::HeadError;
+pub use examples::Examples;
+pub use model::Head;
+pub use normaliser::Normaliser;
+pub use pooling::Pooling;
+pub(crate) use record::{HeadRecord, TensorRecord};
+pub(crate) use score::argmax;
+pub use train::{Epoch, Stopped, Trained, train};

@@ -1,0 +1,109 @@
+//! A trained head: normaliser and network.
+
+use burn::module::Param;
+use burn::nn::Linear;
+use burn::tensor::{Tensor, TensorData};
+
+use super::blocks::{device, forward, matrix};
+use super::mlp::Mlp;
+use super::score::softmax;
+use super::{HeadKind, Normaliser};
+
+/// A classifier over pooled embeddings. Rows go in as they are: the normaliser is part of it.
+#[derive(Debug, Clone)]
+pub struct Head {
+    normaliser: Normaliser,
+    network: Network,
+    classes: usize,
+}
+
+/// The layers behind the normaliser.
+#[derive(Debug, Clone)]
+pub(super) enum Network {
+    /// One layer.
+    Linear(Linear),
+    /// Hidden layers; boxed, being many times as large.
+    Mlp(Box<Mlp>),
+}
+
+impl Network {
+    /// A linear network from `[dim, classes]` weights and `[classes]` biases.
+    pub(super) fn linear(weight: Vec<f32>, bias: Vec<f32>, dim: usize) -> Self {
+        Self::Linear(layer(weight, bias, dim, &device()))
+    }
+
+    /// Logits, `[n, classes]`, of standardised rows, `[n, dim]`.
+    pub(super) fn logits(&self, x: &[f32], dim: usize) -> Vec<f32> {
+        forward(x, dim, |rows| match self {
+            Self::Linear(linear) => linear.forward(rows),
+            Self::Mlp(mlp) => mlp.forward(rows),
+        })
+    }
+}
+
+/// A layer `x W + b` from `[inputs, outputs]` row-major weights and `[outputs]` biases.
+pub(super) fn layer(weight: Vec<f32>, bias: Vec<f32>, inputs: usize, device: &burn::tensor::Device) -> Linear {
+    let outputs = bias.len();
+    Linear {
+        weight: Param::from_tensor(matrix(weight, inputs, outputs, device)),
+        bias: Some(Param::from_tensor(Tensor::from_data(
+            TensorData::new(bias, [outputs]),
+            device,
+        ))),
+    }
+}
+
+impl Head {
+    pub(super) fn new(normaliser: Normaliser, network: Network, classes: usize) -> Self {
+        Self {
+            normaliser,
+            network,
+            classes,
+        }
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The kind of network.
+    pub fn kind(&self) -> HeadKind {
+        match self.network {
+            Network::Linear(_) => HeadKind::Linear,
+            Network::Mlp(_) => HeadKind::Mlp,
+        }
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Values in a row.
+    pub fn input_dim(&self) -> usize {
+        self.normaliser.dim()
+    }
+
+    /// The standardisation that rows go through.
+    pub fn normaliser(&self) -> &Normaliser {
+        &self.normaliser
+    }
+
+    /// Class probabilities, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major.
+    ///
+    /// Each row sums to 1. A row's bits do not depend on the rows beside it or on the number of threads.
+    ///
+    /// # Panics
+    ///
+    /// When `x` is not made of whole rows.
+    pub fn probabilities(&self, x: &[f32]) -> Vec<f32> {
+        let logits = self.network.logits(&self.normaliser.apply(x), self.input_dim());
+        let mut probabilities = Vec::with_capacity(logits.len());
+        for logits in logits.chunks_exact(self.classes) {
+            let mut row: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
+            softmax(&mut row);
+            probabilities.extend(row.iter().map(|&p| p as f32));
+        }
+        probabilities
+    }
+}

@@ -1,0 +1,261 @@
+//! What holds for every head, seen from outside.
+
+use std::ops::ControlFlow;
+
+use proptest::prelude::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+
+use super::*;
+
+const DIM: usize = 6;
+const CLASSES: usize = 3;
+
+/// Noisy clusters, `[n, DIM]`, with their labels.
+fn clusters(n: usize, seed: u64) -> (Vec<f32>, Vec<usize>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let y: Vec<usize> = (0..n).map(|row| row % CLASSES).collect();
+    let cell = |label: usize, column: usize| if column % CLASSES == label { 2.0 } else { 0.0 };
+    let x = y
+        .iter()
+        .flat_map(|&label| (0..DIM).map(move |column| cell(label, column)))
+        .map(|centre| centre + rng.random_range(-1.5_f32..1.5))
+        .collect();
+    (x, y)
+}
+
+fn config(head: HeadKind) -> TrainConfig {
+    TrainConfig {
+        head,
+        max_epochs: 12,
+        batch_size: 32,
+        ..TrainConfig::default()
+    }
+}
+
+fn trained(n: usize, config: &TrainConfig) -> Trained {
+    let ((x, y), (val_x, val_y)) = (clusters(n, 1), clusters(60, 2));
+    let val = Examples {
+        x: &val_x,
+        y: &val_y,
+        dim: DIM,
+    };
+    let examples = Examples { x: &x, y: &y, dim: DIM };
+    train(&examples, Some(&val), CLASSES, config, &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap()
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .unwrap()
+        .install(work)
+}
+
+#[test]
+fn a_second_run_and_another_number_of_threads_give_the_same_bits() {
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let config = config(kind);
+        let one = on_threads(1, || trained(900, &config));
+        let two = on_threads(2, || trained(900, &config));
+        assert_eq!(HeadRecord::from(&one.head), HeadRecord::from(&two.head), "{kind:?}");
+        assert_eq!(one.history, two.history, "{kind:?}");
+    }
+}
+
+#[test]
+fn another_seed_makes_another_mlp() {
+    let config = config(HeadKind::Mlp);
+    let other = TrainConfig {
+        seed: 1,
+        ..config.clone()
+    };
+    let (one, other) = (trained(90, &config), trained(90, &other));
+    assert_ne!(HeadRecord::from(&one.head), HeadRecord::from(&other.head));
+}
+
+#[test]
+fn both_heads_learn_and_the_bits_of_a_row_do_not_depend_on_its_neighbours() {
+    let (x, y) = clusters(150, 3);
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let head = trained(300, &config(kind)).head;
+        assert_eq!((head.kind(), head.classes(), head.input_dim()), (kind, CLASSES, DIM));
+        let together = head.probabilities(&x);
+        let right = together
+            .chunks_exact(CLASSES)
+            .zip(&y)
+            .filter(|(row, y)| argmax(row) == **y)
+            .count();
+        assert!(right >= 120, "{kind:?}: {right} of 150");
+        let alone: Vec<f32> = x.chunks_exact(DIM).flat_map(|row| head.probabilities(row)).collect();
+        assert_eq!(bits(&together), bits(&alone), "{kind:?}");
+    }
+    assert!(trained(9, &config(HeadKind::Linear)).head.probabilities(&[]).is_empty());
+}
+
+#[test]
+fn the_mlp_stops_early_and_keeps_its_best_epoch() {
+    let config = TrainConfig {
+        patience: 2,
+        max_epochs: 100,
+        learning_rate: 0.02,
+        ..config(HeadKind::Mlp)
+    };
+    let trained = trained(60, &config);
+    assert_eq!(trained.stopped, Stopped::EarlyStopping);
+    let losses: Vec<f64> = trained.history.iter().filter_map(|epoch| epoch.val_loss).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(losses.iter().position(|&loss| loss <= best), Some(losses.len() - 3));
+    let (x, y) = clusters(60, 2);
+    let probabilities = trained.head.probabilities(&x);
+    let rows = probabilities.chunks_exact(CLASSES).zip(&y);
+    let loss = rows.map(|(row, &label)| -f64::from(row[label]).ln()).sum::<f64>() / 60.0;
+    assert!((loss - best).abs() < 1e-5, "{loss} and {best}");
+}
+
+#[test]
+fn without_validation_rows_the_mlp_runs_all_its_epochs() {
+    let (x, y) = clusters(65, 1);
+    let examples = Examples { x: &x, y: &y, dim: DIM };
+    let config = config(HeadKind::Mlp);
+    let trained = train(&examples, None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((trained.history.len(), trained.stopped), (12, Stopped::MaxEpochs));
+    assert!(trained.history.iter().all(|epoch| epoch.val_loss.is_none()));
+}
+
+#[test]
+fn the_caller_can_break_off() {
+    let (x, y) = clusters(65, 1);
+    let examples = Examples { x: &x, y: &y, dim: DIM };
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let trained = train(&examples, None, CLASSES, &config(kind), &mut |epoch| {
+            if epoch.epoch == 2 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        let trained = trained.unwrap();
+        assert_eq!((trained.history.len(), trained.stopped), (2, Stopped::Interrupted));
+    }
+}
+
+#[test]
+fn a_head_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Head>();
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    x_sum: f64,
+    y: Vec<usize>,
+    cases: Vec<GoldenCase>,
+}
+
+#[derive(Deserialize)]
+struct GoldenCase {
+    l2: f64,
+    objective: f64,
+    accuracy: f64,
+    predictions: Vec<usize>,
+    first_probabilities: Vec<Vec<f32>>,
+}
+
+/// The rows of `tests/oracles/head_sklearn.py`.
+fn golden_rows(y: &[usize]) -> Vec<f32> {
+    let (mut state, mut x) = (12_345_u32, Vec::new());
+    for &label in y {
+        for j in 0..12_usize {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = f64::from(state >> 8) / 16_777_216.0;
+            let width = (1 + j) as f64;
+            x.push((noise * width + if j % 4 == label { 0.25 * width } else { 0.0 }) as f32);
+        }
+    }
+    x
+}
+
+#[test]
+fn the_linear_head_has_the_optimum_of_scikit_learn() {
+    let golden = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/oracles/golden/head.json"
+    ));
+    let golden: Golden = serde_json::from_str(golden).unwrap();
+    let x = golden_rows(&golden.y);
+    assert!((x.iter().map(|&v| f64::from(v)).sum::<f64>() - golden.x_sum).abs() < 1e-6);
+    let examples = Examples {
+        x: &x,
+        y: &golden.y,
+        dim: 12,
+    };
+    for case in golden.cases {
+        let config = TrainConfig {
+            l2: case.l2,
+            ..TrainConfig::default()
+        };
+        let trained = train(&examples, None, 4, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+        let last = trained.history.last().unwrap();
+        assert_eq!(trained.stopped, Stopped::Converged);
+        assert!(
+            (last.loss / case.objective - 1.0).abs() < 1e-5,
+            "{} and {}",
+            last.loss,
+            case.objective
+        );
+        assert!((last.accuracy - case.accuracy).abs() < 1e-12);
+        let probabilities = trained.head.probabilities(&x);
+        let predictions: Vec<usize> = probabilities.chunks_exact(4).map(argmax).collect();
+        assert_eq!(predictions, case.predictions);
+        for (found, expected) in probabilities.iter().zip(case.first_probabilities.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-3, "{found} and {expected}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn probabilities_are_finite_and_sum_to_one(
+        seed in 0_u64..1000,
+        x in prop::collection::vec(prop_oneof![-10.0_f32..10.0, -1e30_f32..1e30], DIM..DIM * 5),
+    ) {
+        let (train_x, y) = clusters(40, seed);
+        let examples = Examples { x: &train_x, y: &y, dim: DIM };
+        let config = TrainConfig { max_epochs: 1, ..config(HeadKind::Mlp) };
+        for config in [config, TrainConfig::default()] {
+            let head = train(&examples, None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
+            for row in head.probabilities(&x[..x.len() / DIM * DIM]).chunks_exact(CLASSES) {
+                prop_assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{row:?}");
+                prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn renaming_the_classes_only_permutes_the_probabilities(seed in 0_u64..1000, n in 12_usize..400) {
+        let (x, y) = clusters(n, seed);
+        let moved: Vec<usize> = y.iter().map(|label| (label + 1) % CLASSES).collect();
+        let probabilities = |y: &[usize]| {
+            let examples = Examples { x: &x, y, dim: DIM };
+            let flow = &mut |_: &Epoch| ControlFlow::Continue(());
+            train(&examples, None, CLASSES, &TrainConfig::default(), flow).unwrap().head.probabilities(&x)
+        };
+        let (before, after) = (probabilities(&y), probabilities(&moved));
+        for (before, after) in before.chunks_exact(CLASSES).zip(after.chunks_exact(CLASSES)) {
+            for class in 0..CLASSES {
+                prop_assert!((before[class] - after[(class + 1) % CLASSES]).abs() < 2e-3);
+            }
+        }
+    }
+}

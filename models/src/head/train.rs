@@ -1,0 +1,93 @@
+//! Training: one entry for every kind of head.
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Examples, Head, HeadError, HeadKind, TrainConfig, linear_training, mlp_training};
+
+/// What one epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Epoch {
+    /// Number of the epoch, from 1. For the linear head: of the step of its solver.
+    pub epoch: u32,
+    /// The objective on the train rows: mean cross-entropy in nats, with the penalty for the linear head, with dropout
+    /// for the MLP.
+    pub loss: f64,
+    /// Share of the train rows that were right, measured along with the loss.
+    pub accuracy: f64,
+    /// Mean cross-entropy of the validation rows, nats, without penalty and dropout.
+    pub val_loss: Option<f64>,
+    /// Share of the validation rows that are right.
+    pub val_accuracy: Option<f64>,
+    /// Learning rate of the epoch; always 1 for the linear head, whose solver picks its own steps.
+    pub learning_rate: f64,
+}
+
+/// Why a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stopped {
+    /// The linear head is at its optimum.
+    Converged,
+    /// The validation loss has stopped falling; the MLP has the weights of its best epoch.
+    EarlyStopping,
+    /// All epochs were run (for the linear head: 1000 steps without convergence).
+    MaxEpochs,
+    /// The caller broke it off; the head is the best one until then.
+    Interrupted,
+}
+
+/// A trained head and how it came about.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The head.
+    pub head: Head,
+    /// Every epoch, in order.
+    pub history: Vec<Epoch>,
+    /// Why it ended.
+    pub stopped: Stopped,
+}
+
+/// Trains a head on `train`; `val` is only looked at (linear) or decides when to stop (MLP).
+///
+/// The normaliser is fitted on `train` alone. Equal inputs give the same bits, with any number of rayon threads.
+/// `on_epoch` is told of every epoch and may break the training off; an empty `val` counts as none.
+///
+/// # Errors
+///
+/// [`HeadError`] for settings out of range, examples with a wrong shape, label or value, and a loss that diverges.
+pub fn train(
+    train: &Examples,
+    val: Option<&Examples>,
+    classes: usize,
+    config: &TrainConfig,
+    on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<Trained, HeadError> {
+    let problems = config.problems();
+    if !problems.is_empty() {
+        return Err(HeadError::Settings(problems));
+    }
+    if classes < 2 {
+        return Err(HeadError::TooFewClasses(classes));
+    }
+    if train.y.is_empty() {
+        return Err(HeadError::NoExamples);
+    }
+    train.check(classes)?;
+    let val = val.filter(|val| !val.y.is_empty());
+    if let Some(val) = val {
+        val.check(classes)?;
+        if val.dim != train.dim {
+            return Err(HeadError::ValidationDim {
+                train: train.dim,
+                val: val.dim,
+            });
+        }
+    }
+    match config.head {
+        HeadKind::Linear => linear_training::train(train, val, classes, config, on_epoch),
+        HeadKind::Mlp => mlp_training::train(train, val, classes, config, on_epoch),
+    }
+}

@@ -1,0 +1,16 @@
+//! From samples to scores: the log-mel front end, the embedders, the classifier head, its metrics and the model artefact.
+//!
+//! Neither Parquet nor object stores are known here.
+
+pub mod artefact;
+pub mod embedder;
+mod error;
+pub mod frontend;
+pub mod head;
+pub mod logmel;
+pub mod metrics;
+pub mod open;
+pub mod weights;
+pub mod yamnet;
+
+pub use error::ModelError;

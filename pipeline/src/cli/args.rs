@@ -1,0 +1,216 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use crate::engine::GraphFormat;
+
+/// Keep a wildlife-sound classifier up to date: labelled recordings in, a trained and evaluated model out.
+#[derive(Parser, Debug)]
+#[command(name = "ecosight", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Examples:
+  ecosight demo                                   try everything offline, on synthetic clips
+  ecosight weights fetch                          get YAMNet's weights, once per user
+  ecosight retrain --source recordings            train on recordings/<class>/…
+  ecosight predict clip.wav                       use the model
+
+Exit codes: 0 ok · 1 failed · 2 usage · 5 too many bad clips · 6 store or lock · 70 bug · 130 interrupted")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(ClapArgs, Debug, Clone)]
+pub(crate) struct GlobalArgs {
+    /// Folder that holds tables, runs and models
+    #[arg(
+        long,
+        global = true,
+        env = "ECOSIGHT_DATA_ROOT",
+        default_value = "ecosight-data",
+        value_name = "DIR"
+    )]
+    pub(crate) data_root: PathBuf,
+    /// Pipeline file laid over the built-in one [default: ./ecosight.toml where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Threads [default: one per core]
+    #[arg(long, short, global = true, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+    /// Print one JSON document on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Print every warning, and the time of each stage
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Try everything offline: make labelled clips, train, evaluate, predict
+    Demo(DemoArgs),
+    /// Train a new model on labelled recordings
+    Retrain(RetrainArgs),
+    /// Measure how well the declared pipeline classifies recordings it has not seen
+    Evaluate(EvaluateArgs),
+    /// Classify clips with the model in production
+    Predict(PredictArgs),
+    /// Write the embeddings of any audio to a Parquet file
+    Embed(EmbedArgs),
+    /// Draw the declared pipeline
+    Graph(GraphArgs),
+    /// Fetch, import or list the weights of YAMNet
+    Weights(WeightsArgs),
+}
+
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub(crate) struct PipelineArgs {
+    /// Folder with one folder per class, or a .csv or .parquet manifest with `uri` and `label`
+    /// [default: that of the last run, else extracted_audio/ in the data root]
+    #[arg(long, value_name = "DIR|FILE")]
+    pub(crate) source: Option<PathBuf>,
+    /// Change one parameter, such as train.l2=0.01 or embed.embedder=logmel
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:
+  ecosight demo && ecosight predict --data-root ecosight-demo my-clip.wav")]
+pub(crate) struct DemoArgs {
+    /// Where clips, tables and the model go
+    #[arg(long, default_value = "ecosight-demo", value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight retrain --source recordings
+  ecosight retrain --source recordings --set 'split.pattern=(?<fold>\\d)-(?<recording>\\d+)-'
+  ecosight retrain --set embed.embedder=logmel --set train.head=mlp
+  ecosight retrain --only train")]
+pub(crate) struct RetrainArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Show what would run, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Run everything up to this stage
+    #[arg(long, value_name = "STAGE", conflicts_with = "only")]
+    pub(crate) to: Option<String>,
+    /// Run this stage alone, on the tables that are there
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) only: Option<String>,
+    /// Seed of the training (the split has its own: --set split.seed=N)
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight evaluate                    figures of the model trained last
+  ecosight evaluate --cv               cross-validate over the given folds, or over five groups
+  ecosight evaluate --cv --groups 10 --source recordings")]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Cross-validate on originals: each recording is scored by a head trained on the others
+    #[arg(long)]
+    pub(crate) cv: bool,
+    /// Deal the recordings to this many groups instead of using the given folds
+    #[arg(long, requires = "cv", value_name = "K", value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub(crate) groups: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Csv,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight predict clip.wav night/
+  ecosight predict night/ --windows --format csv > windows.csv
+  ecosight predict night/ --out scores.parquet
+
+Exit code 1 if any clip could not be used; the others are still printed.")]
+pub(crate) struct PredictArgs {
+    /// Audio files, or folders of them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// One row per window within the clip instead of one per clip
+    #[arg(long)]
+    pub(crate) windows: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+    /// Write to this .csv, .json or .parquet file instead
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Model to use instead of the one in production
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) model: Option<String>,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight embed night/ --out night.parquet
+  ecosight embed clip.wav --embedder logmel --out clip.parquet")]
+pub(crate) struct EmbedArgs {
+    /// Audio files, or folders of them
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Parquet file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// What turns audio into numbers
+    #[arg(long, default_value = "yamnet", value_name = "NAME", value_parser = ["yamnet", "logmel"])]
+    pub(crate) embedder: String,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Example:
+  ecosight graph --format mermaid")]
+pub(crate) struct GraphArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Language of the picture
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: GraphFormat,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight weights fetch
+  ecosight weights import ~/Downloads/yamnet.h5
+  ecosight weights list")]
+pub(crate) struct WeightsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: WeightsVerb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum WeightsVerb {
+    /// Download the official weights (15 MB); goes on where it stopped, and accepts only the published file
+    Fetch {
+        /// A mirror of the official file
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+    /// Take a local file: Keras .h5, or .safetensors
+    Import {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Say what is there, from where, with which hash
+    List,
+}

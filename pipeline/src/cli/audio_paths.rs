@@ -1,0 +1,61 @@
+//! The audio that a user names on the command line: files as they are, folders by what their files contain.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::audio::{AUDIO_EXTENSIONS, sniff};
+use ecosight_datasets::store::Store;
+use ecosight_stages::bridge::block_on;
+
+use super::error::CliError;
+
+/// All audio files that `paths` name, in a stable order. In folders, files that are no audio by content and by name are passed over.
+pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let listing = block_on(Store::folder(path)?.list())?;
+        let found = listing.objects.into_iter().map(|object| path.join(object.uri));
+        files.extend(found.filter(|file| is_audio(file)));
+    }
+    if files.is_empty() {
+        let named: Vec<_> = paths.iter().map(|p| format!("`{}`", p.display())).collect();
+        return Err(CliError::usage(
+            format!("there is no audio in {}", named.join(", ")),
+            "name audio files or folders of them",
+        ));
+    }
+    Ok(files)
+}
+
+/// Opens a file named on the command line.
+pub(crate) fn open(path: &Path) -> Result<Box<File>, DatasetError> {
+    if path.is_dir() {
+        return Err(DatasetError::invalid(
+            "open",
+            path.display().to_string(),
+            "it is a folder",
+        ));
+    }
+    File::open(path).map(Box::new).map_err(DatasetError::at("open", path))
+}
+
+fn is_audio(path: &Path) -> bool {
+    let by_name = path
+        .extension()
+        .is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()));
+    by_name || is_audio_by_content(path)
+}
+
+fn is_audio_by_content(path: &Path) -> bool {
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(4096).read_to_end(&mut head))
+        .is_ok()
+        && sniff(&head).is_some()
+}

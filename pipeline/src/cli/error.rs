@@ -1,0 +1,192 @@
+//! Errors as a user sees them: what happened, why, and the next command to type.
+
+use std::error::Error;
+
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
+use ecosight_models::ModelError;
+use ecosight_stages::{StageError, StageErrorKind};
+
+use crate::ExitStatus;
+use crate::engine::{LayerError, LockError, RunError, SpecError};
+
+/// A command failed.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    error: Box<dyn Error>,
+    hint: Option<String>,
+    status: ExitStatus,
+}
+
+impl CliError {
+    /// A mistake in the command itself.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let error: Box<dyn Error> = message.into().into();
+        Self {
+            error,
+            hint: Some(hint.into()),
+            status: ExitStatus::Usage,
+        }
+    }
+
+    /// The user stopped it.
+    pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
+        Self {
+            error: "interrupted".into(),
+            hint: Some(hint.into()),
+            status: ExitStatus::Interrupted,
+        }
+    }
+
+    /// The same error with another hint.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.to_owned());
+        self
+    }
+
+    pub(crate) fn status(&self) -> ExitStatus {
+        self.status
+    }
+
+    pub(crate) fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The error and its causes, outermost first, without those that only repeat the one before.
+    pub(crate) fn chain(&self) -> Vec<String> {
+        let mut chain = vec![self.error.to_string()];
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if chain.last().is_some_and(|last| !last.contains(&text)) {
+                chain.push(text);
+            }
+            cause = error.source();
+        }
+        chain
+    }
+}
+
+/// What the user can do about a failure of a store, and its exit code.
+fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
+    let io = match &error.kind {
+        DatasetErrorKind::Io(io) => Some(io.kind()),
+        _ => None,
+    };
+    let hint = match io {
+        Some(std::io::ErrorKind::StorageFull) => Some("free some space on that disk, then run the same command again"),
+        Some(std::io::ErrorKind::PermissionDenied) => {
+            Some("check the permissions, or name another folder with `--data-root`")
+        }
+        _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
+        _ => None,
+    };
+    let status = match &error.kind {
+        DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_) => ExitStatus::Store,
+        _ => ExitStatus::Failed,
+    };
+    (status, hint.map(str::to_owned))
+}
+
+fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
+    match kind {
+        StageErrorKind::Dataset(error) => dataset(error),
+        StageErrorKind::FailureBudget { .. } => (ExitStatus::FailureBudget, kind.hint()),
+        StageErrorKind::Cancelled => (ExitStatus::Interrupted, kind.hint()),
+        _ => (ExitStatus::Failed, kind.hint()),
+    }
+}
+
+impl From<DatasetError> for CliError {
+    fn from(error: DatasetError) -> Self {
+        let (status, hint) = dataset(&error);
+        Self {
+            error: Box::new(error),
+            hint,
+            status,
+        }
+    }
+}
+
+impl From<ModelError> for CliError {
+    fn from(error: ModelError) -> Self {
+        let hint = error.hint();
+        Self {
+            error: Box::new(error),
+            hint,
+            status: ExitStatus::Failed,
+        }
+    }
+}
+
+impl From<StageErrorKind> for CliError {
+    fn from(error: StageErrorKind) -> Self {
+        let (status, hint) = stage_kind(&error);
+        Self {
+            error: Box::new(error),
+            hint,
+            status,
+        }
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        let (status, hint) = match &error {
+            RunError::NoSuchStage { .. } => (ExitStatus::Usage, Some("`ecosight graph` shows the stages".to_owned())),
+            RunError::MissingInput { input, .. } => (
+                ExitStatus::Failed,
+                Some(format!("make it first: `ecosight retrain --to {input}`")),
+            ),
+            RunError::Lock(LockError::Held { .. }) => (ExitStatus::Store, Some("wait until it is done".to_owned())),
+            RunError::Lock(LockError::Io { .. }) => (ExitStatus::Store, None),
+            RunError::Stage(StageError { kind, .. }) => stage_kind(kind),
+            RunError::Dataset(error) => dataset(error),
+        };
+        Self {
+            error: Box::new(error),
+            hint,
+            status,
+        }
+    }
+}
+
+impl From<LayerError> for CliError {
+    fn from(error: LayerError) -> Self {
+        Self {
+            error: Box::new(error),
+            hint: None,
+            status: ExitStatus::Usage,
+        }
+    }
+}
+
+impl From<SpecError> for CliError {
+    fn from(error: SpecError) -> Self {
+        let hint = Some("the built-in pipeline/retrain.toml shows every stage and parameter".to_owned());
+        Self {
+            error: Box::new(error),
+            hint,
+            status: ExitStatus::Usage,
+        }
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        Self {
+            error: Box::new(error),
+            hint: None,
+            status: ExitStatus::Failed,
+        }
+    }
+}
+
+impl From<serde_json::Error> for CliError {
+    fn from(error: serde_json::Error) -> Self {
+        Self {
+            error: Box::new(error),
+            hint: None,
+            status: ExitStatus::Bug,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
+
+use ecosight_stages::crossval::{CrossValidation, Settings, cross_validate};
+use ecosight_stages::params;
+use toml::{Table, Value};
+
+use super::args::EvaluateArgs;
+use super::error::CliError;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::report;
+use super::retrain::execute;
+use super::session::Globals;
+use crate::ExitStatus;
+use crate::engine::{Pipeline, Selection};
+
+/// Runs the verb.
+pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let pipeline = globals.pipeline(&args.pipeline, &[])?;
+    let source = globals.source(&args.pipeline)?;
+    if !args.cv {
+        let only = Selection {
+            to: None,
+            only: Some("evaluate".to_owned()),
+        };
+        let outcome = execute(&only, &pipeline, &source, globals, printer)?;
+        if printer.json {
+            printer.document(&outcome.metrics)?;
+        } else if let Some(test) = outcome.metrics.get("test") {
+            let model = outcome.model.as_deref().unwrap_or("?");
+            printer.result(&format!(
+                "model {model} on {} test clips\n\n{}",
+                test.n,
+                report::figures(test)
+            ))?;
+        }
+        return Ok(ExitStatus::Ok);
+    }
+    let settings = Settings {
+        split: parameters(&pipeline, "split")?,
+        embed: parameters(&pipeline, "embed")?,
+        train: parameters(&pipeline, "train")?,
+        groups: args.groups.map(|k| k as usize),
+    };
+    let progress = Progress::new(printer);
+    let name = globals.run_name();
+    let events = |event| progress.show(&event);
+    let result = cross_validate(
+        &globals.context(&source, &name, pipeline.max_failed, &events),
+        &settings,
+    );
+    progress.clear();
+    let result = result?;
+    if printer.json {
+        printer.document(&document(&result))?;
+    } else {
+        printer.result(&text(&result))?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// The parameters of one stage; the pipeline was checked when it was parsed.
+fn parameters<P: params::Params>(pipeline: &Pipeline, stage: &str) -> Result<P, CliError> {
+    let declared = pipeline
+        .table
+        .get("stages")
+        .and_then(|stages| stages.get(stage))
+        .and_then(Value::as_table);
+    let mut table: Table = declared.cloned().unwrap_or_default();
+    table.remove("needs");
+    params::parse(&table).map_err(|problems| CliError::from(crate::engine::SpecError { problems }))
+}
+
+/// The result with the overall accuracy at the top.
+fn document(result: &CrossValidation) -> serde_json::Value {
+    serde_json::json!({
+        "accuracy": result.metrics.accuracy,
+        "balanced_accuracy": result.metrics.balanced_accuracy,
+        "macro_f1": result.metrics.macro_f1,
+        "embedder": result.embedder,
+        "folds": result.folds,
+        "metrics": result.metrics,
+        "reused": result.reused,
+        "computed": result.computed,
+        "quarantined": result.quarantined,
+    })
+}
+
+fn text(result: &CrossValidation) -> String {
+    let folds: Vec<_> = result
+        .folds
+        .iter()
+        .map(|(name, accuracy)| format!("{name}: {:.1} %", 100.0 * accuracy))
+        .collect();
+    format!(
+        "{}-fold cross-validation of {} original clips with {}\n{}\n\n{}",
+        result.folds.len(),
+        result.metrics.n,
+        result.embedder,
+        folds.join(" · "),
+        report::figures(&result.metrics)
+    )
+}

@@ -1,0 +1,291 @@
+//! `ecosight predict`: classifies clips with a trained model.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::tables::{OutColumn, write_columns};
+use ecosight_stages::Event;
+use ecosight_stages::clip::ClipError;
+use ecosight_stages::predict::{Prediction, Predictor};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use serde::Serialize;
+
+use super::args::{Format, PredictArgs};
+use super::audio_paths;
+use super::error::CliError;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::report;
+use super::session::Globals;
+use crate::ExitStatus;
+
+/// One row of the result: a clip, or a window of one.
+#[derive(Serialize)]
+struct Row {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_s: Option<f64>,
+    predicted: String,
+    confidence: f32,
+    probabilities: BTreeMap<String, f32>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    path: String,
+    code: String,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    model: &'a str,
+    classes: &'a [String],
+    rows: &'a [Row],
+    failed: &'a [Failed],
+}
+
+/// Runs the verb.
+pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let format = if printer.json { Format::Json } else { args.format };
+    let writer = args
+        .out
+        .as_deref()
+        .map(|path| Ok((path, OutFormat::of(path)?)))
+        .transpose()
+        .map_err(|e: CliError| e)?;
+    let predictor = Predictor::open(&globals.layout, args.model.as_deref(), &globals.weights)?;
+    let files = audio_paths::expand(&args.paths)?;
+    let results = score(&files, &predictor, globals, printer);
+    if globals.is_cancelled() {
+        return Err(CliError::interrupted("nothing was written; run the same command again"));
+    }
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for (file, result) in files.iter().zip(results) {
+        let path = file.display().to_string();
+        match result {
+            Ok(prediction) => rows.extend(rows_of(&path, prediction, args.windows, predictor.classes())),
+            Err(ClipError { code, message }) => {
+                printer.warning(&format!("`{path}` cannot be used ({code}): {message}"));
+                failed.push(Failed { path, code, message });
+            }
+        }
+    }
+    let document = Document {
+        model: predictor.version(),
+        classes: predictor.classes(),
+        rows: &rows,
+        failed: &failed,
+    };
+    match writer {
+        Some((path, format)) => {
+            format.write(path, &document)?;
+            printer.note(&format!("wrote {} row(s) to {}", rows.len(), path.display()));
+        }
+        None => printer.result(&match format {
+            Format::Json => format!("{}\n", json(&document)),
+            Format::Csv => csv_text(&document)?,
+            Format::Table => text_table(&document),
+        })?,
+    }
+    if failed.is_empty() {
+        return Ok(ExitStatus::Ok);
+    }
+    printer.note(&format!(
+        "{} of {} clip(s) could not be used",
+        failed.len(),
+        files.len()
+    ));
+    Ok(ExitStatus::Failed)
+}
+
+/// Scores all files in parallel, in their order.
+fn score(
+    files: &[PathBuf],
+    predictor: &Predictor,
+    globals: &Globals,
+    printer: &Printer,
+) -> Vec<Result<Prediction, ClipError>> {
+    let progress = Progress::new(printer);
+    let done = AtomicU64::new(0);
+    let one = |file: &PathBuf| {
+        if globals.is_cancelled() {
+            return Err(ClipError {
+                code: "interrupted".to_owned(),
+                message: "interrupted".to_owned(),
+            });
+        }
+        let result = match audio_paths::open(file) {
+            Ok(source) => predictor.predict(source),
+            Err(error) => Err(ClipError {
+                code: "io".to_owned(),
+                message: error.kind.to_string(),
+            }),
+        };
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress.show(&Event::Progress {
+            stage: "predict",
+            done,
+            total: files.len() as u64,
+            unit: "clips",
+        });
+        result
+    };
+    let results = files.par_iter().map(one).collect();
+    progress.clear();
+    results
+}
+
+fn rows_of(path: &str, prediction: Prediction, windows: bool, classes: &[String]) -> Vec<Row> {
+    let row = |span: Option<(f64, f64)>, probabilities: &[f32]| {
+        let best = (0..classes.len()).fold(0, |best, i| {
+            if probabilities[i] > probabilities[best] {
+                i
+            } else {
+                best
+            }
+        });
+        Row {
+            path: path.to_owned(),
+            start_s: span.map(|(start, _)| start),
+            end_s: span.map(|(_, end)| end),
+            predicted: classes[best].clone(),
+            confidence: probabilities[best],
+            probabilities: classes.iter().cloned().zip(probabilities.iter().copied()).collect(),
+        }
+    };
+    if windows {
+        prediction
+            .windows
+            .iter()
+            .map(|w| row(Some((w.start_s, w.end_s)), &w.probabilities))
+            .collect()
+    } else {
+        vec![row(None, &prediction.clip)]
+    }
+}
+
+/// Format of `--out`, told by the file's ending.
+#[derive(Clone, Copy)]
+enum OutFormat {
+    Csv,
+    Json,
+    Parquet,
+}
+
+impl OutFormat {
+    fn of(path: &Path) -> Result<Self, CliError> {
+        match path
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase()
+            .as_str()
+        {
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
+            "parquet" => Ok(Self::Parquet),
+            _ => Err(CliError::usage(
+                format!("`--out {}` does not tell the format", path.display()),
+                "end the name with .csv, .json or .parquet",
+            )),
+        }
+    }
+
+    fn write(self, path: &Path, document: &Document<'_>) -> Result<(), CliError> {
+        match self {
+            Self::Csv => write_atomic(path, csv_text(document)?.as_bytes())?,
+            Self::Json => write_atomic(path, format!("{}\n", json(document)).as_bytes())?,
+            Self::Parquet => write_columns(path, columns(document))?,
+        }
+        Ok(())
+    }
+}
+
+fn json(document: &Document<'_>) -> String {
+    serde_json::to_string_pretty(document).expect("predictions are plain data with text keys")
+}
+
+/// Whether the rows are windows.
+fn has_spans(document: &Document<'_>) -> bool {
+    document.rows.iter().any(|row| row.start_s.is_some())
+}
+
+/// Names of the columns: the clip, its verdict, a probability per class.
+fn header<'a>(document: &Document<'a>) -> Vec<&'a str> {
+    let span: &[&str] = if has_spans(document) {
+        &["start_s", "end_s"]
+    } else {
+        &[]
+    };
+    let classes = document.classes.iter().map(String::as_str);
+    ["path"]
+        .into_iter()
+        .chain(span.iter().copied())
+        .chain(["predicted", "confidence"])
+        .chain(classes)
+        .collect()
+}
+
+/// The cells of a row, `digits` behind the point.
+fn cells(row: &Row, classes: &[String], digits: usize) -> Vec<String> {
+    let span = [row.start_s, row.end_s]
+        .into_iter()
+        .flatten()
+        .map(|s| format!("{s:.2}"));
+    let probabilities = classes
+        .iter()
+        .map(|class| format!("{:.digits$}", row.probabilities[class]));
+    [row.path.clone()]
+        .into_iter()
+        .chain(span)
+        .chain([row.predicted.clone(), format!("{:.digits$}", row.confidence)])
+        .chain(probabilities)
+        .collect()
+}
+
+fn text_table(document: &Document<'_>) -> String {
+    report::table(
+        &header(document),
+        document.rows.iter().map(|row| cells(row, document.classes, 3)),
+    )
+}
+
+fn csv_text(document: &Document<'_>) -> Result<String, CliError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let write = |writer: &mut csv::Writer<Vec<u8>>| {
+        writer.write_record(header(document))?;
+        document
+            .rows
+            .iter()
+            .try_for_each(|row| writer.write_record(cells(row, document.classes, 6)))
+    };
+    write(&mut writer).map_err(std::io::Error::from)?;
+    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn columns(document: &Document<'_>) -> Vec<(String, OutColumn)> {
+    let rows = document.rows;
+    let text = |value: fn(&Row) -> &String| OutColumn::Text(rows.iter().map(|row| value(row).clone()).collect());
+    let seconds = |value: fn(&Row) -> Option<f64>| OutColumn::Float64(rows.iter().filter_map(value).collect());
+    let mut columns = vec![("path".to_owned(), text(|row| &row.path))];
+    if has_spans(document) {
+        columns.push(("start_s".to_owned(), seconds(|row| row.start_s)));
+        columns.push(("end_s".to_owned(), seconds(|row| row.end_s)));
+    }
+    columns.push(("predicted".to_owned(), text(|row| &row.predicted)));
+    columns.push((
+        "confidence".to_owned(),
+        OutColumn::Float32(rows.iter().map(|row| row.confidence).collect()),
+    ));
+    for class in document.classes {
+        let values = rows.iter().map(|row| row.probabilities[class]).collect();
+        columns.push((class.clone(), OutColumn::Float32(values)));
+    }
+    columns
+}

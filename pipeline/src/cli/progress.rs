@@ -1,0 +1,150 @@
+//! A sink of events for the eye: a bar in a terminal, plain lines elsewhere.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use ecosight_stages::Event;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::printer::Printer;
+
+/// Between two plain lines of one stage.
+const PLAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Shows progress of the stage that runs.
+pub(crate) struct Progress<'a> {
+    printer: &'a Printer,
+    bar: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: &'static str,
+    last_line: Instant,
+    warnings: usize,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(printer: &'a Printer) -> Self {
+        let bar = ProgressBar::hidden();
+        if printer.is_interactive() {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        Self {
+            printer,
+            bar,
+            state: Mutex::new(State {
+                stage: "",
+                last_line: Instant::now(),
+                warnings: 0,
+            }),
+        }
+    }
+
+    /// Shows an event.
+    pub(crate) fn show(&self, event: &Event) {
+        match event {
+            Event::StageStarted { stage } => {
+                if let Ok(mut state) = self.state.lock() {
+                    *state = State {
+                        stage,
+                        last_line: Instant::now(),
+                        ..*state
+                    };
+                }
+                self.bar.reset();
+                self.bar.set_length(0);
+                self.bar.set_style(style("{prefix:>9} {spinner} {msg}"));
+                self.bar.set_prefix(*stage);
+                self.bar.set_message("");
+            }
+            Event::Progress {
+                done,
+                total,
+                unit,
+                stage,
+            } => self.step(stage, *done, *total, unit),
+            Event::Warning { stage, message } => self.line(&format!("warning: {stage}: {message}")),
+            Event::Quarantined(row) => {
+                self.line(&format!(
+                    "warning: {}: `{}` quarantined ({}): {}",
+                    row.stage, row.uri, row.code, row.message
+                ));
+            }
+            Event::Counted { stage, counts } => {
+                let counts: Vec<_> = counts
+                    .iter()
+                    .filter(|(_, n)| **n > 0)
+                    .map(|(what, n)| format!("{n} {what}"))
+                    .collect();
+                self.line(&format!("{stage:>9}  {}", counts.join(" · ")));
+            }
+            Event::StageFinished { stage, seconds } if self.printer.verbose => {
+                self.line(&format!("{stage:>9}  {seconds:.2} s"));
+            }
+            Event::Evaluated { .. } | Event::Published { .. } | Event::StageFinished { .. } => {}
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn step(&self, stage: &'static str, done: u64, total: u64, unit: &str) {
+        if self.printer.is_interactive() {
+            if total > 0 && self.bar.length() != Some(total) {
+                self.bar.set_length(total);
+                self.bar
+                    .set_style(style("{prefix:>9} {wide_bar} {pos}/{len} {msg} {per_sec} {eta} left"));
+            }
+            self.bar.set_prefix(stage);
+            self.bar.set_position(done);
+            self.bar.set_message(if total > 0 {
+                unit.to_owned()
+            } else {
+                format!("{done} {unit}")
+            });
+        } else if let Ok(mut state) = self.state.lock() {
+            let is_due = state.last_line.elapsed() >= PLAIN_EVERY;
+            if is_due || state.stage != stage {
+                *state = State {
+                    stage,
+                    last_line: Instant::now(),
+                    ..*state
+                };
+            }
+            if is_due {
+                let of = if total > 0 {
+                    format!(" of {total}")
+                } else {
+                    String::new()
+                };
+                self.printer.note(&format!("{stage:>9}  {done}{of} {unit}"));
+            }
+        }
+    }
+
+    /// A line above the bar. After the first few warnings only `-v` shows more; all stand in the run record.
+    fn line(&self, text: &str) {
+        const SHOWN: usize = 5;
+        if text.starts_with("warning:") && !self.printer.verbose {
+            let Ok(mut state) = self.state.lock() else { return };
+            state.warnings += 1;
+            if state.warnings > SHOWN {
+                if state.warnings == SHOWN + 1 {
+                    self.bar.suspend(|| {
+                        self.printer
+                            .note("warning: more of these are in the run record; `-v` shows them all")
+                    });
+                }
+                return;
+            }
+        }
+        self.bar.suspend(|| self.printer.note(text));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

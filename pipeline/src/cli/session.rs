@@ -1,0 +1,193 @@
+//! What every verb needs: the data root, the weights, the pipeline file, the source, the clock, and Ctrl-C.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::layout::Layout;
+use ecosight_datasets::manifest::Source;
+use ecosight_models::weights::WeightsCache;
+use ecosight_stages::{Context, Event};
+
+use super::args::{GlobalArgs, PipelineArgs};
+use super::error::CliError;
+use crate::engine::{BUILT_IN, Layer, Pipeline, merge, parse, set};
+
+/// Name of the user's pipeline file in the current folder.
+const USER_FILE: &str = "ecosight.toml";
+
+/// The environment of one command.
+pub(crate) struct Globals {
+    pub(crate) layout: Layout,
+    pub(crate) weights: WeightsCache,
+    pub(crate) cancelled: Arc<AtomicBool>,
+    pub(crate) started: DateTime<Utc>,
+    config: Option<PathBuf>,
+    cache: PathBuf,
+}
+
+impl Globals {
+    /// Reads the environment, sets up the threads and the answer to Ctrl-C.
+    pub(crate) fn new(args: GlobalArgs) -> Result<Self, CliError> {
+        let threads = args.jobs.map_or(0, std::num::NonZeroUsize::get);
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .map_err(|e| CliError::usage(e.to_string(), "try a smaller `--jobs`"))?;
+        let cache = cache_folder()?;
+        Ok(Self {
+            layout: Layout::new(args.data_root),
+            weights: WeightsCache::new(&cache.join("weights")),
+            cache,
+            cancelled: on_interrupt(),
+            started: now(),
+            config: args.config,
+        })
+    }
+
+    /// Where weights are kept for this user.
+    pub(crate) fn weights_folder(&self) -> PathBuf {
+        self.cache.join("weights")
+    }
+
+    /// Now in UTC, RFC 3339, for what is written to disk.
+    pub(crate) fn started_at(&self) -> String {
+        self.started.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    }
+
+    /// Identity of this run: its start and four digits that tell runs of one second apart.
+    pub(crate) fn run_id(&self) -> String {
+        let nanoseconds = self.started.timestamp_nanos_opt().unwrap_or_default();
+        let key = KeyHasher::new("run")
+            .u64(u64::from(std::process::id()))
+            .u64(nanoseconds as u64)
+            .finish();
+        format!("{}-{}", self.started.format("%Y%m%d-%H%M%S"), &key.to_string()[..4])
+    }
+
+    /// The pipeline: the built-in file, the user's over it, `--set` over both, then `extra`.
+    pub(crate) fn pipeline(&self, args: &PipelineArgs, extra: &[String]) -> Result<Pipeline, CliError> {
+        let mut table = Layer::parse("built-in pipeline", BUILT_IN)?.table;
+        let user_file = match &self.config {
+            Some(path) => Some(path.clone()),
+            None => Some(PathBuf::from(USER_FILE)).filter(|path| path.is_file()),
+        };
+        if let Some(path) = user_file {
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                CliError::usage(
+                    format!("cannot read the pipeline file `{}`: {error}", path.display()),
+                    "check `--config`",
+                )
+            })?;
+            merge(&mut table, &Layer::parse(&path.display().to_string(), &text)?.table);
+        }
+        for assignment in args.set.iter().chain(extra) {
+            merge(&mut table, &set(assignment)?.table);
+        }
+        Ok(parse(table)?)
+    }
+
+    /// The source: named, else that of the last run, else `extracted_audio/` in the data root.
+    pub(crate) fn source(&self, args: &PipelineArgs) -> Result<Source, CliError> {
+        if let Some(path) = &args.source {
+            if path.to_string_lossy().contains("://") {
+                let hint = "copy the recordings into a folder and name that";
+                return Err(CliError::usage(
+                    format!("buckets cannot be read yet: `{}`", path.display()),
+                    hint,
+                ));
+            }
+            return Ok(Source::of_path(&absolute(path)?));
+        }
+        match std::fs::read(self.layout.last_source()) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                let message = format!("`{}` is unreadable: {error}", self.layout.last_source().display());
+                CliError::usage(message, "name the source again with `--source`")
+            }),
+            Err(_) if self.layout.extracted_audio().is_dir() => {
+                Ok(Source::Folder(absolute(&self.layout.extracted_audio())?))
+            }
+            Err(_) => Err(CliError::usage(
+                "there is nothing to train on yet",
+                "name a folder with one folder of recordings per class: `--source DIR`; or try `ecosight demo`",
+            )),
+        }
+    }
+
+    /// A context for stages.
+    pub(crate) fn context<'a>(
+        &'a self,
+        source: &'a Source,
+        run: &'a RunName,
+        max_failed: f64,
+        events: &'a (dyn Fn(Event) + Sync),
+    ) -> Context<'a> {
+        Context {
+            layout: &self.layout,
+            source,
+            weights: &self.weights,
+            run_id: &run.id,
+            started_at: &run.started_at,
+            max_failed,
+            events,
+            cancelled: &self.cancelled,
+        }
+    }
+
+    /// Name and start of this run.
+    pub(crate) fn run_name(&self) -> RunName {
+        RunName {
+            id: self.run_id(),
+            started_at: self.started_at(),
+        }
+    }
+
+    /// Whether the user has asked to stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// How a run is called, and when it began.
+pub(crate) struct RunName {
+    pub(crate) id: String,
+    pub(crate) started_at: String,
+}
+
+/// The first Ctrl-C asks to stop at the next good moment, the second stops at once.
+fn on_interrupt() -> Arc<AtomicBool> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = cancelled.clone();
+    // Without a handler Ctrl-C still ends the process, only less politely.
+    let _ = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(crate::ExitStatus::Interrupted as i32);
+        }
+    });
+    cancelled
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// Where downloaded and imported weights are kept for this user.
+fn cache_folder() -> Result<PathBuf, CliError> {
+    if let Some(folder) = std::env::var_os("ECOSIGHT_CACHE_DIR").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(folder));
+    }
+    dirs::cache_dir().map(|dir| dir.join("ecosight")).ok_or_else(|| {
+        CliError::usage(
+            "no folder for the user's cache is known",
+            "set ECOSIGHT_CACHE_DIR to a folder you may write",
+        )
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    Ok(std::path::absolute(path).map_err(DatasetError::at("find", path))?)
+}

@@ -1,0 +1,90 @@
+//! One writer of a data root at a time: an OS file lock, free again the moment its holder dies.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Held while `tables/` and `models/` are written.
+#[derive(Debug)]
+pub struct Lock {
+    // Dropping the file frees the lock.
+    _file: File,
+}
+
+/// The data root cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("another run is writing this data root: {holder}")]
+    Held {
+        /// Process and start of the holder.
+        holder: String,
+    },
+    /// The lock file cannot be written.
+    #[error("lock `{}`", .path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Lock {
+    /// Takes the lock at `path`, or says who holds it. `since` is the time to show to others.
+    pub fn take(path: &Path, since: &str) -> Result<Self, LockError> {
+        let io = |source| LockError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(io)?;
+        }
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(io)?;
+                return Err(LockError::Held {
+                    holder: holder.trim().to_owned(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "process {} since {since}", std::process::id())?;
+            file.flush()
+        };
+        write(&mut file).map_err(io)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_writer_is_told_who_the_first_is_and_may_start_once_it_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("root/.lock");
+        let first = Lock::take(&path, "noon").unwrap();
+        let error = Lock::take(&path, "later").unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("process {} since noon", std::process::id())),
+            "{error}"
+        );
+        drop(first);
+        Lock::take(&path, "later").unwrap();
+    }
+}

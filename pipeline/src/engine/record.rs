@@ -1,0 +1,130 @@
+//! The record of a run: `runs/<id>/events.jsonl` as it happens, `run.json` and `metrics.json` when it ends.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::layout::Layout;
+use ecosight_datasets::tables::QuarantineRow;
+use ecosight_datasets::{DatasetError, manifest::Source};
+use ecosight_models::metrics::Metrics;
+use ecosight_stages::Event;
+use serde::Serialize;
+
+/// A sink of events that keeps what a summary needs.
+pub struct Record {
+    folder: PathBuf,
+    events: BufWriter<File>,
+    outcome: RunOutcome,
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunOutcome {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Identity of the run.
+    pub run_id: String,
+    /// Start in UTC.
+    pub started_at: String,
+    /// Version of EcoSight.
+    pub ecosight_version: &'static str,
+    /// What was read.
+    pub source: String,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// How it ended: `ok`, or the error.
+    pub exit: String,
+    /// Wall time of each stage in seconds, in the order of execution.
+    pub stages: Vec<(String, f64)>,
+    /// What each stage did.
+    pub counts: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// Warnings, with the stage.
+    pub warnings: Vec<(String, String)>,
+    /// Clips that could not be used.
+    pub quarantined: Vec<QuarantineRow>,
+    /// Figures of the model, by the rows they were taken on.
+    pub metrics: BTreeMap<String, Metrics>,
+    /// Version of the model that was evaluated.
+    pub model: Option<String>,
+    /// Whether that model is the one that `predict` uses now.
+    pub published: bool,
+    /// The effective pipeline file.
+    pub pipeline: toml::Table,
+}
+
+impl Record {
+    /// Begins the record of a run.
+    pub fn create(
+        layout: &Layout,
+        run_id: &str,
+        started_at: &str,
+        source: &Source,
+        pipeline: &toml::Table,
+    ) -> Result<Self, DatasetError> {
+        let folder = layout.run(run_id);
+        std::fs::create_dir_all(&folder).map_err(DatasetError::at("create run record", &folder))?;
+        let path = folder.join("events.jsonl");
+        let events = BufWriter::new(File::create(&path).map_err(DatasetError::at("create run record", &path))?);
+        let outcome = RunOutcome {
+            schema_version: 1,
+            run_id: run_id.to_owned(),
+            started_at: started_at.to_owned(),
+            ecosight_version: env!("CARGO_PKG_VERSION"),
+            source: source.to_string(),
+            seconds: 0.0,
+            exit: "unfinished".to_owned(),
+            stages: Vec::new(),
+            counts: BTreeMap::new(),
+            warnings: Vec::new(),
+            quarantined: Vec::new(),
+            metrics: BTreeMap::new(),
+            model: None,
+            published: false,
+            pipeline: pipeline.clone(),
+        };
+        Ok(Self {
+            folder,
+            events,
+            outcome,
+        })
+    }
+
+    /// Takes note of an event.
+    pub fn note(&mut self, event: &Event) -> std::io::Result<()> {
+        match event {
+            Event::StageStarted { .. } => {}
+            // Progress is for the eye; a line for each step would only make the record long.
+            Event::Progress { .. } => return Ok(()),
+            Event::Warning { stage, message } => self.outcome.warnings.push(((*stage).to_owned(), message.clone())),
+            Event::Quarantined(row) => self.outcome.quarantined.push(row.clone()),
+            Event::Counted { stage, counts } => drop(self.outcome.counts.insert((*stage).to_owned(), counts.clone())),
+            Event::Evaluated { model, on, metrics } => {
+                self.outcome.model = Some(model.clone());
+                self.outcome.metrics.insert(on.clone(), metrics.clone());
+            }
+            Event::Published { .. } => self.outcome.published = true,
+            Event::StageFinished { stage, seconds } => self.outcome.stages.push(((*stage).to_owned(), *seconds)),
+        }
+        serde_json::to_writer(&mut self.events, event)?;
+        self.events.write_all(b"\n")?;
+        self.events.flush()
+    }
+
+    /// Completes the record.
+    pub fn finish(mut self, seconds: f64, exit: &str) -> Result<RunOutcome, DatasetError> {
+        self.outcome.seconds = seconds;
+        exit.clone_into(&mut self.outcome.exit);
+        write_atomic(&self.folder.join("run.json"), &json(&self.outcome))?;
+        if !self.outcome.metrics.is_empty() {
+            write_atomic(&self.folder.join("metrics.json"), &json(&self.outcome.metrics))?;
+        }
+        Ok(self.outcome)
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("the record is plain data with text keys")
+}

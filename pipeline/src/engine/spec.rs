@@ -1,0 +1,339 @@
+//! The declared pipeline, checked as a whole: every mistake is reported at once, before anything runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ecosight_stages::params::{Problem, unknown, within};
+use ecosight_stages::{ALL, Definition, Stage};
+use toml::{Table, Value};
+
+/// The pipeline that is built in.
+pub const BUILT_IN: &str = include_str!("../../retrain.toml");
+
+/// Version of the file's format.
+const VERSION: i64 = 1;
+
+/// A pipeline that can be executed.
+pub struct Pipeline {
+    /// Share of the clips that may fail.
+    pub max_failed: f64,
+    /// The stages; each comes after everything it needs, and otherwise in the order of the dataflow.
+    pub stages: Vec<PlannedStage>,
+    /// The effective file.
+    pub table: Table,
+}
+
+/// A configured stage in its place.
+pub struct PlannedStage {
+    /// What kind of stage it is.
+    pub definition: &'static Definition,
+    /// Stages that must be done before it.
+    pub needs: Vec<String>,
+    /// The stage.
+    pub stage: Box<dyn Stage>,
+}
+
+/// Everything that is wrong with a pipeline.
+#[derive(Debug, thiserror::Error)]
+#[error("{} in the pipeline:{}", count(.problems.len()), list(.problems))]
+pub struct SpecError {
+    /// In the order of the file's keys.
+    pub problems: Vec<Problem>,
+}
+
+fn count(n: usize) -> String {
+    if n == 1 {
+        "1 mistake".to_owned()
+    } else {
+        format!("{n} mistakes")
+    }
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("\n  {}: {}", problem.at, problem.message))
+        .collect()
+}
+
+/// Checks `table` and configures its stages.
+pub fn parse(table: Table) -> Result<Pipeline, SpecError> {
+    let mut problems = Vec::new();
+    for key in table.keys() {
+        if !["version", "pipeline", "stages"].contains(&key.as_str()) {
+            problems.push(Problem::new(
+                key,
+                unknown("key", key, ["version", "pipeline", "stages"].into_iter()),
+            ));
+        }
+    }
+    match table.get("version") {
+        Some(Value::Integer(VERSION)) => {}
+        Some(other) => problems.push(Problem::new(
+            "version",
+            format!("{other} is not known here; this is version {VERSION}"),
+        )),
+        None => problems.push(Problem::new(
+            "version",
+            format!("is missing; write `version = {VERSION}`"),
+        )),
+    }
+    let max_failed = max_failed(&table, &mut problems);
+    let mut stages = declared(&table, &mut problems);
+    check_needs(&stages, &mut problems);
+    if problems.is_empty() {
+        stages.sort_by_key(|stage| rank(&stage.definition.name));
+        order(&mut stages);
+        return Ok(Pipeline {
+            max_failed,
+            stages,
+            table,
+        });
+    }
+    problems.sort();
+    problems.dedup();
+    Err(SpecError { problems })
+}
+
+fn max_failed(table: &Table, problems: &mut Vec<Problem>) -> f64 {
+    const DEFAULT: f64 = 0.05;
+    let Some(pipeline) = table.get("pipeline") else {
+        return DEFAULT;
+    };
+    let Value::Table(pipeline) = pipeline else {
+        problems.push(Problem::new("pipeline", "expected a table"));
+        return DEFAULT;
+    };
+    let known = ["max_failed"];
+    for key in pipeline.keys().filter(|key| !known.contains(&key.as_str())) {
+        problems.push(Problem::new(
+            format!("pipeline.{key}"),
+            unknown("key", key, known.into_iter()),
+        ));
+    }
+    match pipeline
+        .get("max_failed")
+        .map(|value| value.as_float().or(value.as_integer().map(|n| n as f64)))
+    {
+        None => DEFAULT,
+        Some(Some(share)) => {
+            problems.extend(within("pipeline.max_failed", share, 0.0, 1.0));
+            share
+        }
+        Some(None) => {
+            problems.push(Problem::new("pipeline.max_failed", "expected a number"));
+            DEFAULT
+        }
+    }
+}
+
+/// Configures each stage for itself.
+fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<PlannedStage> {
+    let stages = match table.get("stages") {
+        Some(Value::Table(stages)) if !stages.is_empty() => stages,
+        _ => {
+            problems.push(Problem::new("stages", "expected at least one table `[stages.<name>]`"));
+            return Vec::new();
+        }
+    };
+    let mut planned = Vec::new();
+    for (name, value) in stages {
+        let at = format!("stages.{name}");
+        let Some(definition) = ALL.iter().find(|definition| definition.name == name) else {
+            problems.push(Problem::new(at, unknown("stage", name, ALL.iter().map(|d| d.name))));
+            continue;
+        };
+        let Value::Table(params) = value else {
+            problems.push(Problem::new(at, "expected a table"));
+            continue;
+        };
+        let mut params = params.clone();
+        let needs = match params.remove("needs").map_or(Ok(Vec::new()), Value::try_into) {
+            Ok(needs) => needs,
+            Err(_) => {
+                problems.push(Problem::new(format!("{at}.needs"), "expected a list of stages' names"));
+                Vec::new()
+            }
+        };
+        match (definition.configure)(&params) {
+            Ok(stage) => planned.push(PlannedStage {
+                definition,
+                needs,
+                stage,
+            }),
+            Err(found) => problems.extend(found.into_iter().map(|problem| {
+                let at = if problem.at.is_empty() {
+                    at.clone()
+                } else {
+                    format!("{at}.{}", problem.at)
+                };
+                Problem::new(at, problem.message)
+            })),
+        }
+    }
+    planned
+}
+
+/// Unknown needs, needs that lead back, and inputs that nothing upstream makes.
+fn check_needs(stages: &[PlannedStage], problems: &mut Vec<Problem>) {
+    let needs: BTreeMap<&str, &[String]> = stages.iter().map(|s| (s.definition.name, s.needs.as_slice())).collect();
+    for stage in stages {
+        let name = stage.definition.name;
+        let at = format!("stages.{name}.needs");
+        for need in &stage.needs {
+            // A stage with wrong parameters is not among `stages`, but it is declared: it has its own message.
+            let is_known = needs.contains_key(need.as_str())
+                || problems.iter().any(|p| p.at.starts_with(&format!("stages.{need}")));
+            if !is_known {
+                problems.push(Problem::new(&at, unknown("stage", need, needs.keys().copied())));
+            }
+        }
+        if let Some(cycle) = cycle(name, &needs) {
+            problems.push(Problem::new(
+                &at,
+                format!("the stages need each other in a circle: {}", cycle.join(" ► ")),
+            ));
+            continue;
+        }
+        let upstream = upstream(name, &needs);
+        for input in stage
+            .definition
+            .inputs
+            .iter()
+            .filter(|input| !upstream.contains(**input))
+        {
+            problems.push(Problem::new(
+                &at,
+                format!("`{name}` reads what `{input}` makes, so it must need `{input}`"),
+            ));
+        }
+    }
+}
+
+/// The way from `name` back to itself, if there is one.
+fn cycle<'a>(name: &'a str, needs: &BTreeMap<&'a str, &'a [String]>) -> Option<Vec<&'a str>> {
+    let mut paths = vec![vec![name]];
+    let mut seen = BTreeSet::new();
+    while let Some(path) = paths.pop() {
+        for need in path
+            .last()
+            .and_then(|last| needs.get(last))
+            .into_iter()
+            .copied()
+            .flatten()
+        {
+            if need == name {
+                return Some([path.as_slice(), &[name]].concat());
+            }
+            if seen.insert(need.as_str()) {
+                paths.push([path.as_slice(), &[need.as_str()]].concat());
+            }
+        }
+    }
+    None
+}
+
+fn upstream<'a>(name: &str, needs: &BTreeMap<&'a str, &'a [String]>) -> BTreeSet<&'a str> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = vec![name];
+    while let Some(stage) = open.pop() {
+        for need in needs.get(stage).into_iter().copied().flatten() {
+            if found.insert(need.as_str()) {
+                open.push(need);
+            }
+        }
+    }
+    found
+}
+
+/// Position in the dataflow.
+fn rank(name: &str) -> usize {
+    ALL.iter()
+        .position(|definition| definition.name == name)
+        .unwrap_or(ALL.len())
+}
+
+/// Sorts so that each stage comes after everything it needs; the order is kept where the needs leave it open. There is no cycle.
+fn order(stages: &mut Vec<PlannedStage>) {
+    let mut open = std::mem::take(stages);
+    while !open.is_empty() {
+        let done: BTreeSet<&str> = stages.iter().map(|s| s.definition.name).collect();
+        let next = open
+            .iter()
+            .position(|stage| stage.needs.iter().all(|need| done.contains(need.as_str())));
+        stages.push(open.remove(next.expect("the needs were checked: known and without a circle")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::merge;
+
+    fn with(over: &str) -> Result<Vec<&'static str>, Vec<String>> {
+        let mut table: Table = BUILT_IN.parse().unwrap();
+        merge(&mut table, &over.parse().unwrap());
+        let names = |p: Pipeline| p.stages.iter().map(|s| s.definition.name).collect();
+        parse(table).map(names).map_err(|e| {
+            e.problems
+                .into_iter()
+                .map(|p| format!("{}: {}", p.at, p.message))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn the_built_in_pipeline_is_sound_and_in_the_order_of_the_dataflow() {
+        assert_eq!(
+            with("").unwrap(),
+            ["manifest", "split", "augment", "embed", "train", "evaluate", "publish"]
+        );
+    }
+
+    #[test]
+    fn every_parameter_stands_in_the_built_in_file() {
+        let table: Table = BUILT_IN.parse().unwrap();
+        let mut without: Table = BUILT_IN.parse().unwrap();
+        for stage in without["stages"].as_table_mut().unwrap().iter_mut() {
+            stage.1.as_table_mut().unwrap().retain(|key, _| key == "needs");
+        }
+        // Configuring with the file's values and with none gives the same effects and numbers: the file shows the defaults.
+        assert!(parse(table).is_ok() && parse(without).is_ok());
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let problems = with(
+            "colour = 1\n[pipeline]\nmax_failed = 2\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
+             [stages.train]\nl2 = -1\nlearning_rat = 1\n[stages.manifest]\nneeds = ['publish']",
+        )
+        .unwrap_err();
+        let text = problems.join("\n");
+        for expected in [
+            "colour: unknown key",
+            "pipeline.max_failed: 2 is out of range",
+            "stages.splitt: unknown stage `splitt`; did you mean `split`?",
+            "stages.split.train: ",
+            "stages.train.l2: ",
+            "stages.train.learning_rat: unknown parameter `learning_rat`; did you mean `learning_rate`?",
+        ] {
+            assert!(text.contains(expected), "{expected} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn circles_missing_inputs_and_unknown_needs_are_mistakes() {
+        let circle = with("[stages.manifest]\nneeds = ['embed']").unwrap_err().join("\n");
+        assert!(
+            circle.contains("stages.manifest.needs: the stages need each other in a circle: manifest ► embed"),
+            "{circle}"
+        );
+        let missing = with("[stages.train]\nneeds = ['manifest']").unwrap_err();
+        assert!(
+            missing.iter().any(|m| m.contains("`train` reads what `embed` makes")),
+            "{missing:?}"
+        );
+        let unknown = with("[stages.split]\nneeds = ['manifets']").unwrap_err().join("\n");
+        assert!(unknown.contains("did you mean `manifest`?"), "{unknown}");
+        assert!(with("version = 2").unwrap_err()[0].contains("this is version 1"));
+    }
+}

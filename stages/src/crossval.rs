@@ -1,0 +1,238 @@
+//! Cross-validation on originals: over the given folds, or over k groups of recordings.
+//!
+//! Each recording is scored by a head that was trained on the others. Nothing is written; embeddings of originals that the table
+//! already holds are used, the others are computed.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use ecosight_datasets::key::{ClipId, KeyHasher};
+use ecosight_datasets::tables::{ClipRow, SplitRow, Unit};
+use ecosight_models::ModelError;
+use ecosight_models::embedder::Embedder;
+use ecosight_models::head::{TrainConfig, train};
+use ecosight_models::metrics::Metrics;
+use ecosight_models::open::open_embedder;
+use serde::Serialize;
+use std::ops::ControlFlow;
+
+use crate::clip::Recipe;
+use crate::embed::{Embed, Work, embed_all};
+use crate::pooled::{Labels, Rows, read_pooled};
+use crate::split::Split;
+use crate::stage::Context;
+use crate::{StageErrorKind, manifest};
+
+/// Name of the work in progress events.
+const NAME: &str = "evaluate";
+
+/// What is cross-validated.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How recordings and folds are told.
+    pub split: Split,
+    /// Which embedder.
+    pub embed: Embed,
+    /// Which head.
+    pub train: TrainConfig,
+    /// Number of groups; none: the given folds, and five groups where there are none.
+    pub groups: Option<usize>,
+}
+
+/// The result.
+#[derive(Clone, Debug, Serialize)]
+pub struct CrossValidation {
+    /// Identity of the embedder.
+    pub embedder: String,
+    /// Figures over all clips, each scored by a head that has not seen its recording.
+    pub metrics: Metrics,
+    /// Accuracy on each fold.
+    pub folds: BTreeMap<String, f64>,
+    /// Originals whose embeddings were in the table.
+    pub reused: usize,
+    /// Originals that were embedded now.
+    pub computed: usize,
+    /// Clips that could not be used.
+    pub quarantined: usize,
+}
+
+/// Cross-validates on the context's source.
+pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<CrossValidation, StageErrorKind> {
+    let found = manifest::read(context)?;
+    context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
+    let (split, _) = settings.split.assign(&found.clips);
+    let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
+    let labels = Labels::join(&found.clips, split);
+    let embedder = open_embedder(settings.embed.embedder, context.weights)?;
+    let mut originals = Originals {
+        settings,
+        embedder: &*embedder,
+        labels: &labels,
+        rows: Rows::default(),
+    };
+    let reused = originals.reuse(context)?;
+    let failed = originals.compute(context, &found.clips)?;
+    let rows = originals.rows;
+    let (metrics, by_fold) = score(context, settings, &rows, &folds, &labels.classes)?;
+    Ok(CrossValidation {
+        embedder: embedder.id().slug(),
+        metrics,
+        folds: by_fold,
+        reused,
+        computed: rows.len() - reused,
+        quarantined: found.failed.len() + failed,
+    })
+}
+
+/// Pooled originals on their way.
+struct Originals<'a> {
+    settings: &'a Settings,
+    embedder: &'a dyn Embedder,
+    labels: &'a Labels,
+    rows: Rows,
+}
+
+impl Originals<'_> {
+    /// Takes what the table holds, if the same embedder made it.
+    fn reuse(&mut self, context: &Context<'_>) -> Result<usize, StageErrorKind> {
+        if !context.layout.table("embed").is_dir() {
+            return Ok(0);
+        }
+        let mut rows = Rows::default();
+        let made_by = read_pooled(
+            context,
+            self.settings.train.pooling,
+            self.labels,
+            &mut |unit, labelled, row| {
+                if unit.variant == 0 {
+                    rows.push(unit, labelled.class, &row);
+                }
+            },
+        )?;
+        if made_by == *self.embedder.id() {
+            self.rows = rows;
+        }
+        Ok(self.rows.len())
+    }
+
+    /// Computes the rest; returns how many clips failed.
+    fn compute(&mut self, context: &Context<'_>, clips: &[ClipRow]) -> Result<usize, StageErrorKind> {
+        let present: HashSet<ClipId> = self.rows.units.iter().map(|unit| unit.clip_id).collect();
+        let work: Vec<Work> = clips
+            .iter()
+            .filter(|clip| !present.contains(&clip.clip_id))
+            .map(|clip| Work {
+                clip_id: clip.clip_id,
+                uri: clip.uri.clone(),
+                span: clip.span,
+                recipes: vec![Recipe::ORIGINAL],
+            })
+            .collect();
+        let (dim, pooling) = (self.embedder.dim(), self.settings.train.pooling);
+        let mut failed = Vec::new();
+        embed_all(context, NAME, self.embedder, &work, &mut |clip, result| {
+            match result {
+                Ok(embedded) => {
+                    let unit = Unit {
+                        clip_id: clip.clip_id,
+                        variant: 0,
+                    };
+                    let row = pooling.pool(&embedded.variants[0].embeddings, dim);
+                    self.rows.push(unit, self.labels.clips[&clip.clip_id].class, &row);
+                }
+                Err(error) => failed.push(clip.quarantined(error)),
+            }
+            Ok(())
+        })?;
+        context.quarantine(&failed, work.len())?;
+        Ok(failed.len())
+    }
+}
+
+/// The fold of each clip.
+fn folds(
+    split: &[SplitRow],
+    clips: &[ClipRow],
+    groups: Option<usize>,
+    seed: u64,
+) -> Result<HashMap<ClipId, String>, StageErrorKind> {
+    let given: BTreeSet<&str> = split.iter().filter_map(|row| row.fold.as_deref()).collect();
+    let all_given = split.iter().all(|row| row.fold.is_some()) && given.len() >= 2;
+    let folds: HashMap<ClipId, String> = match groups {
+        None if all_given => split
+            .iter()
+            .filter_map(|row| Some((row.clip_id, row.fold.clone()?)))
+            .collect(),
+        groups => grouped(split, clips, groups.unwrap_or(5), seed),
+    };
+    let distinct: BTreeSet<&String> = folds.values().collect();
+    if distinct.len() < 2 {
+        return Err(StageErrorKind::data(
+            "cross-validation needs recordings in at least two folds",
+            "add recordings, or ask for fewer groups with `--groups`",
+        ));
+    }
+    Ok(folds)
+}
+
+/// Deals the recordings of each class to `k` groups in the order of a seeded hash.
+fn grouped(split: &[SplitRow], clips: &[ClipRow], k: usize, seed: u64) -> HashMap<ClipId, String> {
+    let mut label_of: BTreeMap<&str, &str> = BTreeMap::new();
+    for (row, clip) in split.iter().zip(clips) {
+        label_of.entry(&row.recording_id).or_insert(&clip.label);
+    }
+    let rank = |recording: &str| KeyHasher::new("cross-validation").u64(seed).str(recording).finish();
+    let mut ranked: Vec<_> = label_of
+        .iter()
+        .map(|(recording, label)| (*label, rank(recording), *recording))
+        .collect();
+    ranked.sort_unstable();
+    let group: HashMap<&str, usize> = ranked
+        .iter()
+        .enumerate()
+        .map(|(i, (.., recording))| (*recording, i % k))
+        .collect();
+    let name = |row: &SplitRow| (row.clip_id, format!("group {}", group[row.recording_id.as_str()] + 1));
+    split.iter().map(name).collect()
+}
+
+/// Trains on all folds but one and scores that one, for each fold.
+fn score(
+    context: &Context<'_>,
+    settings: &Settings,
+    rows: &Rows,
+    folds: &HashMap<ClipId, String>,
+    classes: &[String],
+) -> Result<(Metrics, BTreeMap<String, f64>), StageErrorKind> {
+    let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
+    let (mut probabilities, mut truth, mut by_fold) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for name in names {
+        context.check_cancelled()?;
+        let (mut fitted, mut held_out) = (Rows::default(), Rows::default());
+        for ((unit, class), row) in rows.units.iter().zip(&rows.y).zip(rows.x.chunks_exact(rows.dim)) {
+            let side = if folds[&unit.clip_id] == *name {
+                &mut held_out
+            } else {
+                &mut fitted
+            };
+            side.push(*unit, *class, row);
+        }
+        let missing = crate::pooled::missing_classes(&fitted, classes);
+        if !missing.is_empty() {
+            let message = format!("all clips of class {} are in fold `{name}`", missing.join(", "));
+            return Err(StageErrorKind::data(
+                message,
+                "a class needs recordings in at least two folds",
+            ));
+        }
+        let go_on = &mut |_: &_| ControlFlow::Continue(());
+        let trained =
+            train(&fitted.examples(), None, classes.len(), &settings.train, go_on).map_err(ModelError::from)?;
+        let scores = trained.head.probabilities(&held_out.x);
+        let metrics = Metrics::compute(&scores, &held_out.y, classes).map_err(ModelError::from)?;
+        by_fold.insert(name.clone(), metrics.accuracy);
+        probabilities.extend(scores);
+        truth.extend(held_out.y);
+    }
+    let metrics = Metrics::compute(&probabilities, &truth, classes).map_err(ModelError::from)?;
+    Ok((metrics, by_fold))
+}

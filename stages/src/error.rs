@@ -1,0 +1,90 @@
+//! Why a stage stopped.
+
+use ecosight_datasets::DatasetError;
+use ecosight_models::ModelError;
+
+/// A stage stopped: which one, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("stage `{stage}` stopped")]
+pub struct StageError {
+    /// The stage's word.
+    pub stage: &'static str,
+    /// Why.
+    #[source]
+    pub kind: StageErrorKind,
+}
+
+/// Why a stage stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageErrorKind {
+    /// A store, manifest or table could not be read or written.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// Weights, a model or a tensor operation failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The data cannot be used as they are; the hint says what to do.
+    #[error("{message}")]
+    Data {
+        /// What is wrong with them.
+        message: String,
+        /// What the user can do.
+        hint: String,
+    },
+    /// More clips failed than the budget allows.
+    #[error(
+        "{failed} of {expected} clips could not be used, more than the allowed share of {max_failed} (first: {first})"
+    )]
+    FailureBudget {
+        /// Clips that failed.
+        failed: usize,
+        /// Clips that were to be processed.
+        expected: usize,
+        /// The budget, as a share of the expected clips.
+        max_failed: f64,
+        /// The first failure in words.
+        first: String,
+    },
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl StageErrorKind {
+    /// The data are at fault, and `hint` says what to do.
+    pub fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Data {
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Data { hint, .. } => Some(hint.clone()),
+            Self::Model(error) => error.hint(),
+            Self::FailureBudget { .. } => Some(
+                "read the reasons in tables/quarantine, repair or remove the files, or raise `max_failed` in the pipeline file".into(),
+            ),
+            Self::Cancelled => Some("nothing is lost; run the same command again".into()),
+            Self::Dataset(_) => None,
+        }
+    }
+}
+
+/// Names the stage in errors of anything that a stage calls.
+pub(crate) trait InStage<T> {
+    /// The error as one of `stage`.
+    fn in_stage(self, stage: &'static str) -> Result<T, StageError>;
+}
+
+impl<T, K: Into<StageErrorKind>> InStage<T> for Result<T, K> {
+    fn in_stage(self, stage: &'static str) -> Result<T, StageError> {
+        self.map_err(|kind| StageError {
+            stage,
+            kind: kind.into(),
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! The stages of the pipeline, one file each, named by their word in `retrain.toml`.
+//!
+//! A stage reads tables (and audio) and writes one table or artefact; see [`stage`] for the contract. Stages print nothing: they
+//! emit [`Event`]s.
+
+pub mod augment;
+pub mod bridge;
+pub mod clip;
+pub mod crossval;
+pub mod embed;
+mod error;
+pub mod evaluate;
+pub mod manifest;
+pub mod params;
+pub mod pooled;
+pub mod predict;
+pub mod publish;
+pub mod split;
+pub mod stage;
+pub mod train;
+
+pub use error::{StageError, StageErrorKind};
+pub use stage::{Context, Definition, Event, Stage};
+
+/// All built-in stages, in the order of the dataflow.
+pub const ALL: [Definition; 7] = [
+    manifest::DEFINITION,
+    split::DEFINITION,
+    augment::DEFINITION,
+    embed::DEFINITION,
+    train::DEFINITION,
+    evaluate::DEFINITION,
+    publish::DEFINITION,
+];

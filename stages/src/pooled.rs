@@ -1,0 +1,213 @@
+//! Embeddings as the head sees them: one pooled row per clip and variant, with its label and side.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ecosight_datasets::key::{ClipId, Key, KeyHasher};
+use ecosight_datasets::tables::{ClipRow, EmbedReader, Side, SplitRow, Unit, read_metadata, read_rows};
+use ecosight_models::embedder::EmbedderId;
+use ecosight_models::head::{Examples, Pooling};
+
+use crate::embed::EMBEDDER_KEY;
+use crate::stage::Context;
+use crate::{StageError, StageErrorKind};
+
+/// A clip as training sees it.
+#[derive(Clone, Debug)]
+pub struct Labelled {
+    /// Its class, an index into the classes.
+    pub class: usize,
+    /// Its side, recording and fold.
+    pub split: SplitRow,
+}
+
+/// What the tables say about clips: classes and sides.
+pub struct Labels {
+    /// Names of the classes, sorted.
+    pub classes: Vec<String>,
+    /// By clip.
+    pub clips: HashMap<ClipId, Labelled>,
+}
+
+impl Labels {
+    /// Joins `manifest` and `split`.
+    pub fn read(context: &Context<'_>) -> Result<Self, StageErrorKind> {
+        let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest"))?;
+        let split: Vec<SplitRow> = read_rows(&context.layout.table("split"))?;
+        Ok(Self::join(&clips, split))
+    }
+
+    /// Joins clips and sides.
+    pub fn join(clips: &[ClipRow], split: Vec<SplitRow>) -> Self {
+        let classes: Vec<String> = clips
+            .iter()
+            .map(|clip| clip.label.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        let label: HashMap<ClipId, usize> = clips
+            .iter()
+            .filter_map(|clip| Some((clip.clip_id, classes.binary_search(&clip.label).ok()?)))
+            .collect();
+        let labelled = |row: SplitRow| {
+            Some((
+                row.clip_id,
+                Labelled {
+                    class: *label.get(&row.clip_id)?,
+                    split: row,
+                },
+            ))
+        };
+        let clips = split.into_iter().filter_map(labelled).collect();
+        Self { classes, clips }
+    }
+}
+
+/// Pooled rows with labels, in the order of the table.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// `[rows, dim]`, row-major.
+    pub x: Vec<f32>,
+    /// Class of each row.
+    pub y: Vec<usize>,
+    /// Clip and variant of each row.
+    pub units: Vec<Unit>,
+    /// Length of a row.
+    pub dim: usize,
+}
+
+impl Rows {
+    /// Appends a row.
+    pub fn push(&mut self, unit: Unit, class: usize, row: &[f32]) {
+        self.dim = row.len();
+        self.x.extend_from_slice(row);
+        self.y.push(class);
+        self.units.push(unit);
+    }
+
+    /// As the head takes them.
+    pub fn examples(&self) -> Examples<'_> {
+        Examples {
+            x: &self.x,
+            y: &self.y,
+            dim: self.dim,
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.y.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.y.is_empty()
+    }
+
+    /// Hash of the values, labels and identities.
+    pub fn fingerprint(&self) -> Key {
+        let bytes: Vec<u8> = self.x.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).bytes(&bytes);
+        let with_unit = |key: KeyHasher, (unit, class): (&Unit, &usize)| {
+            key.str(&unit.clip_id.to_string())
+                .u64(u64::from(unit.variant))
+                .u64(*class as u64)
+        };
+        self.units.iter().zip(&self.y).fold(key, with_unit).finish()
+    }
+}
+
+/// The rows of each side. Val and test hold originals only, whatever the table holds.
+#[derive(Default)]
+pub struct Sides {
+    /// Originals and variants.
+    pub train: Rows,
+    /// Originals.
+    pub val: Rows,
+    /// Originals.
+    pub test: Rows,
+}
+
+/// Reads the table of embeddings, pooled; calls `each` with labels for the rows of labelled clips.
+pub fn read_pooled(
+    context: &Context<'_>,
+    pooling: Pooling,
+    labels: &Labels,
+    each: &mut dyn FnMut(Unit, &Labelled, Vec<f32>),
+) -> Result<EmbedderId, StageErrorKind> {
+    let reader = EmbedReader::open(context.layout)?;
+    let embedder = embedder_of(&reader)?;
+    for rows in reader {
+        let rows = rows?;
+        let Some(labelled) = labels.clips.get(&rows.unit.clip_id) else {
+            continue;
+        };
+        let dim = rows.embeddings.len() / rows.start_s.len();
+        each(rows.unit, labelled, pooling.pool(&rows.embeddings, dim));
+    }
+    Ok(embedder)
+}
+
+/// Reads the table of embeddings, pooled and parted by side.
+pub fn read_sides(
+    context: &Context<'_>,
+    pooling: Pooling,
+    labels: &Labels,
+) -> Result<(Sides, EmbedderId), StageErrorKind> {
+    let mut sides = Sides::default();
+    let id = read_pooled(
+        context,
+        pooling,
+        labels,
+        &mut |unit, labelled, row| match labelled.split.side {
+            Side::Train => sides.train.push(unit, labelled.class, &row),
+            Side::Val if unit.variant == 0 => sides.val.push(unit, labelled.class, &row),
+            Side::Test if unit.variant == 0 => sides.test.push(unit, labelled.class, &row),
+            Side::Val | Side::Test => {}
+        },
+    )?;
+    Ok((sides, id))
+}
+
+/// The embedder that made a table.
+pub fn embedder_of(reader: &EmbedReader) -> Result<EmbedderId, StageErrorKind> {
+    let unknown = || {
+        StageErrorKind::data(
+            format!("`{}` does not say which embedder made it", reader.folder().display()),
+            "run `ecosight retrain` to compute it again",
+        )
+    };
+    let text = read_metadata(reader.folder(), EMBEDDER_KEY)?.ok_or_else(unknown)?;
+    serde_json::from_str(&text).map_err(|_| unknown())
+}
+
+/// The classes of which no row is left among `rows`: their clips were quarantined.
+pub(crate) fn missing_classes(rows: &Rows, classes: &[String]) -> Vec<String> {
+    let present: BTreeSet<usize> = rows.y.iter().copied().collect();
+    classes
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| !present.contains(i))
+        .map(|(_, name)| format!("`{name}`"))
+        .collect()
+}
+
+/// An error of `stage` unless each class has train rows and each side has rows.
+pub(crate) fn check_usable(stage: &'static str, sides: &Sides, classes: &[String]) -> Result<(), StageError> {
+    let refuse = |message: String| {
+        let hint = "the reasons stand in tables/quarantine; repair the files or add recordings";
+        Err(StageError {
+            stage,
+            kind: StageErrorKind::data(message, hint),
+        })
+    };
+    let missing = missing_classes(&sides.train, classes);
+    if !missing.is_empty() {
+        return refuse(format!("no usable train clip is left in class {}", missing.join(", ")));
+    }
+    for (rows, side) in [(&sides.val, "val"), (&sides.test, "test")] {
+        if rows.is_empty() {
+            return refuse(format!("no usable clip is left on the {side} side"));
+        }
+    }
+    Ok(())
+}

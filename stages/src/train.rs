@@ -1,0 +1,200 @@
+//! `train`: the classifier on pooled embeddings, saved with everything that `predict` needs.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::tables::{EpochRow, PartWriter, Row};
+use ecosight_models::ModelError;
+use ecosight_models::artefact::{Artefact, ModelMeta, SCHEMA_VERSION};
+use ecosight_models::head::{HeadKind, Stopped, TrainConfig, Trained, train};
+use serde::{Deserialize, Serialize};
+
+use crate::error::InStage;
+use crate::params::{Params, Problem, parse};
+use crate::pooled::{Labels, check_usable, read_sides};
+use crate::stage::{Context, Definition, Event, Stage};
+use crate::{StageError, StageErrorKind};
+
+/// See the module.
+pub const DEFINITION: Definition = Definition {
+    name: NAME,
+    version: 1,
+    about: "fit the classifier head",
+    inputs: &["manifest", "split", "embed"],
+    parameters: TrainConfig::KEYS,
+    configure: |table| Ok(Box::new(parse::<TrainConfig>(table)?)),
+};
+
+const NAME: &str = "train";
+
+impl Params for TrainConfig {
+    const KEYS: &'static [&'static str] = &[
+        "head",
+        "pooling",
+        "l2",
+        "seed",
+        "max_epochs",
+        "batch_size",
+        "learning_rate",
+        "patience",
+    ];
+
+    fn problems(&self) -> Vec<Problem> {
+        let key_of = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
+        TrainConfig::problems(self)
+            .into_iter()
+            .map(|message| Problem::new(key_of(&message), message))
+            .collect()
+    }
+}
+
+/// A file that names a model: `models/candidate.json`, `models/production.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pointer {
+    /// Version of this format.
+    pub schema_version: u32,
+    /// Version of the model, the name of its folder.
+    pub version: String,
+    /// When the pointer was set, UTC.
+    pub since: String,
+    /// The model that it named before.
+    pub previous: Option<String>,
+}
+
+impl Pointer {
+    /// Reads a pointer; none where there is no file.
+    pub fn read(path: &std::path::Path) -> Result<Option<Self>, StageErrorKind> {
+        let unreadable = |why: String| {
+            StageErrorKind::data(
+                format!("`{}` is unreadable: {why}", path.display()),
+                "run `ecosight retrain` again",
+            )
+        };
+        match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|e| unreadable(e.to_string())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreadable(error.to_string())),
+        }
+    }
+
+    /// Moves the pointer at `path` to the model `version`.
+    pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
+        let previous = Self::read(path)?.map(|old| old.version);
+        let pointer = Self {
+            schema_version: 1,
+            version: version.to_owned(),
+            since: since.to_owned(),
+            previous,
+        };
+        let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
+        write_atomic(path, &json)?;
+        Ok(pointer)
+    }
+}
+
+impl Stage for TrainConfig {
+    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
+        let labels = Labels::read(context).in_stage(NAME)?;
+        let (sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
+        check_usable(NAME, &sides, &labels.classes)?;
+        let trained = fit(self, context, &sides.train, &sides.val, labels.classes.len()).in_stage(NAME)?;
+        let fingerprint = sides.train.fingerprint();
+        let config = serde_json::to_string(self).expect("settings are plain data");
+        let digest = KeyHasher::new("model")
+            .str(&fingerprint.to_string())
+            .str(&config)
+            .str(&embedder.slug())
+            .u64(u64::from(DEFINITION.version))
+            .finish();
+        let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
+        let artefact = Artefact {
+            meta: ModelMeta {
+                schema_version: SCHEMA_VERSION,
+                version: digest.to_string()[..12].to_owned(),
+                classes: labels.classes,
+                embedder,
+                train: self.clone(),
+                seeds: BTreeMap::from([(NAME.to_owned(), self.seed)]),
+                data_fingerprint: fingerprint.to_string(),
+                counts: counts.map(|(side, rows)| (side.to_owned(), rows.len() as u64)).into(),
+                metrics: BTreeMap::new(),
+            },
+            head: trained.head,
+        };
+        let version = format!("{}-{}", context.run_id, &artefact.meta.version[..8]);
+        let folder = context.layout.model(&version);
+        artefact.save(&folder).map_err(ModelError::from).in_stage(NAME)?;
+        let history: Vec<EpochRow> = trained
+            .history
+            .iter()
+            .map(|epoch| EpochRow {
+                epoch: epoch.epoch,
+                loss: epoch.loss,
+                accuracy: epoch.accuracy,
+                val_loss: epoch.val_loss,
+                val_accuracy: epoch.val_accuracy,
+            })
+            .collect();
+        let write_history = || {
+            let path = folder.join("training_history.parquet");
+            let mut part = PartWriter::create(&path, EpochRow::TABLE.arrow(0), &[])?;
+            part.write(&EpochRow::batch(&history)?)?;
+            part.finish()
+        };
+        write_history().in_stage(NAME)?;
+        Pointer::write(&context.layout.candidate(), &version, context.started_at).in_stage(NAME)?;
+        let (rows, epochs) = (sides.train.len(), history.len());
+        context.emit(Event::counted(
+            NAME,
+            [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)],
+        ));
+        Ok(())
+    }
+}
+
+/// Trains with progress, stoppable.
+fn fit(
+    config: &TrainConfig,
+    context: &Context<'_>,
+    train_rows: &crate::pooled::Rows,
+    val_rows: &crate::pooled::Rows,
+    classes: usize,
+) -> Result<Trained, StageErrorKind> {
+    let total = match config.head {
+        HeadKind::Linear => 0,
+        HeadKind::Mlp => u64::from(config.max_epochs),
+    };
+    let trained = train(
+        &train_rows.examples(),
+        Some(&val_rows.examples()),
+        classes,
+        config,
+        &mut |epoch| {
+            context.emit(Event::Progress {
+                stage: NAME,
+                done: u64::from(epoch.epoch),
+                total,
+                unit: "epochs",
+            });
+            if context.check_cancelled().is_err() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        },
+    )
+    .map_err(ModelError::from)?;
+    if trained.stopped == Stopped::Interrupted {
+        return Err(StageErrorKind::Cancelled);
+    }
+    if trained.stopped == Stopped::MaxEpochs && config.head == HeadKind::Linear {
+        let message = "the linear head did not converge; a larger `l2` helps".to_owned();
+        context.emit(Event::Warning { stage: NAME, message });
+    }
+    Ok(trained)
+}

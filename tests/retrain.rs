@@ -1,0 +1,188 @@
+//! Retraining on a folder as people have it: with files that are no audio, damaged, repeated, or in the wrong place.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::Sandbox;
+
+const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1";
+
+/// A mono 16-bit WAV with a tone of `hz` and a little of everything else that makes it its own.
+fn wav(path: &Path, hz: f64, number: u32) {
+    let rate = 8000u32;
+    let samples: Vec<i16> = (0..rate)
+        .map(|i| {
+            let t = f64::from(i) / f64::from(rate);
+            let wobble = 1.0 + 0.02 * f64::from(number % 7);
+            ((std::f64::consts::TAU * hz * wobble * t).sin() * 9000.0 + f64::from((i * (number + 3)) % 501)) as i16
+        })
+        .collect();
+    let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
+    let mut bytes = Vec::new();
+    bytes.extend(b"RIFF");
+    bytes.extend((36 + data.len() as u32).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    for (value, size) in [(16u32, 4), (1, 2), (1, 2), (rate, 4), (rate * 2, 4), (2, 2), (16, 2)] {
+        bytes.extend(&value.to_le_bytes()[..size]);
+    }
+    bytes.extend(b"data");
+    bytes.extend((data.len() as u32).to_le_bytes());
+    bytes.extend(data);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// `recordings/high` and `recordings/low` with `n` clips each.
+fn recordings(sandbox: &Sandbox, n: u32) {
+    for number in 0..n {
+        wav(&sandbox.path().join(format!("recordings/high/{number}.wav")), 2000.0, number);
+        wav(&sandbox.path().join(format!("recordings/low/{number}.wav")), 300.0, number + 100);
+    }
+}
+
+#[test]
+fn bad_files_are_quarantined_with_their_reason_and_the_run_goes_on() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 40);
+    let at = |name: &str| sandbox.path().join("recordings").join(name);
+    fs::copy(at("high/0.wav"), at("high/copy of 0.WAV")).unwrap();
+    fs::copy(at("high/1.wav"), at("low/contradiction.wav")).unwrap();
+    fs::write(at("low/empty.wav"), b"").unwrap();
+    fs::write(at("low/text.mp3"), b"this is no music").unwrap();
+    fs::write(at("low/notes.txt"), b"this is no music either").unwrap();
+    fs::create_dir_all(at("high/deep/er")).unwrap();
+    fs::rename(at("high/2.wav"), at("high/deep/er/ünï çode.WAV")).unwrap();
+    fs::rename(at("low/3.wav"), at("low/3.dat")).unwrap();
+    let whole = fs::read(at("low/4.wav")).unwrap();
+    fs::write(at("low/4.wav"), &whole[..whole.len() / 2]).unwrap();
+    let outcome = sandbox.json(&format!("retrain --source recordings {FAST} --set pipeline.max_failed=0.2"));
+    assert_eq!(outcome["exit"], "ok");
+    let mut codes: Vec<_> = outcome["quarantined"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| format!("{} {}", row["uri"].as_str().unwrap(), row["code"].as_str().unwrap()))
+        .collect();
+    codes.sort();
+    let expected = [
+        "high/1.wav label_conflict",
+        "low/4.wav truncated",
+        "low/contradiction.wav label_conflict",
+        "low/empty.wav empty",
+        "low/text.mp3 not_audio",
+    ];
+    assert_eq!(codes, expected);
+    let counts = &outcome["counts"]["manifest"];
+    assert_eq!((counts["ignored"].as_u64(), counts["duplicates"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(outcome["metrics"]["test"]["accuracy"], 1.0);
+}
+
+#[test]
+fn too_many_bad_files_stop_the_run_with_their_own_exit_code() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 5);
+    for number in 0..3 {
+        fs::write(sandbox.path().join(format!("recordings/low/bad{number}.wav")), b"RIFF....WAVEfmt nonsense").unwrap();
+    }
+    let ran = sandbox.run(&format!("retrain --source recordings {FAST}"));
+    assert_eq!(ran.code, 5, "{}", ran.stderr);
+    assert!(ran.stderr.contains("caused by: 3 of 13 clips could not be used"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: read the reasons in tables/quarantine"), "{}", ran.stderr);
+    assert!(sandbox.path().join("ecosight-data/tables/quarantine").is_dir());
+    assert!(!sandbox.path().join("ecosight-data/models").exists());
+}
+
+#[test]
+fn unusable_sources_are_refused_before_anything_expensive() {
+    let sandbox = Sandbox::new();
+    let refuse = |line: &str, code: i32, expected: &str| {
+        let ran = sandbox.run(line);
+        assert_eq!(ran.code, code, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("hint: "), "{line}: {}", ran.stderr);
+    };
+    refuse(&format!("retrain {FAST}"), 2, "nothing to train on yet");
+    refuse(&format!("retrain --source nowhere {FAST}"), 1, "there is no such folder");
+    refuse(&format!("retrain --source s3://b/p {FAST}"), 2, "buckets cannot be read yet");
+    fs::create_dir(sandbox.path().join("empty")).unwrap();
+    refuse(&format!("retrain --source empty {FAST}"), 1, "no labelled audio");
+    for number in 0..5 {
+        wav(&sandbox.path().join(format!("one/high/{number}.wav")), 2000.0, number);
+    }
+    refuse(&format!("retrain --source one {FAST}"), 1, "only `high`");
+    recordings(&sandbox, 2);
+    refuse(&format!("retrain --source recordings {FAST}"), 1, "the val side of the split is empty");
+    refuse("retrain --source recordings", 1, "the weights of `yamnet` are not on this machine");
+    let ran = sandbox.run("retrain --source recordings");
+    assert!(ran.stderr.contains("ecosight weights fetch") && ran.stderr.contains("ecosight weights import"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_manifest_with_spans_recordings_and_folds_is_a_source() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 8);
+    let mut csv = "uri,label,recording_id,fold,start_s,end_s\n".to_owned();
+    for number in 0..8 {
+        let fold = ["train", "train", "train", "train", "val", "val", "test", "test"][number];
+        for class in ["high", "low"] {
+            for (start, end) in [("0", "0.5"), ("0.5", "")] {
+                csv.push_str(&format!("{class}/{number}.wav,{class},{class}{number},{fold},{start},{end}\n"));
+            }
+        }
+    }
+    fs::write(sandbox.path().join("recordings/manifest.csv"), csv).unwrap();
+    let outcome = sandbox.json(&format!("retrain --source recordings/manifest.csv {FAST}"));
+    let split = &outcome["counts"]["split"];
+    let sides = ["train", "val", "test", "recordings"].map(|side| split[side].as_u64().unwrap());
+    assert_eq!(sides, [16, 8, 8, 16]);
+}
+
+#[test]
+fn stages_run_up_to_or_alone_and_say_what_they_lack() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 8);
+    let lacking = sandbox.run(&format!("retrain --only train --source recordings {FAST}"));
+    assert_eq!(lacking.code, 1);
+    assert!(lacking.stderr.contains("hint: make it first: `ecosight retrain --to manifest`"), "{}", lacking.stderr);
+    let plan = sandbox.json(&format!("retrain --dry-run --to split --source recordings {FAST}"));
+    assert_eq!(plan["stages"], serde_json::json!(["manifest", "split"]));
+    assert!(!sandbox.path().join("ecosight-data").exists(), "a dry run writes nothing");
+    sandbox.ok(&format!("retrain --to embed --source recordings {FAST}"));
+    // The source of the last run is remembered.
+    sandbox.ok(&format!("retrain --only train {FAST}"));
+    assert!(sandbox.path().join("ecosight-data/models/candidate.json").exists());
+    assert!(!sandbox.path().join("ecosight-data/models/production.json").exists());
+    sandbox.ok(&format!("evaluate {FAST}"));
+    let unknown = sandbox.run(&format!("retrain --to embbed {FAST}"));
+    assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+}
+
+#[test]
+fn cross_validation_reuses_embeddings_and_knows_folds_and_groups() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    let grouped = sandbox.json(&format!("evaluate --cv --source recordings {FAST} --groups 4"));
+    assert_eq!(grouped["folds"].as_object().unwrap().len(), 4);
+    assert_eq!((grouped["computed"].as_u64(), grouped["reused"].as_u64()), (Some(20), Some(0)));
+    assert_eq!(grouped["accuracy"], 1.0);
+    sandbox.ok(&format!("retrain --source recordings {FAST}"));
+    let again = sandbox.json(&format!("evaluate --cv {FAST} --set split.pattern=/(?<fold>[0-4])"));
+    assert_eq!((again["computed"].as_u64(), again["reused"].as_u64()), (Some(0), Some(20)));
+}
+
+#[test]
+fn the_mlp_is_a_setting_and_the_seed_changes_it() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 12);
+    let mlp = format!("retrain --source recordings {FAST} --set train.head=mlp --set train.max_epochs=8");
+    let head = |line: &str| {
+        let outcome = sandbox.json(line);
+        let model = sandbox.path().join("ecosight-data/models").join(outcome["model"].as_str().unwrap());
+        fs::read(model.join("head.safetensors")).unwrap()
+    };
+    let first = head(&mlp);
+    assert!(head(&mlp) == first, "one seed gives one model");
+    assert!(head(&format!("{mlp} --seed 7")) != first, "another seed gives another");
+}
