@@ -1,10 +1,8 @@
 //! The command line itself: help, mistakes, and what is on which stream.
 
-mod support;
-
 use std::fs;
 
-use support::{Sandbox, repository};
+use crate::support::{Sandbox, repository};
 
 #[test]
 fn every_verb_has_help_with_an_example() {
@@ -39,7 +37,8 @@ fn all_mistakes_of_a_pipeline_file_are_reported_at_once() {
 #[test]
 fn a_file_named_ecosight_toml_in_the_current_folder_counts() {
     let sandbox = Sandbox::new();
-    fs::write(sandbox.path().join("ecosight.toml"), "[stages.publish]\nneeds = ['train', 'evaluate', 'split']").unwrap();
+    fs::write(sandbox.path().join("ecosight.toml"), "[stages.publish]\nneeds = ['train', 'evaluate', 'split']")
+        .unwrap();
     assert!(sandbox.ok("graph --format dot").stdout.contains("split -> publish;"));
 }
 
@@ -73,7 +72,8 @@ fn predicting_without_a_model_or_without_audio_says_what_to_do() {
     sandbox.ok("demo -q");
     fs::write(sandbox.path().join("a.wav"), b"").unwrap();
     fs::write(sandbox.path().join("b.wav"), b"RIFFxxxxWAVE").unwrap();
-    let ran = sandbox.run("predict --data-root ecosight-demo a.wav b.wav gone.wav ecosight-demo/new_clips/new-bird.wav --json");
+    let ran = sandbox
+        .run("predict --data-root ecosight-demo a.wav b.wav gone.wav ecosight-demo/new_clips/new-bird.wav --json");
     assert_eq!(ran.code, 1);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(document["failed"].as_array().unwrap().len(), 3);

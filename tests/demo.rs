@@ -1,11 +1,9 @@
 //! The demo, from nothing to predictions, and what it leaves on disk.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use support::Sandbox;
+use crate::support::Sandbox;
 
 /// Content of every file below `folder`, by path.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -61,7 +59,11 @@ fn a_second_run_and_another_number_of_threads_give_the_same_tables_and_the_same_
         files.into_iter().map(|(path, bytes)| (path.file_name().unwrap().to_owned(), bytes)).collect()
     };
     let (tables, first) = (files(&root.join("tables")), contents(model(&outcome)));
-    assert!(outcome["metrics"]["test"]["accuracy"].as_f64().unwrap() > 0.8, "{}", outcome["metrics"]["test"]["accuracy"]);
+    assert!(
+        outcome["metrics"]["test"]["accuracy"].as_f64().unwrap() > 0.8,
+        "{}",
+        outcome["metrics"]["test"]["accuracy"]
+    );
 
     let again = sandbox.json("retrain --data-root ecosight-demo --set embed.embedder=logmel --jobs 2");
     assert_ne!(outcome["run_id"], again["run_id"]);

@@ -1,11 +1,9 @@
 //! Retraining on a folder as people have it: with files that are no audio, damaged, repeated, or in the wrong place.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::Sandbox;
+use crate::support::Sandbox;
 
 const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1";
 
@@ -84,7 +82,8 @@ fn too_many_bad_files_stop_the_run_with_their_own_exit_code() {
     let sandbox = Sandbox::new();
     recordings(&sandbox, 5);
     for number in 0..3 {
-        fs::write(sandbox.path().join(format!("recordings/low/bad{number}.wav")), b"RIFF....WAVEfmt nonsense").unwrap();
+        let bad = sandbox.path().join(format!("recordings/low/bad{number}.wav"));
+        fs::write(bad, format!("RIFF....WAVEfmt nonsense {number}")).unwrap();
     }
     let ran = sandbox.run(&format!("retrain --source recordings {FAST}"));
     assert_eq!(ran.code, 5, "{}", ran.stderr);
@@ -116,7 +115,11 @@ fn unusable_sources_are_refused_before_anything_expensive() {
     refuse(&format!("retrain --source recordings {FAST}"), 1, "the val side of the split is empty");
     refuse("retrain --source recordings", 1, "the weights of `yamnet` are not on this machine");
     let ran = sandbox.run("retrain --source recordings");
-    assert!(ran.stderr.contains("ecosight weights fetch") && ran.stderr.contains("ecosight weights import"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("ecosight weights fetch") && ran.stderr.contains("ecosight weights import"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

@@ -4,33 +4,33 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A temporary folder in which the real binary is run, with a cache of its own.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
 }
 
 /// What a command left behind.
-pub struct Ran {
+pub(crate) struct Ran {
     /// Exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Sandbox {
     /// An empty folder.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a temporary folder") }
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
     /// A command line, ready to run; arguments are split at spaces.
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ecosight"));
         command
             .args(line.split_whitespace())
@@ -41,26 +41,26 @@ impl Sandbox {
     }
 
     /// Runs a command line.
-    pub fn run(&self, line: &str) -> Ran {
+    pub(crate) fn run(&self, line: &str) -> Ran {
         ran(self.command(line).output().expect("the binary starts"))
     }
 
     /// Runs a command line that must succeed.
-    pub fn ok(&self, line: &str) -> Ran {
+    pub(crate) fn ok(&self, line: &str) -> Ran {
         let ran = self.run(line);
         assert_eq!(ran.code, 0, "`ecosight {line}` failed:\n{}{}", ran.stdout, ran.stderr);
         ran
     }
 
     /// Runs a command line with `--json` that must succeed.
-    pub fn json(&self, line: &str) -> serde_json::Value {
+    pub(crate) fn json(&self, line: &str) -> serde_json::Value {
         let ran = self.ok(&format!("{line} --json"));
         serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("`{line}`: {e} in\n{}", ran.stdout))
     }
 }
 
 /// The output of a process as text.
-pub fn ran(output: Output) -> Ran {
+pub(crate) fn ran(output: Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -69,13 +69,12 @@ pub fn ran(output: Output) -> Ran {
 }
 
 /// The root of the repository.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// A file or folder of the test data, or none, said loudly.
-#[expect(dead_code, reason = "not every test file that includes this module needs it")]
-pub fn test_data(path: &str) -> Option<PathBuf> {
+pub(crate) fn test_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ECOSIGHT_TEST_DATA").map_or_else(|| repository().join("../shared"), PathBuf::from);
     let found = root.join(path);
     if found.exists() {

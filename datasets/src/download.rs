@@ -9,7 +9,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::DatasetError;
-use crate::files::sync_folder;
+use crate::files::{folder_of, sync_folder};
 
 /// Bytes so far, and in total where the server says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,8 @@ pub fn fetch(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<bool, DatasetError> {
     let part = part_path(destination);
-    if let Some(folder) = destination.parent() {
-        std::fs::create_dir_all(folder).map_err(DatasetError::at("create folder", folder))?;
-    }
+    let folder = folder_of(destination);
+    std::fs::create_dir_all(folder).map_err(DatasetError::at("create folder", folder))?;
     if receive(url, &part, progress)?.is_break() {
         return Ok(false);
     }
@@ -44,7 +43,6 @@ pub fn fetch(
         return Err(DatasetError::invalid("verify download", url, why));
     }
     std::fs::rename(&part, destination).map_err(DatasetError::at("complete download", destination))?;
-    let folder = destination.parent().unwrap_or(Path::new("."));
     sync_folder(folder).map_err(DatasetError::at("complete download", destination))?;
     Ok(true)
 }
@@ -54,7 +52,7 @@ pub fn sha256_of(path: &Path) -> Result<String, DatasetError> {
     let hash = || -> std::io::Result<String> {
         let mut hasher = Sha256::new();
         std::io::copy(&mut File::open(path)?, &mut hasher)?;
-        Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(format!("{:x}", hasher.finalize()))
     };
     hash().map_err(DatasetError::at("hash", path))
 }
@@ -71,15 +69,11 @@ fn receive(
     part: &Path,
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<ControlFlow<()>, DatasetError> {
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(part)
-        .map_err(DatasetError::at("open", part))?;
+    let mut file = OpenOptions::new().create(true).append(true).open(part).map_err(DatasetError::at("open", part))?;
     let mut done = file.metadata().map_err(DatasetError::at("open", part))?.len();
     let config = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(20)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_recv_response(Some(Duration::from_mins(1)))
         .http_status_as_error(false);
     let mut request = ureq::Agent::new_with_config(config.build()).get(url);
     if done > 0 {
@@ -95,11 +89,7 @@ fn receive(
             done = 0;
         }
         status => {
-            return Err(DatasetError::invalid(
-                "download",
-                url,
-                format!("the server answered with status {status}"),
-            ));
+            return Err(DatasetError::invalid("download", url, format!("the server answered with status {status}")));
         }
     }
     let total = response.body().content_length().map(|rest| done + rest);
@@ -109,9 +99,7 @@ fn receive(
         if progress(Progress { done, total }).is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        let n = body
-            .read(&mut block)
-            .map_err(|e| DatasetError::new("download", url, e))?;
+        let n = body.read(&mut block).map_err(|e| DatasetError::new("download", url, e))?;
         if n == 0 {
             break;
         }
@@ -142,9 +130,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/yamnet.h5", listener.local_addr().unwrap());
         let handle = std::thread::spawn(move || {
-            (0..requests)
-                .map(|i| answer(&listener, if i == 0 { cut } else { CONTENT.len() }, ranges))
-                .collect()
+            (0..requests).map(|i| answer(&listener, if i == 0 { cut } else { CONTENT.len() }, ranges)).collect()
         });
         (url, handle)
     }
@@ -161,17 +147,14 @@ mod tests {
         let start = if ranges { from.unwrap_or(0) } else { 0 };
         let status = if start > 0 { "206 Partial Content" } else { "200 OK" };
         let body = &CONTENT[start..];
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            body.len()
-        );
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         stream.write_all(head.as_bytes()).unwrap();
         let _ = stream.write_all(&body[..cut.min(body.len())]);
         from
     }
 
     fn hash(bytes: &[u8]) -> String {
-        Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+        format!("{:x}", Sha256::digest(bytes))
     }
 
     #[test]
@@ -186,10 +169,7 @@ mod tests {
             assert!(fetch(&url, &hash(CONTENT), &to, &mut go_on).unwrap());
             assert_eq!(std::fs::read(&to).unwrap(), CONTENT);
             assert!(!part_path(&to).exists());
-            assert!(
-                server.join().unwrap()[1].unwrap() > 0,
-                "the second request asked for the rest"
-            );
+            assert!(server.join().unwrap()[1].unwrap() > 0, "the second request asked for the rest");
         }
     }
 
@@ -199,11 +179,7 @@ mod tests {
         let to = dir.path().join("w.h5");
         let (url, _server) = serve(2, CONTENT.len(), true);
         let mut stop = |p: Progress| {
-            if p.done > 0 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if p.done > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         assert!(!fetch(&url, "00", &to, &mut stop).unwrap());
         assert!(part_path(&to).exists());

@@ -51,11 +51,7 @@ pub enum DatasetErrorKind {
 impl DatasetError {
     /// An error of `kind` that happened while doing `action` on `at`.
     pub fn new(action: &'static str, at: impl Into<String>, kind: impl Into<DatasetErrorKind>) -> Self {
-        Self {
-            action,
-            at: at.into(),
-            kind: kind.into(),
-        }
+        Self { action, at: at.into(), kind: kind.into() }
     }
 
     /// The content of `at` is not what it should be; `why` says in what way.

@@ -9,12 +9,9 @@ use crate::DatasetError;
 /// Writes `bytes` to `path` so that a reader (or a crash) sees either the old content or all of the new.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
     let write = || -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(".")
-            .suffix(".tmp")
-            .tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;
@@ -28,7 +25,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
 /// Between the two renames a reader can find `live` missing for a moment, never mixed; a crash there costs a recomputation.
 pub fn replace_folder(staged: &Path, live: &Path) -> Result<(), DatasetError> {
     let replace = || -> std::io::Result<()> {
-        let parent = live.parent().unwrap_or(Path::new("."));
+        let parent = folder_of(live);
         fs::create_dir_all(parent)?;
         let old = staged.with_extension("old");
         if live.exists() {
@@ -42,6 +39,11 @@ pub fn replace_folder(staged: &Path, live: &Path) -> Result<(), DatasetError> {
         Ok(())
     };
     replace().map_err(DatasetError::at("replace folder", live))
+}
+
+/// The folder that `path` lies in; `.` for a bare name.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the names in `folder` durable.
@@ -64,10 +66,6 @@ mod tests {
         }
         let names: Vec<_> = fs::read_dir(&live).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["second"]);
-        assert_eq!(
-            fs::read_dir(dir.path()).unwrap().count(),
-            1,
-            "nothing is left beside it"
-        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 }

@@ -3,7 +3,7 @@
 //! Listing reads names, sizes and entity tags, never content. A name that cannot be addressed (not UTF-8) is reported, not
 //! dropped silently.
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt;
@@ -58,22 +58,11 @@ impl Store {
     /// The local folder `root`, which must exist.
     pub fn folder(root: &Path) -> Result<Self, DatasetError> {
         if !root.is_dir() {
-            let why = if root.exists() {
-                "it is a file, not a folder"
-            } else {
-                "there is no such folder"
-            };
-            return Err(DatasetError::invalid(
-                "open source folder",
-                root.display().to_string(),
-                why,
-            ));
+            let why = if root.exists() { "it is a file, not a folder" } else { "there is no such folder" };
+            return Err(DatasetError::invalid("open source folder", root.display().to_string(), why));
         }
         let files = LocalFileSystem::new_with_prefix(root).map_err(DatasetError::at("open source folder", root))?;
-        Ok(Self {
-            root: root.to_owned(),
-            files,
-        })
+        Ok(Self { root: root.to_owned(), files })
     }
 
     /// The folder that uris are relative to.
@@ -126,35 +115,32 @@ impl Store {
 }
 
 fn missing(uri: &str) -> OpenError {
-    OpenError::File {
-        code: "missing",
-        message: format!("there is no file `{uri}`"),
-    }
+    OpenError::File { code: "missing", message: format!("there is no file `{uri}`") }
 }
 
+/// Parts what is wrong with one file from what is wrong with the store.
 fn open_error(uri: &str, error: object_store::Error) -> OpenError {
-    let denied = |error: &(dyn std::error::Error + 'static)| {
-        error
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied)
-    };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    while let Some(e) = cause {
-        if denied(e) {
-            return OpenError::File {
-                code: "forbidden",
-                message: error.to_string(),
-            };
-        }
+    let mut io = None;
+    while let (Some(e), None) = (cause, io) {
+        io = e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
         cause = e.source();
     }
-    match error {
-        object_store::Error::NotFound { .. } => missing(uri),
-        object_store::Error::PermissionDenied { .. } => OpenError::File {
-            code: "forbidden",
-            message: error.to_string(),
-        },
-        other => OpenError::Store(DatasetError::new("open", uri, DatasetErrorKind::from(other))),
+    match (&error, io) {
+        (object_store::Error::PermissionDenied { .. }, _) | (_, Some(ErrorKind::PermissionDenied)) => {
+            OpenError::File { code: "forbidden", message: error.to_string() }
+        }
+        (object_store::Error::NotFound { .. }, _)
+        | (
+            _,
+            Some(
+                ErrorKind::NotADirectory
+                | ErrorKind::IsADirectory
+                | ErrorKind::InvalidFilename
+                | ErrorKind::InvalidInput,
+            ),
+        ) => missing(uri),
+        _ => OpenError::Store(DatasetError::new("open", uri, DatasetErrorKind::from(error))),
     }
 }
 
@@ -223,12 +209,6 @@ mod tests {
         let file = dir.path().join("f");
         std::fs::write(&file, "").unwrap();
         assert!(Store::folder(&file).unwrap_err().kind.to_string().contains("a file"));
-        assert!(
-            Store::folder(&dir.path().join("gone"))
-                .unwrap_err()
-                .kind
-                .to_string()
-                .contains("no such folder")
-        );
+        assert!(Store::folder(&dir.path().join("gone")).unwrap_err().kind.to_string().contains("no such folder"));
     }
 }

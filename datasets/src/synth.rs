@@ -44,8 +44,7 @@ pub fn write_wav(path: &Path, wave: &[f32]) -> Result<(), DatasetError> {
     };
     let write = || {
         let mut writer = hound::WavWriter::create(path, spec)?;
-        wave.iter()
-            .try_for_each(|x| writer.write_sample((x.clamp(-1.0, 1.0) * 32767.0) as i16))?;
+        wave.iter().try_for_each(|x| writer.write_sample((x.clamp(-1.0, 1.0) * 32767.0) as i16))?;
         writer.finalize()
     };
     write().map_err(|error: hound::Error| match error {
@@ -56,11 +55,7 @@ pub fn write_wav(path: &Path, wave: &[f32]) -> Result<(), DatasetError> {
 
 /// Samples of clip `number` of `class`, 16 kHz mono, peak below 1.
 pub fn clip(class: &str, number: u32) -> Vec<f32> {
-    let seed = KeyHasher::new("synth")
-        .str(class)
-        .u64(u64::from(number))
-        .finish()
-        .to_u64();
+    let seed = KeyHasher::new("synth").str(class).u64(u64::from(number)).finish().to_u64();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let n = (DURATION_S * f64::from(SAMPLE_RATE_HZ)) as usize;
     let mut wave = match class {
@@ -107,18 +102,12 @@ fn bird(n: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
 /// Harmonics of a wavering fundamental with noise in the rhythm of the cylinders.
 fn motor(n: usize, hz: f64, harmonics: u32, rasp: f64, rng: &mut ChaCha8Rng) -> Vec<f64> {
     let waver_hz = rng.random_range(0.3..2.0);
-    let weights: Vec<f64> = (1..=harmonics)
-        .map(|k| rng.random_range(0.3..1.0) / f64::from(k).sqrt())
-        .collect();
+    let weights: Vec<f64> = (1..=harmonics).map(|k| rng.random_range(0.3..1.0) / f64::from(k).sqrt()).collect();
     let mut phase = 0.0;
     let sample = |i: usize| {
         let now_hz = hz * (1.0 + 0.05 * (TAU * waver_hz * time_s(i)).sin());
         phase += TAU * now_hz / f64::from(SAMPLE_RATE_HZ);
-        let tone: f64 = weights
-            .iter()
-            .zip(1..)
-            .map(|(w, k)| w * (phase * f64::from(k)).sin())
-            .sum();
+        let tone: f64 = weights.iter().zip(1..).map(|(w, k)| w * (phase * f64::from(k)).sin()).sum();
         tone + rasp * noise(rng) * (1.0 + phase.sin())
     };
     (0..n).map(sample).collect()

@@ -101,11 +101,9 @@ impl EmbedError {
         let fits = |w: &Window| frames.contains(&w.frames) && w.logmel.len() == w.frames * MEL_BANDS;
         match windows.iter().position(|w| !fits(w)) {
             None => Ok(()),
-            Some(index) => Err(Self::Window {
-                index,
-                frames: windows[index].frames,
-                values: windows[index].logmel.len(),
-            }),
+            Some(index) => {
+                Err(Self::Window { index, frames: windows[index].frames, values: windows[index].logmel.len() })
+            }
         }
     }
 }
@@ -116,12 +114,7 @@ mod tests {
 
     #[test]
     fn a_slug_names_method_version_weights_and_precision() {
-        let mut id = EmbedderId {
-            name: "logmel".into(),
-            version: 1,
-            weights: None,
-            precision: Precision::F32,
-        };
+        let mut id = EmbedderId { name: "logmel".into(), version: 1, weights: None, precision: Precision::F32 };
         assert_eq!(id.slug(), "logmel-v1-f32");
         id.weights = Some("0123456789abcdef".repeat(4));
         assert_eq!(id.to_string(), "logmel-v1-0123456789ab-f32");
@@ -129,17 +122,10 @@ mod tests {
 
     #[test]
     fn an_identity_survives_json() {
-        let id = EmbedderId {
-            name: "yamnet".into(),
-            version: 1,
-            weights: Some("00ff".into()),
-            precision: Precision::F32,
-        };
+        let id =
+            EmbedderId { name: "yamnet".into(), version: 1, weights: Some("00ff".into()), precision: Precision::F32 };
         let json = serde_json::to_string(&id).unwrap();
-        assert_eq!(
-            json,
-            r#"{"name":"yamnet","version":1,"weights":"00ff","precision":"f32"}"#
-        );
+        assert_eq!(json, r#"{"name":"yamnet","version":1,"weights":"00ff","precision":"f32"}"#);
         assert_eq!(serde_json::from_str::<EmbedderId>(&json).unwrap(), id);
     }
 }

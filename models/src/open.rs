@@ -32,9 +32,7 @@ impl EmbedderName {
         match self {
             Self::Logmel => Ok(()),
             Self::Yamnet if cache.current()?.is_some() => Ok(()),
-            Self::Yamnet => Err(ModelError::MissingWeights {
-                embedder: self.word().to_owned(),
-            }),
+            Self::Yamnet => Err(ModelError::MissingWeights { embedder: self.word().to_owned() }),
         }
     }
 }
@@ -44,24 +42,15 @@ pub fn open_embedder(name: EmbedderName, cache: &WeightsCache) -> Result<Box<dyn
     match name {
         EmbedderName::Logmel => Ok(Box::new(LogMelEmbedder::new())),
         EmbedderName::Yamnet => {
-            let missing = || ModelError::MissingWeights {
-                embedder: name.word().to_owned(),
-            };
-            Ok(Box::new(YamnetEmbedder::load(
-                &cache.load_current()?.ok_or_else(missing)?,
-            )))
+            let missing = || ModelError::MissingWeights { embedder: name.word().to_owned() };
+            Ok(Box::new(YamnetEmbedder::load(&cache.load_current()?.ok_or_else(missing)?)))
         }
     }
 }
 
 /// The very embedder that `id` names, or an error: no other may stand in for it.
 pub fn open_identity(id: &EmbedderId, cache: &WeightsCache) -> Result<Box<dyn Embedder>, ModelError> {
-    let other = |found| {
-        Err(ModelError::OtherEmbedder {
-            wanted: id.clone(),
-            found,
-        })
-    };
+    let other = |found| Err(ModelError::OtherEmbedder { wanted: id.clone(), found });
     let embedder: Box<dyn Embedder> = match (id.name.as_str(), &id.weights) {
         ("logmel", None) => Box::new(LogMelEmbedder::new()),
         ("yamnet", Some(hash)) => {
@@ -73,9 +62,5 @@ pub fn open_identity(id: &EmbedderId, cache: &WeightsCache) -> Result<Box<dyn Em
         }
         _ => return other(None),
     };
-    if embedder.id() == id {
-        Ok(embedder)
-    } else {
-        other(Some(embedder.id().clone()))
-    }
+    if embedder.id() == id { Ok(embedder) } else { other(Some(embedder.id().clone())) }
 }

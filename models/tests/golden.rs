@@ -39,12 +39,7 @@ fn genuine_weights_reproduce_the_reference() {
         let logmel: Vec<f32> = patches.iter().flat_map(|w| w.logmel.iter().copied()).collect();
         let [embeddings, scores] = run(&network, &patches);
         let batched = embedder.embed(&patches).unwrap();
-        let found = [
-            ("logmel", &logmel),
-            ("embeddings", &embeddings),
-            ("scores", &scores),
-            ("embeddings", &batched),
-        ];
+        let found = [("logmel", &logmel), ("embeddings", &embeddings), ("scores", &scores), ("embeddings", &batched)];
         for (worst, (kind, values)) in worst.iter_mut().zip(found) {
             *worst = worst.max(max_difference(values, &golden[&format!("{name}/{kind}")]));
         }
@@ -63,16 +58,9 @@ fn the_published_checks_hold() {
     let Some(folder) = reference::folder("the_published_checks_hold") else {
         return;
     };
-    let network = Yamnet::new(
-        &YamnetWeights::from_h5(&folder.join("weights/yamnet.h5")).unwrap(),
-        &device(),
-    );
+    let network = Yamnet::new(&YamnetWeights::from_h5(&folder.join("weights/yamnet.h5")).unwrap(), &device());
     let names = std::fs::read_to_string(folder.join("weights/yamnet_class_map.csv")).unwrap();
-    let names: Vec<&str> = names
-        .lines()
-        .skip(1)
-        .map(|line| line.splitn(3, ',').nth(2).unwrap())
-        .collect();
+    let names: Vec<&str> = names.lines().skip(1).map(|line| line.splitn(3, ',').nth(2).unwrap()).collect();
     let best = |clip: &[f32]| -> Vec<&str> {
         let patches = windows(Windowing::YAMNET, clip);
         let [_, scores] = run(&network, &patches);
@@ -84,9 +72,7 @@ fn the_published_checks_hold() {
     assert_eq!(best(&vec![0.0; 48_000])[0], "Silence");
     let noise: Vec<f32> = reference::seeded::noise(48_000);
     assert_eq!(best(&noise)[0], "White noise");
-    let sine: Vec<f32> = (0..48_000u16)
-        .map(|i| (f32::from(i) * 440.0 / 16_000.0).fract())
-        .collect();
+    let sine: Vec<f32> = (0..48_000u16).map(|i| (f32::from(i) * 440.0 / 16_000.0).fract()).collect();
     let sine: Vec<f32> = sine.iter().map(|turn| (turn * std::f32::consts::TAU).sin()).collect();
     assert!(best(&sine).contains(&"Sine wave"));
 }

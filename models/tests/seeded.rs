@@ -20,19 +20,12 @@ fn golden(name: &str) -> Value {
 }
 
 fn values(golden: &Value) -> Vec<f32> {
-    golden
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|value| value.as_f64().unwrap() as f32)
-        .collect()
+    golden.as_array().unwrap().iter().map(|value| value.as_f64().unwrap() as f32).collect()
 }
 
 /// Every `step`th value of each row of `width` values.
 fn thin(rows: &[f32], width: usize, step: usize) -> Vec<f32> {
-    rows.chunks_exact(width)
-        .flat_map(|row| row.iter().step_by(step).copied())
-        .collect()
+    rows.chunks_exact(width).flat_map(|row| row.iter().step_by(step).copied()).collect()
 }
 
 #[test]
@@ -41,10 +34,7 @@ fn seeded_weights_reproduce_tensorflow() {
     assert_eq!(golden["tensors"], tensor_specs().len());
     let clip = seeded::waveform(golden["samples"].as_u64().unwrap() as usize);
     let wave: Vec<f32> = clip.iter().step_by(1000).copied().collect();
-    assert!(
-        max_difference(&wave, &values(&golden["wave_every_1000th"])) < 1e-6,
-        "the generators disagree"
-    );
+    assert!(max_difference(&wave, &values(&golden["wave_every_1000th"])) < 1e-6, "the generators disagree");
     let windows = windows(Windowing::YAMNET, &clip);
     assert_eq!(golden["patches"], windows.len());
     let logmel: Vec<f32> = windows.iter().flat_map(|w| w.logmel.iter().copied()).collect();
@@ -57,10 +47,7 @@ fn seeded_weights_reproduce_tensorflow() {
         max_difference(&thin(&scores, 521, 5), &values(&golden["scores_every_5th"])),
     ];
     println!("largest differences: log-mel, embeddings, scores {differences:?}");
-    assert!(
-        differences.iter().all(|difference| *difference < 1e-3),
-        "{differences:?}"
-    );
+    assert!(differences.iter().all(|difference| *difference < 1e-3), "{differences:?}");
 }
 
 #[test]
@@ -70,19 +57,9 @@ fn the_bits_of_a_row_do_not_depend_on_its_batch() {
     let rows = embedder.embed(&all).unwrap();
     for count in [1, 2, 7, 16, 17, 33] {
         let from = all.len() - count;
-        assert_eq!(
-            embedder.embed(&all[from..]).unwrap(),
-            rows[from * 1024..],
-            "{count} windows"
-        );
+        assert_eq!(embedder.embed(&all[from..]).unwrap(), rows[from * 1024..], "{count} windows");
     }
-    let spoilt = [
-        Window {
-            logmel: vec![f32::NAN; 96 * 64],
-            ..all[0].clone()
-        },
-        all[1].clone(),
-    ];
+    let spoilt = [Window { logmel: vec![f32::NAN; 96 * 64], ..all[0].clone() }, all[1].clone()];
     let beside = embedder.embed(&spoilt).unwrap();
     assert!(beside[..1024].iter().all(|value| value.is_nan()));
     assert_eq!(beside[1024..], rows[1024..2048]);
@@ -96,20 +73,14 @@ fn spectrogram(frames: usize) -> Window {
         (-7.0 + 8.0 * slow + 3.0 * rough) as f32
     };
     let logmel = (0..frames * 64).map(|i| value(i / 64, i % 64)).collect();
-    Window {
-        start_s: 0.0,
-        frames,
-        logmel,
-    }
+    Window { start_s: 0.0, frames, logmel }
 }
 
 #[test]
 fn the_weights_free_embedding_reproduces_numpy() {
     let golden = golden("logmel_features");
     for (frames, expected) in golden.as_object().unwrap() {
-        let row = LogMelEmbedder::new()
-            .embed(&[spectrogram(frames.parse().unwrap())])
-            .unwrap();
+        let row = LogMelEmbedder::new().embed(&[spectrogram(frames.parse().unwrap())]).unwrap();
         let difference = max_difference(&row, &values(expected));
         println!("{frames} frames: largest difference {difference}");
         assert!(difference < 1e-4, "{frames} frames: {difference}");

@@ -38,10 +38,7 @@ fn other_files_are_named_for_what_they_are() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("saved_model.pb"), "x").unwrap();
     for path in [folder.path().to_owned(), folder.path().join("saved_model.pb")] {
-        assert!(matches!(
-            YamnetWeights::from_h5(&path).unwrap_err().kind,
-            WeightsErrorKind::SavedModel
-        ));
+        assert!(matches!(YamnetWeights::from_h5(&path).unwrap_err().kind, WeightsErrorKind::SavedModel));
     }
     assert!(matches!(kind(b"PK\x03\x04rest"), WeightsErrorKind::Archive));
     assert!(matches!(kind(b"\x1c\0\0\0TFL3"), WeightsErrorKind::TensorFlowLite));
@@ -84,45 +81,27 @@ fn an_import_is_kept_once_and_becomes_current() {
     let sound = seeded::weights();
     let halved =
         |spec: &ecosight_models::weights::TensorSpec| sound.tensor(&spec.name()).iter().map(|v| v / 2.0).collect();
-    YamnetWeights::from_fn(halved)
-        .unwrap()
-        .save_safetensors(&other)
-        .unwrap();
+    YamnetWeights::from_fn(halved).unwrap().save_safetensors(&other).unwrap();
 
     let first = cache.import(&file, "2025-01-01T00:00:00Z").unwrap();
     assert!(!first.official && first.source_name == "mine.weights");
     let second = cache.import(&other, "2025-01-02T00:00:00Z").unwrap();
     assert_eq!(cache.current().unwrap(), Some(second));
-    assert_eq!(
-        cache.import(&file, "2025-01-03T00:00:00Z").unwrap(),
-        first,
-        "the first record stays"
-    );
+    assert_eq!(cache.import(&file, "2025-01-03T00:00:00Z").unwrap(), first, "the first record stays");
     assert_eq!(cache.current().unwrap().as_ref(), Some(&first));
     assert_eq!(cache.list().unwrap().len(), 2);
     assert_eq!(cache.load_current().unwrap().unwrap(), seeded::weights());
 
-    let kept = folder
-        .path()
-        .join(format!("cache/yamnet/{}.safetensors", first.content_hash));
+    let kept = folder.path().join(format!("cache/yamnet/{}.safetensors", first.content_hash));
     fs::copy(&other, &kept).unwrap();
-    assert!(matches!(
-        cache.load(&first.content_hash).unwrap_err().kind,
-        WeightsErrorKind::Damaged { .. }
-    ));
+    assert!(matches!(cache.load(&first.content_hash).unwrap_err().kind, WeightsErrorKind::Damaged { .. }));
     cache.import(&file, "2025-01-04T00:00:00Z").unwrap();
     assert!(cache.load(&first.content_hash).is_ok(), "another import repairs it");
 }
 
 /// Bytes at which a file is cut or changed: its header and tables, densely, then the rest.
 fn places(len: usize, count: usize) -> impl Iterator<Item = usize> {
-    (0..count).map(move |i| {
-        if i % 2 == 0 {
-            (i * 37) % len.min(60_000)
-        } else {
-            (i * 2_654_435_761) % len
-        }
-    })
+    (0..count).map(move |i| if i % 2 == 0 { (i * 37) % len.min(60_000) } else { (i * 2_654_435_761) % len })
 }
 
 fn never_panics(bytes: &[u8], count: usize) {
@@ -161,16 +140,9 @@ fn hdf5_and_safetensors_of_the_same_network_have_the_same_hash() {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
-    let record = WeightsCache::new(cache.path())
-        .import(&folder.join("weights/yamnet.h5"), "2025-01-01T00:00:00Z")
-        .unwrap();
-    assert!(
-        !record.official,
-        "the reference weights are dequantised, not the published file"
-    );
+    let record =
+        WeightsCache::new(cache.path()).import(&folder.join("weights/yamnet.h5"), "2025-01-01T00:00:00Z").unwrap();
+    assert!(!record.official, "the reference weights are dequantised, not the published file");
     let kept = cache.path().join(format!("yamnet/{}.safetensors", record.content_hash));
-    assert_eq!(
-        YamnetWeights::from_safetensors(&kept).unwrap().content_hash(),
-        &record.content_hash
-    );
+    assert_eq!(YamnetWeights::from_safetensors(&kept).unwrap().content_hash(), &record.content_hash);
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ecosight_datasets::effects::{Effect, catalogue};
+use ecosight_datasets::effects::{Effect, Step, catalogue};
 use ecosight_datasets::key::{ClipId, Key, KeyHasher};
 use ecosight_datasets::tables::{ClipRow, RecipeRow, Side, SplitRow, read_rows, write_rows};
 use serde::Deserialize;
@@ -42,10 +42,7 @@ pub struct Augment {
 
 impl Default for Augment {
     fn default() -> Self {
-        let effects = catalogue()
-            .into_iter()
-            .map(|(name, effect)| (name.to_owned(), effect))
-            .collect();
+        let effects = catalogue().into_iter().map(|(name, effect)| (name.to_owned(), effect)).collect();
         Self { variants: 5, effects }
     }
 }
@@ -56,11 +53,7 @@ impl Params for Augment {
     fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.variants as usize > self.effects.len() {
-            let message = format!(
-                "{} variants need as many effects, there are {}",
-                self.variants,
-                self.effects.len()
-            );
+            let message = format!("{} variants need as many effects, there are {}", self.variants, self.effects.len());
             problems.push(Problem::new("variants", message));
         }
         for (name, effect) in &self.effects {
@@ -71,13 +64,7 @@ impl Params for Augment {
             if effect.0.is_empty() {
                 problems.push(Problem::new(&at, "it has no steps"));
             }
-            problems.extend(
-                effect
-                    .0
-                    .iter()
-                    .filter_map(|step| step.problem())
-                    .map(|message| Problem::new(&at, message)),
-            );
+            problems.extend(effect.0.iter().filter_map(Step::problem).map(|message| Problem::new(&at, message)));
         }
         problems
     }
@@ -104,19 +91,11 @@ impl Augment {
     /// The original and the first `variants` variants of a clip. Pure.
     pub fn recipes(&self, clip_id: ClipId, variants: u32) -> Vec<RecipeRow> {
         let key = |domain, name: &str| -> Key { KeyHasher::new(domain).str(&clip_id.to_string()).str(name).finish() };
-        let mut ranked: Vec<_> = self
-            .effects
-            .iter()
-            .map(|(name, effect)| (key("augment-rank", name), name, effect))
-            .collect();
+        let mut ranked: Vec<_> =
+            self.effects.iter().map(|(name, effect)| (key("augment-rank", name), name, effect)).collect();
         ranked.sort_by_key(|(rank, ..)| *rank);
-        let original = RecipeRow {
-            clip_id,
-            variant: 0,
-            effect: ORIGINAL.to_owned(),
-            parameters: "[]".to_owned(),
-            seed: 0,
-        };
+        let original =
+            RecipeRow { clip_id, variant: 0, effect: ORIGINAL.to_owned(), parameters: "[]".to_owned(), seed: 0 };
         let recipe = |(variant, (_, name, effect)): (u32, (Key, &String, &Effect))| RecipeRow {
             clip_id,
             variant,
@@ -124,9 +103,7 @@ impl Augment {
             parameters: serde_json::to_string(effect).expect("an effect is plain data"),
             seed: key("augment-seed", name).to_u64(),
         };
-        std::iter::once(original)
-            .chain((1..=variants).zip(ranked).map(recipe))
-            .collect()
+        std::iter::once(original).chain((1..=variants).zip(ranked).map(recipe)).collect()
     }
 }
 
@@ -145,10 +122,7 @@ mod tests {
         let mut draws = std::collections::BTreeSet::new();
         for n in 0..20 {
             let recipes = augment.recipes(id(n), 5);
-            assert_eq!(
-                recipes.iter().map(|r| r.variant).collect::<Vec<_>>(),
-                [0, 1, 2, 3, 4, 5]
-            );
+            assert_eq!(recipes.iter().map(|r| r.variant).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
             let effects: std::collections::BTreeSet<_> = recipes.iter().map(|r| r.effect.clone()).collect();
             assert_eq!(effects.len(), 6);
             draws.insert(effects);
@@ -162,28 +136,17 @@ mod tests {
         let (five, six) = (augment.recipes(id(1), 5), augment.recipes(id(1), 6));
         assert_eq!(five[..], six[..6]);
         let gain = "volume_up = [{ step = \"gain\", factor = 1.3 }]";
-        augment
-            .effects
-            .extend(toml::from_str::<BTreeMap<String, Effect>>(gain).unwrap());
-        for (old, new) in augment
-            .recipes(id(1), 11)
-            .iter()
-            .zip(Augment::default().recipes(id(1), 11))
-        {
+        augment.effects.extend(toml::from_str::<BTreeMap<String, Effect>>(gain).unwrap());
+        for (old, new) in augment.recipes(id(1), 11).iter().zip(Augment::default().recipes(id(1), 11)) {
             assert_eq!(*old == new, old.effect != "volume_up", "{}", old.effect);
         }
     }
 
     #[test]
     fn mistakes_in_effects_are_named() {
-        let table = "variants = 3\n[effects]\noriginal = []\nx = [{ step = \"time_stretch\", rate = 99.0 }]"
-            .parse()
-            .unwrap();
-        let at: Vec<_> = parse::<Augment>(&table)
-            .unwrap_err()
-            .into_iter()
-            .map(|p| p.at)
-            .collect();
+        let table =
+            "variants = 3\n[effects]\noriginal = []\nx = [{ step = \"time_stretch\", rate = 99.0 }]".parse().unwrap();
+        let at: Vec<_> = parse::<Augment>(&table).unwrap_err().into_iter().map(|p| p.at).collect();
         assert_eq!(at, ["variants", "effects.original", "effects.original", "effects.x"]);
     }
 }

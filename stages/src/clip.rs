@@ -29,11 +29,7 @@ pub struct Recipe {
 
 impl Recipe {
     /// The clip as it is.
-    pub const ORIGINAL: Self = Self {
-        variant: 0,
-        effect: None,
-        seed: 0,
-    };
+    pub const ORIGINAL: Self = Self { variant: 0, effect: None, seed: 0 };
 }
 
 /// The embeddings of one variant.
@@ -70,10 +66,7 @@ pub struct ClipError {
 
 impl ClipError {
     fn new(code: &str, error: &impl ToString) -> Self {
-        Self {
-            code: code.to_owned(),
-            message: error.to_string(),
-        }
+        Self { code: code.to_owned(), message: error.to_string() }
     }
 }
 
@@ -88,13 +81,8 @@ pub fn embed_clip(
 ) -> Result<ClipEmbeddings, ClipError> {
     catch_unwind(AssertUnwindSafe(|| Clip::new(embedder, recipes).run(source, span))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        Err(ClipError::new(
-            "panic",
-            &format!("a bug in EcoSight or in a decoder: {text}"),
-        ))
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(ClipError::new("panic", &format!("a bug in EcoSight or in a decoder: {text}")))
     })
 }
 
@@ -119,10 +107,7 @@ impl<'a> Clip<'a> {
             framers: recipes.iter().map(|_| Framer::new(embedder.windowing())).collect(),
             windows: Vec::new(),
             owners: Vec::new(),
-            result: ClipEmbeddings {
-                variants: vec![Embedded::default(); recipes.len()],
-                ..Default::default()
-            },
+            result: ClipEmbeddings { variants: vec![Embedded::default(); recipes.len()], ..Default::default() },
             peak: 0.0,
             samples: 0,
         }
@@ -142,7 +127,7 @@ impl<'a> Clip<'a> {
             }
         }
         self.push(&block, blocks)?;
-        self.result.skipped_packets = reader.skipped_packets() as u64;
+        self.result.skipped_packets = reader.skipped_packets();
         for index in 0..self.framers.len() {
             let before = self.windows.len();
             self.framers[index].finish(&mut self.windows);
@@ -174,27 +159,16 @@ impl<'a> Clip<'a> {
 
     /// Notes that the windows from `before` on belong to recipe `index`; embeds when enough have come together.
     fn own(&mut self, index: usize, before: usize) -> Result<(), ClipError> {
-        self.owners
-            .extend(std::iter::repeat_n(index, self.windows.len() - before));
-        if self.windows.len() >= BATCH {
-            self.embed()
-        } else {
-            Ok(())
-        }
+        self.owners.extend(std::iter::repeat_n(index, self.windows.len() - before));
+        if self.windows.len() >= BATCH { self.embed() } else { Ok(()) }
     }
 
     fn embed(&mut self) -> Result<(), ClipError> {
         let dim = self.embedder.dim();
         for (windows, owners) in self.windows.chunks(BATCH).zip(self.owners.chunks(BATCH)) {
-            let embeddings = self
-                .embedder
-                .embed(windows)
-                .map_err(|error| ClipError::new("embedding", &error))?;
+            let embeddings = self.embedder.embed(windows).map_err(|error| ClipError::new("embedding", &error))?;
             if !embeddings.iter().all(|x| x.is_finite()) {
-                return Err(ClipError::new(
-                    "non_finite",
-                    &"an embedding holds values that are not finite",
-                ));
+                return Err(ClipError::new("non_finite", &"an embedding holds values that are not finite"));
             }
             for ((window, owner), embedding) in windows.iter().zip(owners).zip(embeddings.chunks_exact(dim)) {
                 let variant = &mut self.result.variants[*owner];

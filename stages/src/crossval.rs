@@ -63,12 +63,7 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
     let labels = Labels::join(&found.clips, split);
     let embedder = open_embedder(settings.embed.embedder, context.weights)?;
-    let mut originals = Originals {
-        settings,
-        embedder: &*embedder,
-        labels: &labels,
-        rows: Rows::default(),
-    };
+    let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
     let failed = originals.compute(context, &found.clips)?;
     let rows = originals.rows;
@@ -98,16 +93,11 @@ impl Originals<'_> {
             return Ok(0);
         }
         let mut rows = Rows::default();
-        let made_by = read_pooled(
-            context,
-            self.settings.train.pooling,
-            self.labels,
-            &mut |unit, labelled, row| {
-                if unit.variant == 0 {
-                    rows.push(unit, labelled.class, &row);
-                }
-            },
-        )?;
+        let made_by = read_pooled(context, self.settings.train.pooling, self.labels, &mut |unit, labelled, row| {
+            if unit.variant == 0 {
+                rows.push(unit, labelled.class, &row);
+            }
+        })?;
         if made_by == *self.embedder.id() {
             self.rows = rows;
         }
@@ -132,10 +122,7 @@ impl Originals<'_> {
         embed_all(context, NAME, self.embedder, &work, &mut |clip, result| {
             match result {
                 Ok(embedded) => {
-                    let unit = Unit {
-                        clip_id: clip.clip_id,
-                        variant: 0,
-                    };
+                    let unit = Unit { clip_id: clip.clip_id, variant: 0 };
                     let row = pooling.pool(&embedded.variants[0].embeddings, dim);
                     self.rows.push(unit, self.labels.clips[&clip.clip_id].class, &row);
                 }
@@ -158,10 +145,7 @@ fn folds(
     let given: BTreeSet<&str> = split.iter().filter_map(|row| row.fold.as_deref()).collect();
     let all_given = split.iter().all(|row| row.fold.is_some()) && given.len() >= 2;
     let folds: HashMap<ClipId, String> = match groups {
-        None if all_given => split
-            .iter()
-            .filter_map(|row| Some((row.clip_id, row.fold.clone()?)))
-            .collect(),
+        None if all_given => split.iter().filter_map(|row| Some((row.clip_id, row.fold.clone()?))).collect(),
         groups => grouped(split, clips, groups.unwrap_or(5), seed),
     };
     let distinct: BTreeSet<&String> = folds.values().collect();
@@ -181,16 +165,10 @@ fn grouped(split: &[SplitRow], clips: &[ClipRow], k: usize, seed: u64) -> HashMa
         label_of.entry(&row.recording_id).or_insert(&clip.label);
     }
     let rank = |recording: &str| KeyHasher::new("cross-validation").u64(seed).str(recording).finish();
-    let mut ranked: Vec<_> = label_of
-        .iter()
-        .map(|(recording, label)| (*label, rank(recording), *recording))
-        .collect();
+    let mut ranked: Vec<_> = label_of.iter().map(|(recording, label)| (*label, rank(recording), *recording)).collect();
     ranked.sort_unstable();
-    let group: HashMap<&str, usize> = ranked
-        .iter()
-        .enumerate()
-        .map(|(i, (.., recording))| (*recording, i % k))
-        .collect();
+    let group: HashMap<&str, usize> =
+        ranked.iter().enumerate().map(|(i, (.., recording))| (*recording, i % k)).collect();
     let name = |row: &SplitRow| (row.clip_id, format!("group {}", group[row.recording_id.as_str()] + 1));
     split.iter().map(name).collect()
 }
@@ -209,20 +187,13 @@ fn score(
         context.check_cancelled()?;
         let (mut fitted, mut held_out) = (Rows::default(), Rows::default());
         for ((unit, class), row) in rows.units.iter().zip(&rows.y).zip(rows.x.chunks_exact(rows.dim)) {
-            let side = if folds[&unit.clip_id] == *name {
-                &mut held_out
-            } else {
-                &mut fitted
-            };
+            let side = if folds[&unit.clip_id] == *name { &mut held_out } else { &mut fitted };
             side.push(*unit, *class, row);
         }
         let missing = crate::pooled::missing_classes(&fitted, classes);
         if !missing.is_empty() {
             let message = format!("all clips of class {} are in fold `{name}`", missing.join(", "));
-            return Err(StageErrorKind::data(
-                message,
-                "a class needs recordings in at least two folds",
-            ));
+            return Err(StageErrorKind::data(message, "a class needs recordings in at least two folds"));
         }
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let trained =

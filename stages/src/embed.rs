@@ -49,9 +49,7 @@ pub struct Embed {
 
 impl Default for Embed {
     fn default() -> Self {
-        Self {
-            embedder: EmbedderName::Yamnet,
-        }
+        Self { embedder: EmbedderName::Yamnet }
     }
 }
 
@@ -74,13 +72,9 @@ impl Stage for Embed {
         let embedder = open_embedder(self.embedder, context.weights).in_stage(NAME)?;
         let work = plan(clips, recipes).in_stage(NAME)?;
         let id = serde_json::to_string(embedder.id()).expect("an identity is plain data");
-        let mut table = EmbedWriter::create(
-            context.layout,
-            &embedder.id().slug(),
-            embedder.dim(),
-            vec![(EMBEDDER_KEY, id)],
-        )
-        .in_stage(NAME)?;
+        let mut table =
+            EmbedWriter::create(context.layout, &embedder.id().slug(), embedder.dim(), vec![(EMBEDDER_KEY, id)])
+                .in_stage(NAME)?;
         let (mut units, mut rows) = (0, 0);
         let mut failed = Vec::new();
         embed_all(context, NAME, &*embedder, &work, &mut |clip, result| {
@@ -88,15 +82,8 @@ impl Stage for Embed {
                 Ok(embedded) => {
                     for (recipe, variant) in clip.recipes.iter().zip(embedded.variants) {
                         (units, rows) = (units + 1, rows + variant.start_s.len());
-                        let unit = Unit {
-                            clip_id: clip.clip_id,
-                            variant: recipe.variant,
-                        };
-                        table.write(&UnitRows {
-                            unit,
-                            start_s: variant.start_s,
-                            embeddings: variant.embeddings,
-                        })?;
+                        let unit = Unit { clip_id: clip.clip_id, variant: recipe.variant };
+                        table.write(&UnitRows { unit, start_s: variant.start_s, embeddings: variant.embeddings })?;
                     }
                 }
                 Err(error) => failed.push(clip.quarantined(error)),
@@ -107,12 +94,7 @@ impl Stage for Embed {
         context.quarantine(&failed, work.len()).in_stage(NAME)?;
         table.finish().in_stage(NAME)?;
         let clips = work.len() - failed.len();
-        let counts = [
-            ("clips", clips),
-            ("units", units),
-            ("patches", rows),
-            ("quarantined", failed.len()),
-        ];
+        let counts = [("clips", clips), ("units", units), ("patches", rows), ("quarantined", failed.len())];
         context.emit(Event::counted(NAME, counts));
         Ok(())
     }
@@ -135,13 +117,7 @@ impl Work {
     /// The row that says why this clip cannot be used.
     pub fn quarantined(&self, error: ClipError) -> QuarantineRow {
         let (clip_id, uri, stage) = (Some(self.clip_id), self.uri.clone(), NAME.to_owned());
-        QuarantineRow {
-            clip_id,
-            uri,
-            stage,
-            code: error.code,
-            message: error.message,
-        }
+        QuarantineRow { clip_id, uri, stage, code: error.code, message: error.message }
     }
 }
 
@@ -150,30 +126,21 @@ fn plan(clips: Vec<ClipRow>, recipes: Vec<RecipeRow>) -> Result<Vec<Work>, Stage
     let mut by_clip: HashMap<ClipId, Vec<Recipe>> = HashMap::new();
     for row in recipes {
         let effect = serde_json::from_str(&row.parameters).map_err(|error| {
-            let message = format!(
-                "the recipe of `{}` variant {} is unreadable: {error}",
-                row.clip_id, row.variant
-            );
+            let message = format!("the recipe of `{}` variant {} is unreadable: {error}", row.clip_id, row.variant);
             StageErrorKind::data(message, "run `ecosight retrain` again from the stage `augment`")
         })?;
         let effect = (row.variant > 0).then_some(effect);
-        by_clip.entry(row.clip_id).or_default().push(Recipe {
-            variant: row.variant,
-            effect,
-            seed: row.seed,
-        });
+        by_clip.entry(row.clip_id).or_default().push(Recipe { variant: row.variant, effect, seed: row.seed });
     }
     let work = |clip: ClipRow| {
         let recipes = by_clip.remove(&clip.clip_id).unwrap_or_default();
-        Work {
-            clip_id: clip.clip_id,
-            uri: clip.uri,
-            span: clip.span,
-            recipes,
-        }
+        Work { clip_id: clip.clip_id, uri: clip.uri, span: clip.span, recipes }
     };
     Ok(clips.into_iter().map(work).collect())
 }
+
+/// Takes the result of one clip.
+pub type Receive<'a> = dyn FnMut(&Work, Result<ClipEmbeddings, ClipError>) -> Result<(), StageErrorKind> + 'a;
 
 /// Embeds all of `work`, on behalf of `stage`; `each` gets the results one by one, in the order of `work`.
 pub fn embed_all(
@@ -181,7 +148,7 @@ pub fn embed_all(
     stage: &'static str,
     embedder: &dyn Embedder,
     work: &[Work],
-    each: &mut dyn FnMut(&Work, Result<ClipEmbeddings, ClipError>) -> Result<(), StageErrorKind>,
+    each: &mut Receive<'_>,
 ) -> Result<(), StageErrorKind> {
     let store = context.source.store()?;
     let uris: Vec<&str> = work.iter().map(|w| w.uri.as_str()).collect();
@@ -190,10 +157,8 @@ pub fn embed_all(
         for (number, group) in work.chunks(GROUP).enumerate() {
             context.check_cancelled()?;
             let opened: Vec<(&Work, Opened)> = group.iter().zip(files.iter()).collect();
-            let results: Vec<_> = opened
-                .into_par_iter()
-                .map(|(clip, file)| one(context, embedder, clip, file))
-                .collect();
+            let results: Vec<_> =
+                opened.into_par_iter().map(|(clip, file)| one(context, embedder, clip, file)).collect();
             for (clip, result) in group.iter().zip(results) {
                 let result = result?;
                 if let Ok(embedded) = &result {
@@ -208,12 +173,7 @@ pub fn embed_all(
                 each(clip, result)?;
             }
             let done = (number * GROUP + group.len()) as u64;
-            context.emit(Event::Progress {
-                stage,
-                done,
-                total: work.len() as u64,
-                unit: "clips",
-            });
+            context.emit(Event::Progress { stage, done, total: work.len() as u64, unit: "clips" });
         }
         if let Some(first) = silent.first() {
             let message = format!("{} clip(s) are silent (first: `{first}`)", silent.len());
@@ -233,10 +193,7 @@ fn one(
     context.check_cancelled()?;
     match file {
         Ok(file) => Ok(embed_clip(embedder, file, clip.span, &clip.recipes)),
-        Err(OpenError::File { code, message }) => Ok(Err(ClipError {
-            code: code.to_owned(),
-            message,
-        })),
+        Err(OpenError::File { code, message }) => Ok(Err(ClipError { code: code.to_owned(), message })),
         Err(OpenError::Store(error)) => Err(error.into()),
     }
 }

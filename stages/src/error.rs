@@ -11,7 +11,7 @@ pub struct StageError {
     pub stage: &'static str,
     /// Why.
     #[source]
-    pub kind: StageErrorKind,
+    pub kind: Box<StageErrorKind>,
 }
 
 /// Why a stage stopped.
@@ -54,10 +54,7 @@ pub enum StageErrorKind {
 impl StageErrorKind {
     /// The data are at fault, and `hint` says what to do.
     pub fn data(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Data {
-            message: message.into(),
-            hint: hint.into(),
-        }
+        Self::Data { message: message.into(), hint: hint.into() }
     }
 
     /// What the user can do about it, where that is known.
@@ -82,9 +79,6 @@ pub(crate) trait InStage<T> {
 
 impl<T, K: Into<StageErrorKind>> InStage<T> for Result<T, K> {
     fn in_stage(self, stage: &'static str) -> Result<T, StageError> {
-        self.map_err(|kind| StageError {
-            stage,
-            kind: kind.into(),
-        })
+        self.map_err(|kind| StageError { stage, kind: Box::new(kind.into()) })
     }
 }

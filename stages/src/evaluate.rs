@@ -45,23 +45,18 @@ impl Stage for Evaluate {
         let labels = Labels::read(context).in_stage(NAME)?;
         let (sides, embedder) = read_sides(context, artefact.meta.train.pooling, &labels).in_stage(NAME)?;
         if labels.classes != artefact.meta.classes || embedder != artefact.meta.embedder {
-            let kind = StageErrorKind::data(
+            return Err(StageErrorKind::data(
                 "the tables have changed since the model was trained: other classes or another embedder",
                 "run `ecosight retrain`, which trains on them",
-            );
-            return Err(StageError { stage: NAME, kind });
+            ))
+            .in_stage(NAME);
         }
         for (on, rows) in [("val", &sides.val), ("test", &sides.test)] {
             let probabilities = artefact.head.probabilities(&rows.x);
-            let metrics = Metrics::compute(&probabilities, &rows.y, &labels.classes)
-                .map_err(ModelError::from)
-                .in_stage(NAME)?;
+            let metrics =
+                Metrics::compute(&probabilities, &rows.y, &labels.classes).map_err(ModelError::from).in_stage(NAME)?;
             artefact.meta.metrics.insert(on.to_owned(), metrics.clone());
-            context.emit(Event::Evaluated {
-                model: version.clone(),
-                on: on.to_owned(),
-                metrics,
-            });
+            context.emit(Event::Evaluated { model: version.clone(), on: on.to_owned(), metrics });
         }
         artefact.save_meta(&folder).map_err(ModelError::from).in_stage(NAME)
     }

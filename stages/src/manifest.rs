@@ -49,9 +49,7 @@ impl Stage for Manifest {
 
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
         let read = read(context).in_stage(NAME)?;
-        context
-            .quarantine(&read.failed, read.failed.len() + read.clips.len())
-            .in_stage(NAME)?;
+        context.quarantine(&read.failed, read.failed.len() + read.clips.len()).in_stage(NAME)?;
         write_rows(context.layout, &read.clips).in_stage(NAME)?;
         context.emit(Event::counted(
             NAME,
@@ -100,17 +98,11 @@ pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
         context.check_cancelled()?;
         let outcome = look(&entries[index], opened)?;
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        context.emit(Event::Progress {
-            stage: NAME,
-            done,
-            total: entries.len() as u64,
-            unit: "files",
-        });
+        context.emit(Event::Progress { stage: NAME, done, total: entries.len() as u64, unit: "files" });
         Ok::<_, StageErrorKind>((index, outcome))
     };
-    let outcomes: Result<Vec<_>, _> = bridge::fetch(&store, &uris, |files| {
-        files.into_iter().enumerate().par_bridge().map(look_at).collect()
-    })?;
+    let outcomes: Result<Vec<_>, _> =
+        bridge::fetch(&store, &uris, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())?;
     let mut outcomes = outcomes?;
     outcomes.sort_by_key(|(index, _)| *index);
 
@@ -122,11 +114,7 @@ pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
             Outcome::Ignored => ignored += 1,
         }
     }
-    let Distinct {
-        rows: clips,
-        duplicates,
-        conflicts,
-    } = distinct(rows, NAME);
+    let Distinct { rows: clips, duplicates, conflicts } = distinct(rows, NAME);
     if let Some(first) = duplicates.first() {
         let n = duplicates.len();
         warn(format!(
@@ -140,12 +128,7 @@ pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
             "put recordings into one folder per class (<source>/<class>/…), or name another source with `--source`",
         ));
     }
-    Ok(Found {
-        clips,
-        failed,
-        ignored,
-        duplicates: duplicates.len(),
-    })
+    Ok(Found { clips, failed, ignored, duplicates: duplicates.len() })
 }
 
 enum Outcome {
@@ -158,13 +141,7 @@ enum Outcome {
 fn look(entry: &Entry, opened: bridge::Opened) -> Result<Outcome, StageErrorKind> {
     let failed = |code: &str, message: String| {
         let (stage, uri) = (NAME.to_owned(), entry.uri.clone());
-        Ok(Outcome::Failed(QuarantineRow {
-            clip_id: None,
-            uri,
-            stage,
-            code: code.to_owned(),
-            message,
-        }))
+        Ok(Outcome::Failed(QuarantineRow { clip_id: None, uri, stage, code: code.to_owned(), message }))
     };
     let mut file = match opened {
         Ok(file) => file,
@@ -181,16 +158,13 @@ fn look(entry: &Entry, opened: bridge::Opened) -> Result<Outcome, StageErrorKind
         (None, _) if !claims_audio => Ok(Outcome::Ignored),
         (None, _) if size_bytes == 0 => failed("empty", "the file is empty".into()),
         (None, _) => failed("not_audio", "the content is no audio format that is known here".into()),
-        (Some(_), None) => failed(
-            "no_label",
-            "it lies in no class folder: the first folder below the source is the label".into(),
-        ),
+        (Some(_), None) => {
+            failed("no_label", "it lies in no class folder: the first folder below the source is the label".into())
+        }
         (Some(container), Some(label)) => {
             let file_id = ClipId::of_file(&hash);
             Ok(Outcome::Clip(ClipRow {
-                clip_id: entry
-                    .span
-                    .map_or(file_id, |span| ClipId::of_span(&hash, span.start_s, span.end_s)),
+                clip_id: entry.span.map_or(file_id, |span| ClipId::of_span(&hash, span.start_s, span.end_s)),
                 file_id,
                 uri: entry.uri.clone(),
                 label: label.clone(),

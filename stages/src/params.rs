@@ -15,10 +15,7 @@ pub struct Problem {
 impl Problem {
     /// A mistake at the dotted key `at`.
     pub fn new(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            at: at.into(),
-            message: message.into(),
-        }
+        Self { at: at.into(), message: message.into() }
     }
 }
 
@@ -58,36 +55,26 @@ pub fn parse<P: Params>(table: &Table) -> Result<P, Vec<Problem>> {
     Err(problems)
 }
 
-/// `unknown <what> `x``, with the name it was probably meant to be.
+/// Says that the `what` called `name` is unknown, with the name it was probably meant to be.
 pub fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let close = known
         .clone()
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .min()
         .filter(|(distance, candidate)| *distance <= 2.max(candidate.len() / 3));
-    match close {
-        Some((_, candidate)) => format!("unknown {what} `{name}`; did you mean `{candidate}`?"),
-        None => {
-            let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-            if all.is_empty() {
-                format!("unknown {what} `{name}`; there are none")
-            } else {
-                format!("unknown {what} `{name}`; there are {}", all.join(", "))
-            }
-        }
+    if let Some((_, candidate)) = close {
+        return format!("unknown {what} `{name}`; did you mean `{candidate}`?");
     }
+    let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
+    let there_are = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+    format!("unknown {what} `{name}`; there are {there_are}")
 }
 
 /// A mistake at `at` unless `value` lies between `low` and `high`, both included.
 pub fn within(at: &str, value: f64, low: f64, high: f64) -> Option<Problem> {
     // Written so that NaN is out of range.
     let inside = value >= low && value <= high;
-    (!inside).then(|| {
-        Problem::new(
-            at,
-            format!("{value} is out of range; it must be between {low} and {high}"),
-        )
-    })
+    (!inside).then(|| Problem::new(at, format!("{value} is out of range; it must be between {low} and {high}")))
 }
 
 #[cfg(test)]
@@ -104,10 +91,7 @@ mod tests {
 
     impl Default for Two {
         fn default() -> Self {
-            Self {
-                share: 0.5,
-                name: "x".into(),
-            }
+            Self { share: 0.5, name: "x".into() }
         }
     }
 

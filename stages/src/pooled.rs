@@ -8,6 +8,7 @@ use ecosight_models::embedder::EmbedderId;
 use ecosight_models::head::{Examples, Pooling};
 
 use crate::embed::EMBEDDER_KEY;
+use crate::error::InStage;
 use crate::stage::Context;
 use crate::{StageError, StageErrorKind};
 
@@ -38,25 +39,11 @@ impl Labels {
 
     /// Joins clips and sides.
     pub fn join(clips: &[ClipRow], split: Vec<SplitRow>) -> Self {
-        let classes: Vec<String> = clips
-            .iter()
-            .map(|clip| clip.label.clone())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        let label: HashMap<ClipId, usize> = clips
-            .iter()
-            .filter_map(|clip| Some((clip.clip_id, classes.binary_search(&clip.label).ok()?)))
-            .collect();
-        let labelled = |row: SplitRow| {
-            Some((
-                row.clip_id,
-                Labelled {
-                    class: *label.get(&row.clip_id)?,
-                    split: row,
-                },
-            ))
-        };
+        let classes: Vec<String> =
+            clips.iter().map(|clip| clip.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+        let label: HashMap<ClipId, usize> =
+            clips.iter().filter_map(|clip| Some((clip.clip_id, classes.binary_search(&clip.label).ok()?))).collect();
+        let labelled = |row: SplitRow| Some((row.clip_id, Labelled { class: *label.get(&row.clip_id)?, split: row }));
         let clips = split.into_iter().filter_map(labelled).collect();
         Self { classes, clips }
     }
@@ -86,11 +73,7 @@ impl Rows {
 
     /// As the head takes them.
     pub fn examples(&self) -> Examples<'_> {
-        Examples {
-            x: &self.x,
-            y: &self.y,
-            dim: self.dim,
-        }
+        Examples { x: &self.x, y: &self.y, dim: self.dim }
     }
 
     /// Number of rows.
@@ -108,9 +91,7 @@ impl Rows {
         let bytes: Vec<u8> = self.x.iter().flat_map(|x| x.to_le_bytes()).collect();
         let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).bytes(&bytes);
         let with_unit = |key: KeyHasher, (unit, class): (&Unit, &usize)| {
-            key.str(&unit.clip_id.to_string())
-                .u64(u64::from(unit.variant))
-                .u64(*class as u64)
+            key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant)).u64(*class as u64)
         };
         self.units.iter().zip(&self.y).fold(key, with_unit).finish()
     }
@@ -154,17 +135,12 @@ pub fn read_sides(
     labels: &Labels,
 ) -> Result<(Sides, EmbedderId), StageErrorKind> {
     let mut sides = Sides::default();
-    let id = read_pooled(
-        context,
-        pooling,
-        labels,
-        &mut |unit, labelled, row| match labelled.split.side {
-            Side::Train => sides.train.push(unit, labelled.class, &row),
-            Side::Val if unit.variant == 0 => sides.val.push(unit, labelled.class, &row),
-            Side::Test if unit.variant == 0 => sides.test.push(unit, labelled.class, &row),
-            Side::Val | Side::Test => {}
-        },
-    )?;
+    let id = read_pooled(context, pooling, labels, &mut |unit, labelled, row| match labelled.split.side {
+        Side::Train => sides.train.push(unit, labelled.class, &row),
+        Side::Val if unit.variant == 0 => sides.val.push(unit, labelled.class, &row),
+        Side::Test if unit.variant == 0 => sides.test.push(unit, labelled.class, &row),
+        Side::Val | Side::Test => {}
+    })?;
     Ok((sides, id))
 }
 
@@ -183,22 +159,14 @@ pub fn embedder_of(reader: &EmbedReader) -> Result<EmbedderId, StageErrorKind> {
 /// The classes of which no row is left among `rows`: their clips were quarantined.
 pub(crate) fn missing_classes(rows: &Rows, classes: &[String]) -> Vec<String> {
     let present: BTreeSet<usize> = rows.y.iter().copied().collect();
-    classes
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !present.contains(i))
-        .map(|(_, name)| format!("`{name}`"))
-        .collect()
+    classes.iter().enumerate().filter(|(i, _)| !present.contains(i)).map(|(_, name)| format!("`{name}`")).collect()
 }
 
 /// An error of `stage` unless each class has train rows and each side has rows.
 pub(crate) fn check_usable(stage: &'static str, sides: &Sides, classes: &[String]) -> Result<(), StageError> {
     let refuse = |message: String| {
         let hint = "the reasons stand in tables/quarantine; repair the files or add recordings";
-        Err(StageError {
-            stage,
-            kind: StageErrorKind::data(message, hint),
-        })
+        Err(StageErrorKind::data(message, hint)).in_stage(stage)
     };
     let missing = missing_classes(&sides.train, classes);
     if !missing.is_empty() {

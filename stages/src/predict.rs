@@ -50,17 +50,15 @@ pub struct WindowScore {
 impl Predictor {
     /// The model `version` below `layout`, or the one in production.
     pub fn open(layout: &Layout, version: Option<&str>, weights: &WeightsCache) -> Result<Self, StageErrorKind> {
+        let none = || {
+            StageErrorKind::data(
+                format!("there is no model in production in `{}`", layout.root().display()),
+                "train one with `ecosight retrain --source DIR`, or name another folder with `--data-root`",
+            )
+        };
         let version = match version {
             Some(version) => version.to_owned(),
-            None => {
-                let none = || {
-                    StageErrorKind::data(
-                        format!("there is no model in production in `{}`", layout.root().display()),
-                        "train one with `ecosight retrain --source DIR`, or name another folder with `--data-root`",
-                    )
-                };
-                Pointer::read(&layout.production())?.ok_or_else(none)?.version
-            }
+            None => Pointer::read(&layout.production())?.ok_or_else(none)?.version,
         };
         Self::load(&layout.model(&version), version, weights)
     }
@@ -68,11 +66,7 @@ impl Predictor {
     fn load(folder: &Path, version: String, weights: &WeightsCache) -> Result<Self, StageErrorKind> {
         let artefact = Artefact::load(folder).map_err(ModelError::from)?;
         let embedder = open_identity(&artefact.meta.embedder, weights)?;
-        Ok(Self {
-            version,
-            artefact,
-            embedder,
-        })
+        Ok(Self { version, artefact, embedder })
     }
 
     /// Version of the model.
@@ -92,34 +86,21 @@ impl Predictor {
         let patches = embedded.variants.pop().unwrap_or_default();
         let clip = self.score(&patches.embeddings);
         let windows = if self.window_patches() >= patches.start_s.len() {
-            vec![WindowScore {
-                start_s: 0.0,
-                end_s: duration_s,
-                probabilities: clip.clone(),
-            }]
+            vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }]
         } else {
             self.windows(&patches, duration_s)
         };
-        Ok(Prediction {
-            duration_s,
-            clip,
-            windows,
-        })
+        Ok(Prediction { duration_s, clip, windows })
     }
 
     fn score(&self, patches: &[f32]) -> Vec<f32> {
-        self.artefact
-            .head
-            .probabilities(&self.artefact.meta.train.pooling.pool(patches, self.embedder.dim()))
+        self.artefact.head.probabilities(&self.artefact.meta.train.pooling.pool(patches, self.embedder.dim()))
     }
 
     /// Length and step of the embedder's patches in seconds.
     fn patch_s(&self) -> (f64, f64) {
         let windowing = self.embedder.windowing();
-        (
-            windowing.frames as f64 * FRAME_HOP_S,
-            windowing.hop_frames as f64 * FRAME_HOP_S,
-        )
+        (windowing.frames as f64 * FRAME_HOP_S, windowing.hop_frames as f64 * FRAME_HOP_S)
     }
 
     /// Patches of a window, at least one.

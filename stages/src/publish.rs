@@ -40,14 +40,9 @@ impl Stage for Publish {
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
         let version = candidate(context).in_stage(NAME)?;
         // What cannot be read back is not put into production.
-        Artefact::load(&context.layout.model(&version))
-            .map_err(ModelError::from)
-            .in_stage(NAME)?;
+        Artefact::load(&context.layout.model(&version)).map_err(ModelError::from).in_stage(NAME)?;
         let pointer = Pointer::write(&context.layout.production(), &version, context.started_at).in_stage(NAME)?;
-        context.emit(Event::Published {
-            model: version,
-            previous: pointer.previous,
-        });
+        context.emit(Event::Published { model: version, previous: pointer.previous });
         Ok(())
     }
 }

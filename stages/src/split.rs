@@ -50,15 +50,7 @@ pub struct Split {
 impl Default for Split {
     fn default() -> Self {
         let (val_folds, test_folds) = (Vec::new(), Vec::new());
-        Self {
-            train: 0.70,
-            val: 0.15,
-            test: 0.15,
-            seed: 42,
-            pattern: String::new(),
-            val_folds,
-            test_folds,
-        }
+        Self { train: 0.70, val: 0.15, test: 0.15, seed: 42, pattern: String::new(), val_folds, test_folds }
     }
 }
 
@@ -67,34 +59,22 @@ impl Params for Split {
 
     fn problems(&self) -> Vec<Problem> {
         let shares = [("train", self.train), ("val", self.val), ("test", self.test)];
-        let mut problems: Vec<_> = shares
-            .iter()
-            .filter_map(|(at, share)| within(at, *share, 0.01, 0.98))
-            .collect();
+        let mut problems: Vec<_> = shares.iter().filter_map(|(at, share)| within(at, *share, 0.01, 0.98)).collect();
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         if problems.is_empty() && (sum - 1.0).abs() > 1e-6 {
-            problems.push(Problem::new(
-                "train",
-                format!("`train`, `val` and `test` add up to {sum}, not to 1"),
-            ));
+            problems.push(Problem::new("train", format!("`train`, `val` and `test` add up to {sum}, not to 1")));
         }
         match Regex::new(&self.pattern) {
             Err(error) => problems.push(Problem::new("pattern", format!("no regular expression: {error}"))),
             Ok(regex) => {
                 let named: Vec<_> = regex.capture_names().flatten().collect();
                 if !self.pattern.is_empty() && !named.iter().any(|name| *name == "recording" || *name == "fold") {
-                    problems.push(Problem::new(
-                        "pattern",
-                        "it has neither a group `(?<recording>…)` nor `(?<fold>…)`",
-                    ));
+                    problems.push(Problem::new("pattern", "it has neither a group `(?<recording>…)` nor `(?<fold>…)`"));
                 }
             }
         }
         if let Some(both) = self.val_folds.iter().find(|fold| self.test_folds.contains(fold)) {
-            problems.push(Problem::new(
-                "val_folds",
-                format!("fold `{both}` is in `test_folds` too"),
-            ));
+            problems.push(Problem::new("val_folds", format!("fold `{both}` is in `test_folds` too")));
         }
         problems
     }
@@ -132,9 +112,7 @@ impl Stage for Split {
 impl Split {
     /// One row per clip in the order of `clips`, and the uris that the pattern does not match. Pure.
     pub fn assign(&self, clips: &[ClipRow]) -> (Vec<SplitRow>, Vec<String>) {
-        let pattern = (!self.pattern.is_empty())
-            .then(|| Regex::new(&self.pattern).ok())
-            .flatten();
+        let pattern = (!self.pattern.is_empty()).then(|| Regex::new(&self.pattern).ok()).flatten();
         let mut unmatched = Vec::new();
         let mut rows = Vec::with_capacity(clips.len());
         for clip in clips {
@@ -142,12 +120,7 @@ impl Split {
             if pattern.is_some() && captures.is_none() {
                 unmatched.push(clip.uri.clone());
             }
-            let group = |name| {
-                captures
-                    .as_ref()
-                    .and_then(|c| c.name(name))
-                    .map(|m| m.as_str().to_owned())
-            };
+            let group = |name| captures.as_ref().and_then(|c| c.name(name)).map(|m| m.as_str().to_owned());
             rows.push(SplitRow {
                 clip_id: clip.clip_id,
                 recording_id: clip
@@ -172,19 +145,14 @@ impl Split {
         for (clip, row) in clips.iter().zip(rows) {
             let recording = recordings.entry(&row.recording_id).or_default();
             *recording.labels.entry(&clip.label).or_insert(0) += 1;
-            recording.given = recording
-                .given
-                .or_else(|| row.fold.as_deref().and_then(|fold| self.given(fold)));
+            recording.given = recording.given.or_else(|| row.fold.as_deref().and_then(|fold| self.given(fold)));
         }
         let mut sides = BTreeMap::new();
         let mut ranked: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
         for (name, recording) in &recordings {
             match recording.given {
                 Some(side) => drop(sides.insert((*name).to_owned(), side)),
-                None => ranked
-                    .entry(recording.class())
-                    .or_default()
-                    .push((self.rank(name), name)),
+                None => ranked.entry(recording.class()).or_default().push((self.rank(name), name)),
             }
         }
         for (_, mut names) in ranked {
@@ -241,10 +209,7 @@ impl<'a> Recording<'a> {
     /// The label of most of its clips; of equals the first by name.
     fn class(&self) -> &'a str {
         let most = self.labels.values().max();
-        self.labels
-            .iter()
-            .find(|(_, n)| Some(*n) == most)
-            .map_or("", |(label, _)| label)
+        self.labels.iter().find(|(_, n)| Some(*n) == most).map_or("", |(label, _)| label)
     }
 }
 
@@ -255,20 +220,14 @@ fn check_sides(clips: &[ClipRow], rows: &[SplitRow]) -> Result<(), StageErrorKin
         classes.entry(&clip.label).or_default()[row.side as usize] += 1;
     }
     if classes.len() < 2 {
-        let found = classes
-            .keys()
-            .next()
-            .map_or("none".to_owned(), |class| format!("only `{class}`"));
+        let found = classes.keys().next().map_or("none".to_owned(), |class| format!("only `{class}`"));
         return Err(StageErrorKind::data(
             format!("a classifier needs clips of at least two classes, there is {found}"),
             "the first folder below the source is the class; add another class, or a folder of background noise",
         ));
     }
-    let without_train: Vec<_> = classes
-        .iter()
-        .filter(|(_, n)| n[0] == 0)
-        .map(|(class, _)| format!("`{class}`"))
-        .collect();
+    let without_train: Vec<_> =
+        classes.iter().filter(|(_, n)| n[0] == 0).map(|(class, _)| format!("`{class}`")).collect();
     if !without_train.is_empty() {
         return Err(StageErrorKind::data(
             format!("no train clips in class {}", without_train.join(", ")),

@@ -20,26 +20,15 @@ fn clip(uri: &str, label: &str) -> ClipRow {
 }
 
 fn class(label: &str, recordings: &[u16]) -> Vec<ClipRow> {
-    recordings
-        .iter()
-        .map(|r| clip(&format!("{label}/1-{r}-A.wav"), label))
-        .collect()
+    recordings.iter().map(|r| clip(&format!("{label}/1-{r}-A.wav"), label)).collect()
 }
 
 fn sides(split: &Split, clips: &[ClipRow]) -> BTreeMap<String, Side> {
-    split
-        .assign(clips)
-        .0
-        .into_iter()
-        .map(|row| (row.recording_id, row.side))
-        .collect()
+    split.assign(clips).0.into_iter().map(|row| (row.recording_id, row.side)).collect()
 }
 
 fn esc10() -> Split {
-    Split {
-        pattern: r"(?<fold>\d)-(?<recording>\d+)-".into(),
-        ..Split::default()
-    }
+    Split { pattern: r"(?<fold>\d)-(?<recording>\d+)-".into(), ..Split::default() }
 }
 
 proptest! {
@@ -64,9 +53,8 @@ proptest! {
 
 #[test]
 fn clips_of_one_recording_are_never_on_two_sides_even_in_two_classes() {
-    let mut clips: Vec<_> = (0..40)
-        .flat_map(|r| ["A", "B"].map(|take| clip(&format!("x/1-{r}-{take}.wav"), "x")))
-        .collect();
+    let mut clips: Vec<_> =
+        (0..40).flat_map(|r| ["A", "B"].map(|take| clip(&format!("x/1-{r}-{take}.wav"), "x"))).collect();
     clips.extend((0..40).map(|r| clip(&format!("y/2-{r}-C.wav"), "y")));
     let (rows, unmatched) = esc10().assign(&clips);
     assert!(unmatched.is_empty());
@@ -83,15 +71,9 @@ fn given_folds_are_honoured() {
     clips[0].fold = Some("test".into());
     clips[1].fold = Some("Validation".into());
     clips[2].fold = Some("9".into());
-    let split = Split {
-        test_folds: vec!["9".into()],
-        ..esc10()
-    };
+    let split = Split { test_folds: vec!["9".into()], ..esc10() };
     let (rows, _) = split.assign(&clips);
-    assert_eq!(
-        [rows[0].side, rows[1].side, rows[2].side],
-        [Side::Test, Side::Val, Side::Test]
-    );
+    assert_eq!([rows[0].side, rows[1].side, rows[2].side], [Side::Test, Side::Val, Side::Test]);
     assert_eq!(rows[3].fold.as_deref(), Some("1"));
 }
 
@@ -120,9 +102,7 @@ fn unusable_splits_are_refused_with_the_reason() {
 
 #[test]
 fn parameters_out_of_range_are_named() {
-    let table = "train = 0.5\npattern = '(x)'\nval_folds = ['1']\ntest_folds = ['1']"
-        .parse()
-        .unwrap();
+    let table = "train = 0.5\npattern = '(x)'\nval_folds = ['1']\ntest_folds = ['1']".parse().unwrap();
     let at: Vec<_> = parse::<Split>(&table).unwrap_err().into_iter().map(|p| p.at).collect();
     assert_eq!(at, ["train", "pattern", "val_folds"]);
 }

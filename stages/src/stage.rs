@@ -30,8 +30,11 @@ pub struct Definition {
     /// Keys that may stand below `[stages.<name>]`, beside `needs`.
     pub parameters: &'static [&'static str],
     /// Makes an instance from the parameters below `[stages.<name>]`, or says everything that is wrong with them.
-    pub configure: fn(&toml::Table) -> Result<Box<dyn Stage>, Vec<Problem>>,
+    pub configure: Configure,
 }
+
+/// Makes a stage from its parameters.
+pub type Configure = fn(&toml::Table) -> Result<Box<dyn Stage>, Vec<Problem>>;
 
 /// A configured stage.
 pub trait Stage: Send + Sync {
@@ -72,11 +75,7 @@ impl Context<'_> {
 
     /// An error once the user has asked to stop.
     pub fn check_cancelled(&self) -> Result<(), StageErrorKind> {
-        if self.cancelled.load(Ordering::Relaxed) {
-            Err(StageErrorKind::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.cancelled.load(Ordering::Relaxed) { Err(StageErrorKind::Cancelled) } else { Ok(()) }
     }
 
     /// Reports failed clips, and stops the stage if there are more than the budget allows.
@@ -161,9 +160,6 @@ pub enum Event {
 impl Event {
     /// The counts of a stage.
     pub fn counted<const N: usize>(stage: &'static str, counts: [(&'static str, usize); N]) -> Self {
-        Self::Counted {
-            stage,
-            counts: counts.into_iter().map(|(name, n)| (name, n as u64)).collect(),
-        }
+        Self::Counted { stage, counts: counts.into_iter().map(|(name, n)| (name, n as u64)).collect() }
     }
 }

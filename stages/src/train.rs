@@ -30,23 +30,12 @@ pub const DEFINITION: Definition = Definition {
 const NAME: &str = "train";
 
 impl Params for TrainConfig {
-    const KEYS: &'static [&'static str] = &[
-        "head",
-        "pooling",
-        "l2",
-        "seed",
-        "max_epochs",
-        "batch_size",
-        "learning_rate",
-        "patience",
-    ];
+    const KEYS: &'static [&'static str] =
+        &["head", "pooling", "l2", "seed", "max_epochs", "batch_size", "learning_rate", "patience"];
 
     fn problems(&self) -> Vec<Problem> {
         let key_of = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
-        TrainConfig::problems(self)
-            .into_iter()
-            .map(|message| Problem::new(key_of(&message), message))
-            .collect()
+        TrainConfig::problems(self).into_iter().map(|message| Problem::new(key_of(&message), message)).collect()
     }
 }
 
@@ -68,15 +57,10 @@ impl Pointer {
     /// Reads a pointer; none where there is no file.
     pub fn read(path: &std::path::Path) -> Result<Option<Self>, StageErrorKind> {
         let unreadable = |why: String| {
-            StageErrorKind::data(
-                format!("`{}` is unreadable: {why}", path.display()),
-                "run `ecosight retrain` again",
-            )
+            StageErrorKind::data(format!("`{}` is unreadable: {why}", path.display()), "run `ecosight retrain` again")
         };
         match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .map_err(|e| unreadable(e.to_string())),
+            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| unreadable(e.to_string())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unreadable(error.to_string())),
         }
@@ -85,12 +69,7 @@ impl Pointer {
     /// Moves the pointer at `path` to the model `version`.
     pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
         let previous = Self::read(path)?.map(|old| old.version);
-        let pointer = Self {
-            schema_version: 1,
-            version: version.to_owned(),
-            since: since.to_owned(),
-            previous,
-        };
+        let pointer = Self { schema_version: 1, version: version.to_owned(), since: since.to_owned(), previous };
         let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
         write_atomic(path, &json)?;
         Ok(pointer)
@@ -149,10 +128,7 @@ impl Stage for TrainConfig {
         write_history().in_stage(NAME)?;
         Pointer::write(&context.layout.candidate(), &version, context.started_at).in_stage(NAME)?;
         let (rows, epochs) = (sides.train.len(), history.len());
-        context.emit(Event::counted(
-            NAME,
-            [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)],
-        ));
+        context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
         Ok(())
     }
 }
@@ -169,25 +145,10 @@ fn fit(
         HeadKind::Linear => 0,
         HeadKind::Mlp => u64::from(config.max_epochs),
     };
-    let trained = train(
-        &train_rows.examples(),
-        Some(&val_rows.examples()),
-        classes,
-        config,
-        &mut |epoch| {
-            context.emit(Event::Progress {
-                stage: NAME,
-                done: u64::from(epoch.epoch),
-                total,
-                unit: "epochs",
-            });
-            if context.check_cancelled().is_err() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        },
-    )
+    let trained = train(&train_rows.examples(), Some(&val_rows.examples()), classes, config, &mut |epoch| {
+        context.emit(Event::Progress { stage: NAME, done: u64::from(epoch.epoch), total, unit: "epochs" });
+        if context.check_cancelled().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
     .map_err(ModelError::from)?;
     if trained.stopped == Stopped::Interrupted {
         return Err(StageErrorKind::Cancelled);

@@ -84,9 +84,7 @@ pub(super) fn id3v2_len(head: &[u8]) -> Option<usize> {
 /// A frame at the start, and another right behind it where `head` reaches that far.
 fn has_frames(head: &[u8], frame_len: impl Fn(&[u8]) -> Option<usize>) -> bool {
     let Some(len) = frame_len(head) else { return false };
-    head.get(len..)
-        .filter(|next| next.len() >= 7)
-        .is_none_or(|next| frame_len(next).is_some())
+    head.get(len..).filter(|next| next.len() >= 7).is_none_or(|next| frame_len(next).is_some())
 }
 
 /// The length in bytes of an MPEG layer III frame, from its header (ISO 11172-3, 2.4.1.3).
@@ -129,17 +127,9 @@ mod tests {
         let utf16 = [0xFF, 0xFE, b'a', 0, b'b', 0, b'c', 0];
         let jpeg = [0xFF, 0xD8, 0xFF, 0xE0, 0, 16, b'J', b'F', b'I', b'F'];
         let heic = b"\0\0\0\x18ftypheic\0\0\0\0";
-        for head in [
-            &b"id,label\n1,frog\n"[..],
-            &utf16,
-            &jpeg,
-            heic,
-            b"",
-            b"R",
-            b"RIFF\0\0\0\0AVI ",
-            &[0; 64],
-            &[0xFF; 64],
-        ] {
+        for head in
+            [&b"id,label\n1,frog\n"[..], &utf16, &jpeg, heic, b"", b"R", b"RIFF\0\0\0\0AVI ", &[0; 64], &[0xFF; 64]]
+        {
             assert_eq!(sniff(head), None, "{head:?}");
         }
     }
@@ -165,10 +155,6 @@ mod tests {
 
     #[test]
     fn extensions_are_sorted_lower_case() {
-        assert!(
-            AUDIO_EXTENSIONS
-                .iter()
-                .all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
-        );
+        assert!(AUDIO_EXTENSIONS.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())));
     }
 }

@@ -47,19 +47,11 @@ pub(super) enum Fault {
 
 impl AudioError {
     pub(super) fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self {
-            fault,
-            detail: detail.into(),
-            source: None,
-        }
+        Self { fault, detail: detail.into(), source: None }
     }
 
     pub(super) fn io(error: io::Error) -> Self {
-        Self {
-            fault: Fault::Io,
-            detail: String::new(),
-            source: Some(error),
-        }
+        Self { fault: Fault::Io, detail: String::new(), source: Some(error) }
     }
 
     /// The stable word for tables and reports, for example `truncated`.

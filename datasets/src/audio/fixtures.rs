@@ -54,11 +54,7 @@ fn every_fixture_is_recognised_and_decodes() {
         let bytes = fixture(name);
         assert_eq!(super::sniff(&bytes[..64]), Some(container), "{name}");
         let reader = MonoReader::open(Box::new(Cursor::new(bytes.clone())), None).unwrap();
-        assert_eq!(
-            (reader.info().container, reader.skipped_packets()),
-            (container, 0),
-            "{name}"
-        );
+        assert_eq!((reader.info().container, reader.skipped_packets()), (container, 0), "{name}");
         assert!(decoded(bytes, None).len() >= 3200, "{name}");
     }
 }
@@ -75,11 +71,7 @@ fn lossless_formats_have_the_length_and_the_samples_of_the_original() {
         let wave = decoded(fixture(name), None);
         let expected = original(n, weights, 0.0);
         assert_eq!(wave.len(), n, "{name}");
-        let worst = wave
-            .iter()
-            .zip(&expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f32::max);
+        let worst = wave.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(worst < 1e-4, "{name}: {worst}");
     }
 }
@@ -113,9 +105,7 @@ fn lossy_and_resampled_formats_are_aligned_with_the_original() {
 
 #[test]
 fn hot_lossy_files_are_not_clipped() {
-    let peak = decoded(fixture("hot_44k.ogg"), None)
-        .iter()
-        .fold(0.0_f32, |peak, x| peak.max(x.abs()));
+    let peak = decoded(fixture("hot_44k.ogg"), None).iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
     assert!(peak > 1.05, "{peak}");
 }
 
@@ -129,26 +119,16 @@ fn opus_is_named_as_unsupported() {
 fn a_span_is_the_same_samples_as_in_the_whole() {
     let ramp: Vec<i16> = (0..80_000).map(|i| (i % 30_000) as i16).collect();
     let whole = decoded(wav16(16_000, &ramp), None);
-    for (start_s, end_s) in [
-        (0.0, Some(1.0)),
-        (0.5, Some(0.75)),
-        (2.000_062_5, Some(4.1)),
-        (3.0, None),
-        (4.5, Some(5.05)),
-    ] {
+    for (start_s, end_s) in
+        [(0.0, Some(1.0)), (0.5, Some(0.75)), (2.000_062_5, Some(4.1)), (3.0, None), (4.5, Some(5.05))]
+    {
         let wave = decoded(wav16(16_000, &ramp), Some(Span { start_s, end_s }));
         let range = (start_s * 16e3).round() as usize..(end_s.unwrap_or(5.0) * 16e3).round().min(80e3) as usize;
         assert_eq!(wave, whole[range], "{start_s}");
     }
     let sweep = decoded(fixture("sweep_8k.flac"), None);
     for (start_s, end_s) in [(1.02, 1.4), (1.04, 1.4)] {
-        let wave = decoded(
-            fixture("sweep_8k.flac"),
-            Some(Span {
-                start_s,
-                end_s: Some(end_s),
-            }),
-        );
+        let wave = decoded(fixture("sweep_8k.flac"), Some(Span { start_s, end_s: Some(end_s) }));
         // The edges differ: a span is cut out before it is resampled.
         let range = (start_s * 16e3_f64).round() as usize..(end_s * 16e3_f64).round() as usize;
         assert_eq!(wave.len(), range.len());
@@ -156,27 +136,14 @@ fn a_span_is_the_same_samples_as_in_the_whole() {
         assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-4), "{start_s}");
     }
     for name in ["tone_16k_stereo.flac", "tone_16k_flac.ogg", "tone_16k.aiff"] {
-        let wave = decoded(
-            fixture(name),
-            Some(Span {
-                start_s: 0.1,
-                end_s: Some(0.2),
-            }),
-        );
+        let wave = decoded(fixture(name), Some(Span { start_s: 0.1, end_s: Some(0.2) }));
         assert_eq!(wave, decoded(fixture(name), None)[1600..3200], "{name}");
     }
 }
 
 #[test]
 fn a_span_outside_the_recording_is_an_error() {
-    let spans = [
-        (0.6, None),
-        (0.1, Some(0.1)),
-        (0.2, Some(0.1)),
-        (-0.1, None),
-        (0.1, Some(1.5)),
-        (f64::NAN, None),
-    ];
+    let spans = [(0.6, None), (0.1, Some(0.1)), (0.2, Some(0.1)), (-0.1, None), (0.1, Some(1.5)), (f64::NAN, None)];
     for (start_s, end_s) in spans {
         for name in ["tone_16k_s16.wav", "tone_44k.aac", "tone_16k_flac.ogg"] {
             let error = decode(Box::new(Cursor::new(fixture(name))), Some(Span { start_s, end_s })).unwrap_err();

@@ -47,12 +47,7 @@ fn every_truncation_of_a_fixture_is_survived() {
 
 #[test]
 fn half_of_a_file_that_declares_its_length_is_truncated() {
-    for name in [
-        "tone_16k_s16.wav",
-        "tone_16k_stereo.flac",
-        "tone_44k.mp3",
-        "tone_16k.aiff",
-    ] {
+    for name in ["tone_16k_s16.wav", "tone_16k_stereo.flac", "tone_44k.mp3", "tone_16k.aiff"] {
         let bytes = fixture(name);
         assert_eq!(survives(&bytes[..bytes.len() / 2], None), Err("truncated"), "{name}");
     }
@@ -84,14 +79,8 @@ fn a_few_bad_packets_are_left_out_and_counted() {
 
 #[test]
 fn many_bad_packets_or_a_bad_first_one_are_corrupt() {
-    assert_eq!(
-        survives(&aac_with_bad_packets(|packet| packet % 10 == 9), None),
-        Err("corrupt")
-    );
-    assert_eq!(
-        survives(&aac_with_bad_packets(|packet| packet == 0), None),
-        Err("corrupt")
-    );
+    assert_eq!(survives(&aac_with_bad_packets(|packet| packet % 10 == 9), None), Err("corrupt"));
+    assert_eq!(survives(&aac_with_bad_packets(|packet| packet == 0), None), Err("corrupt"));
 }
 
 /// A source that fails from some byte on, as a network file does.
@@ -99,11 +88,7 @@ struct Failing(Cursor<Vec<u8>>, u64);
 
 impl Read for Failing {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.0.position() >= self.1 {
-            Err(io::Error::other("connection lost"))
-        } else {
-            self.0.read(buf)
-        }
+        if self.0.position() >= self.1 { Err(io::Error::other("connection lost")) } else { self.0.read(buf) }
     }
 }
 
@@ -118,11 +103,7 @@ fn a_source_that_fails_is_not_taken_for_a_bad_file() {
     for (name, _) in FIXTURES {
         for from in [0, 500, 1500] {
             let source = Failing(Cursor::new(fixture(name).repeat(30)), from);
-            assert_eq!(
-                decode(Box::new(source), None).unwrap_err().code(),
-                "io",
-                "{name} from {from}"
-            );
+            assert_eq!(decode(Box::new(source), None).unwrap_err().code(), "io", "{name} from {from}");
         }
     }
 }

@@ -22,11 +22,7 @@ pub(super) fn check_finite(wave: &[f32]) -> Result<(), AudioError> {
 
 /// Fails where no recorder samples at `rate_hz`.
 pub(super) fn check_rate(rate_hz: u32) -> Result<(), AudioError> {
-    if RATES_HZ.contains(&rate_hz) {
-        Ok(())
-    } else {
-        Err(AudioError::new(Fault::SampleRate, format!("{rate_hz} Hz")))
-    }
+    if RATES_HZ.contains(&rate_hz) { Ok(()) } else { Err(AudioError::new(Fault::SampleRate, format!("{rate_hz} Hz"))) }
 }
 
 /// Fails on no channels or too many.

@@ -99,10 +99,7 @@ impl Packets {
     /// Jumps to the packet that holds `frame`, or to one before it.
     pub(super) fn seek(&mut self, frame: u64) -> Result<(), AudioError> {
         let ts = Timestamp::new(i64::try_from(frame).map_err(|_| AudioError::new(Fault::Span, ""))?);
-        let to = SeekTo::Timestamp {
-            ts,
-            track_id: self.track_id,
-        };
+        let to = SeekTo::Timestamp { ts, track_id: self.track_id };
         let seeked = contain(|| Ok(self.format.seek(SeekMode::Accurate, to)?))?;
         self.frame = u64::try_from(seeked.actual_ts.get()).unwrap_or(0);
         self.decoder.reset();
@@ -132,10 +129,9 @@ impl Packets {
         self.check_failures()?;
         let came = self.frame + self.lost_frames;
         match self.declared_frames {
-            Some(declared) if came < declared - declared / 100 => Err(AudioError::new(
-                Fault::Truncated,
-                format!("{came} of {declared} frames"),
-            )),
+            Some(declared) if came < declared - declared / 100 => {
+                Err(AudioError::new(Fault::Truncated, format!("{came} of {declared} frames")))
+            }
             _ => Ok(()),
         }
     }
@@ -208,10 +204,7 @@ impl Packets {
             check_channels(channels)?;
             (self.rate_hz, self.channels) = (rate_hz, channels);
         } else if (self.rate_hz, self.channels) != (rate_hz, channels) {
-            let detail = format!(
-                "{} Hz × {} becomes {rate_hz} Hz × {channels}",
-                self.rate_hz, self.channels
-            );
+            let detail = format!("{} Hz × {} becomes {rate_hz} Hz × {channels}", self.rate_hz, self.channels);
             return Err(AudioError::new(Fault::Unsupported, detail));
         }
         Ok(())
@@ -233,9 +226,7 @@ impl Packets {
 
 /// What the container says about its length. An Ogg stream says nothing: its length is that of its last page.
 fn declared_frames(container: Container, track: &Track) -> Option<u64> {
-    track
-        .num_frames
-        .filter(|frames| container != Container::Ogg && *frames > 0 && *frames < u64::from(u32::MAX))
+    track.num_frames.filter(|frames| container != Container::Ogg && *frames > 0 && *frames < u64::from(u32::MAX))
 }
 
 fn demuxer(container: Container, stream: MediaSourceStream<'static>) -> Result<Box<dyn FormatReader>, Symphonia> {

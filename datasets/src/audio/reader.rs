@@ -81,14 +81,7 @@ impl MonoReader {
             duration_s: declared_frames.map(|frames| frames as f64 / f64::from(rate_hz)),
         };
         let resampler = Resampler::new(rate_hz, SAMPLE_RATE_HZ);
-        Ok(Self {
-            packets,
-            resampler,
-            info,
-            wanted,
-            block: Vec::new(),
-            finished: false,
-        })
+        Ok(Self { packets, resampler, info, wanted, block: Vec::new(), finished: false })
     }
 
     /// What the recording is.
@@ -129,15 +122,8 @@ impl MonoReader {
             self.finish();
             return Ok(());
         };
-        let inside = |frame: u64| {
-            usize::try_from(frame.saturating_sub(start))
-                .unwrap_or(usize::MAX)
-                .min(frames.len())
-        };
-        self.resampler.push(
-            &frames[inside(self.wanted.start)..inside(self.wanted.end)],
-            &mut self.block,
-        );
+        let inside = |frame: u64| usize::try_from(frame.saturating_sub(start)).unwrap_or(usize::MAX).min(frames.len());
+        self.resampler.push(&frames[inside(self.wanted.start)..inside(self.wanted.end)], &mut self.block);
         Ok(())
     }
 
@@ -154,19 +140,12 @@ pub fn decode(source: Box<dyn AudioSource>, span: Option<Span>) -> Result<Vec<f3
     while let Some(block) = reader.next_block()? {
         wave.extend_from_slice(block);
     }
-    if wave.is_empty() {
-        Err(AudioError::new(Fault::NoSamples, ""))
-    } else {
-        Ok(wave)
-    }
+    if wave.is_empty() { Err(AudioError::new(Fault::NoSamples, "")) } else { Ok(wave) }
 }
 
 fn beyond_the_end(wanted: &Range<u64>, rate_hz: u32) -> AudioError {
     let start_s = wanted.start as f64 / f64::from(rate_hz);
-    AudioError::new(
-        Fault::Span,
-        format!("the recording ends before the span from {start_s} s on does"),
-    )
+    AudioError::new(Fault::Span, format!("the recording ends before the span from {start_s} s on does"))
 }
 
 /// The container and the byte at which it begins, behind any `ID3v2` tags.

@@ -122,9 +122,7 @@ mod tests {
     }
 
     fn sine(frequency_hz: f64, rate_hz: u32, n: usize) -> Vec<f32> {
-        (0..n)
-            .map(|i| (TAU * frequency_hz * i as f64 / f64::from(rate_hz)).sin() as f32)
-            .collect()
+        (0..n).map(|i| (TAU * frequency_hz * i as f64 / f64::from(rate_hz)).sin() as f32).collect()
     }
 
     /// RMS of the middle half, dB relative to a full-scale sine.
@@ -139,11 +137,7 @@ mod tests {
         for rate_hz in RATES {
             for n in [0, 1, 2, 17, 1000, 12_345] {
                 let expected = (n as f64 * 16_000.0 / f64::from(rate_hz)).round() as usize;
-                assert_eq!(
-                    resample(&vec![0.5; n], rate_hz, 700).len(),
-                    expected,
-                    "{n} at {rate_hz}"
-                );
+                assert_eq!(resample(&vec![0.5; n], rate_hz, 700).len(), expected, "{n} at {rate_hz}");
             }
         }
     }
@@ -165,9 +159,7 @@ mod tests {
             let mut wave = vec![0.0; rate_hz as usize];
             wave[rate_hz as usize / 2] = 1.0;
             let out = resample(&wave, rate_hz, 999);
-            let peak = (0..out.len())
-                .max_by(|&a, &b| out[a].abs().total_cmp(&out[b].abs()))
-                .unwrap();
+            let peak = (0..out.len()).max_by(|&a, &b| out[a].abs().total_cmp(&out[b].abs())).unwrap();
             assert!(peak.abs_diff(8000) <= 1, "{peak} at {rate_hz} Hz");
         }
     }
@@ -193,10 +185,6 @@ mod tests {
     fn blocks_of_any_size_give_the_same_bits() {
         let wave = sine(440.0, 44_100, 20_000);
         let whole = resample(&wave, 44_100, 20_000);
-        assert!(
-            [1, 7, 441, 5000]
-                .into_iter()
-                .all(|block| resample(&wave, 44_100, block) == whole)
-        );
+        assert!([1, 7, 441, 5000].into_iter().all(|block| resample(&wave, 44_100, block) == whole));
     }
 }

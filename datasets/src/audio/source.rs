@@ -42,14 +42,7 @@ impl Window {
         access: Access,
     ) -> io::Result<Self> {
         inner.seek(SeekFrom::Start(start))?;
-        Ok(Self {
-            inner,
-            prefix,
-            start,
-            len,
-            access,
-            position: 0,
-        })
+        Ok(Self { inner, prefix, start, len, access, position: 0 })
     }
 
     fn total(&self) -> u64 {
@@ -90,9 +83,7 @@ impl Seek for Window {
         let target = target.ok_or(io::ErrorKind::InvalidInput)?;
         let inside = self.start.checked_add(target.saturating_sub(self.prefix.len() as u64));
         let inside = inside.ok_or(io::ErrorKind::InvalidInput)?;
-        self.inner
-            .seek(SeekFrom::Start(inside))
-            .map_err(|error| io::Error::other(SourceFailure(error)))?;
+        self.inner.seek(SeekFrom::Start(inside)).map_err(|error| io::Error::other(SourceFailure(error)))?;
         self.position = target;
         Ok(target)
     }

@@ -41,9 +41,7 @@ pub(super) fn layout(source: &mut dyn AudioSource, base: u64, file_len: u64) -> 
         match &[a, b, c, d] {
             b"ds64" => {
                 let sizes = read_at(source, body, 16).map_err(AudioError::io)?;
-                long_len = sizes
-                    .get(8..16)
-                    .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+                long_len = sizes.get(8..16).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
             }
             b"fmt " => fmt = Some(read_at(source, body, len.min(MAX_FMT_LEN)).map_err(AudioError::io)?),
             b"data" => {
@@ -62,10 +60,7 @@ pub(super) fn layout(source: &mut dyn AudioSource, base: u64, file_len: u64) -> 
 }
 
 fn samples(fmt: &[u8], start: u64, present: u64, stated: u64) -> Result<WavLayout, AudioError> {
-    let field = |at: usize| {
-        fmt.get(at..at + 2)
-            .map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]))
-    };
+    let field = |at: usize| fmt.get(at..at + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     let (Some(channels), Some(block_align)) = (field(2), field(12)) else {
         return Err(AudioError::new(Fault::Corrupt, "short format chunk"));
     };
@@ -85,12 +80,7 @@ fn samples(fmt: &[u8], start: u64, present: u64, stated: u64) -> Result<WavLayou
     }
     header.extend(b"data");
     header.extend(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes());
-    Ok(WavLayout {
-        header,
-        start,
-        len,
-        declared_len,
-    })
+    Ok(WavLayout { header, start, len, declared_len })
 }
 
 fn read_at(source: &mut dyn AudioSource, at: u64, len: u64) -> io::Result<Vec<u8>> {
@@ -187,30 +177,17 @@ pub(super) mod tests {
     #[test]
     fn less_than_was_declared_is_truncated() {
         let samples = [1_u8, 2].repeat(3000);
-        assert_eq!(
-            decoded(wav(1, 16, 16_000, 1, &samples, 6100)).unwrap_err().code(),
-            "truncated"
-        );
+        assert_eq!(decoded(wav(1, 16, 16_000, 1, &samples, 6100)).unwrap_err().code(), "truncated");
         assert_eq!(decoded(wav(1, 16, 16_000, 1, &samples, 6010)).unwrap().len(), 3000);
     }
 
     #[test]
     fn channels_are_averaged_and_counted() {
-        let stereo: Vec<u8> = [8192_i16, -4096]
-            .repeat(700)
-            .into_iter()
-            .flat_map(i16::to_le_bytes)
-            .collect();
+        let stereo: Vec<u8> = [8192_i16, -4096].repeat(700).into_iter().flat_map(i16::to_le_bytes).collect();
         let wave = decoded(wav(1, 16, 16_000, 2, &stereo, stereo.len() as u32)).unwrap();
         assert_eq!(wave, vec![0.0625; 700]);
-        assert_eq!(
-            decoded(wav(1, 8, 16_000, 65, &[1; 650], 650)).unwrap_err().code(),
-            "too_many_channels"
-        );
-        assert_eq!(
-            decoded(wav(1, 16, 16_000, 65_535, &[1; 650], 650)).unwrap_err().code(),
-            "too_many_channels"
-        );
+        assert_eq!(decoded(wav(1, 8, 16_000, 65, &[1; 650], 650)).unwrap_err().code(), "too_many_channels");
+        assert_eq!(decoded(wav(1, 16, 16_000, 65_535, &[1; 650], 650)).unwrap_err().code(), "too_many_channels");
     }
 
     #[test]

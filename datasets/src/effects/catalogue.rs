@@ -34,11 +34,7 @@ mod tests {
     fn the_catalogue_has_eleven_sound_effects() {
         let effects = catalogue();
         assert_eq!(effects.len(), 11);
-        assert!(
-            effects
-                .iter()
-                .all(|(_, effect)| effect.0.iter().all(|step| step.problem().is_none()))
-        );
+        assert!(effects.iter().all(|(_, effect)| effect.0.iter().all(|step| step.problem().is_none())));
     }
 
     #[test]
@@ -47,20 +43,10 @@ mod tests {
         let effects = catalogue();
         let forward: Vec<_> = effects.iter().map(|(_, effect)| effect.apply(&wave, 3)).collect();
         let backward = std::thread::scope(|scope| {
-            let run = || {
-                effects
-                    .iter()
-                    .rev()
-                    .map(|(_, effect)| effect.apply(&wave, 3))
-                    .collect::<Vec<_>>()
-            };
+            let run = || effects.iter().rev().map(|(_, effect)| effect.apply(&wave, 3)).collect::<Vec<_>>();
             scope.spawn(run).join().unwrap()
         });
         assert!(forward.iter().eq(backward.iter().rev()));
-        assert!(
-            forward
-                .iter()
-                .all(|out| out != &wave && out.iter().all(|x| x.is_finite()))
-        );
+        assert!(forward.iter().all(|out| out != &wave && out.iter().all(|x| x.is_finite())));
     }
 }

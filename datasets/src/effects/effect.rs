@@ -39,10 +39,7 @@ mod tests {
     fn an_effect_is_an_array_of_tables_in_toml() {
         let text = r#"combined = [{ step = "time_stretch", rate = 1.05 }, { step = "noise", amplitude = 0.003 }]"#;
         let table: Table = toml::from_str(text).unwrap();
-        assert_eq!(
-            table.combined.0,
-            [Step::TimeStretch { rate: 1.05 }, Step::Noise { amplitude: 0.003 }]
-        );
+        assert_eq!(table.combined.0, [Step::TimeStretch { rate: 1.05 }, Step::Noise { amplitude: 0.003 }]);
         let again: Table = toml::from_str(&toml::to_string(&table).unwrap()).unwrap();
         assert_eq!(again.combined, table.combined);
     }

@@ -50,11 +50,7 @@ mod tests {
         add_noise(&mut wave, 0.5, &mut random(1, 0));
         let moment =
             |power: i32| wave.iter().map(|x| (2.0 * f64::from(*x)).powi(power)).sum::<f64>() / wave.len() as f64;
-        assert!(
-            moment(1).abs() < 0.01 && (moment(2) - 1.0).abs() < 0.01 && moment(3).abs() < 0.02,
-            "{}",
-            moment(2)
-        );
+        assert!(moment(1).abs() < 0.01 && (moment(2) - 1.0).abs() < 0.01 && moment(3).abs() < 0.02, "{}", moment(2));
         assert!((moment(4) - 3.0).abs() < 0.06, "{}", moment(4));
     }
 

@@ -40,9 +40,7 @@ fn ratio(factor: f64) -> (u32, u32) {
     let pairs = smooth.iter().flat_map(|a| {
         let wanted = f64::from(*a) / factor;
         let at = smooth.partition_point(|b| f64::from(*b) < wanted);
-        smooth[at.saturating_sub(1)..smooth.len().min(at + 1)]
-            .iter()
-            .map(move |b| (*a, *b))
+        smooth[at.saturating_sub(1)..smooth.len().min(at + 1)].iter().map(move |b| (*a, *b))
     });
     pairs.min_by(|x, y| error(x).total_cmp(&error(y))).unwrap_or((1, 1))
 }
@@ -79,15 +77,8 @@ mod tests {
                 let out = shift(&wave, semitones);
                 let expected = hz * (semitones / 12.0_f64).exp2();
                 let found = frequency_hz(&out);
-                assert!(
-                    (found / expected - 1.0).abs() < 0.004,
-                    "{hz} Hz by {semitones}: {found} for {expected}"
-                );
-                assert!(
-                    (level_db(&out) - level_db(&wave)).abs() < 1.0,
-                    "{hz} Hz by {semitones}: {}",
-                    level_db(&out)
-                );
+                assert!((found / expected - 1.0).abs() < 0.004, "{hz} Hz by {semitones}: {found} for {expected}");
+                assert!((level_db(&out) - level_db(&wave)).abs() < 1.0, "{hz} Hz by {semitones}: {}", level_db(&out));
             }
         }
     }
@@ -99,12 +90,7 @@ mod tests {
         for semitones in [-2.0, 1.0, 2.0] {
             let out = shift(&wave, semitones);
             let power: f64 = out.iter().map(|x| f64::from(x * x)).sum();
-            let centre = out
-                .iter()
-                .enumerate()
-                .map(|(i, x)| i as f64 * f64::from(x * x))
-                .sum::<f64>()
-                / power;
+            let centre = out.iter().enumerate().map(|(i, x)| i as f64 * f64::from(x * x)).sum::<f64>() / power;
             assert!((centre - 20_000.0).abs() < 160.0, "{semitones}: {centre}");
         }
     }

@@ -86,10 +86,7 @@ mod tests {
 
     #[test]
     fn a_parameter_out_of_range_is_named() {
-        assert_eq!(
-            Step::TimeStretch { rate: 9.0 }.problem().unwrap(),
-            "rate 9 is outside 0.25..=4"
-        );
+        assert_eq!(Step::TimeStretch { rate: 9.0 }.problem().unwrap(), "rate 9 is outside 0.25..=4");
         assert!(Step::Gain { factor: f64::NAN }.problem().is_some());
         assert_eq!(Step::Gain { factor: f64::NAN }.apply(vec![1.0], 0, 0), [1.0]);
         assert!(Step::PitchShift { semitones: -24.0 }.problem().is_none());

@@ -53,11 +53,7 @@ struct Vocoder {
 
 impl Spectrum {
     fn new() -> Self {
-        Self {
-            frame: None,
-            magnitude: vec![0.0; BINS],
-            phasor: vec![Complex32::ONE; BINS],
-        }
+        Self { frame: None, magnitude: vec![0.0; BINS], phasor: vec![Complex32::ONE; BINS] }
     }
 }
 
@@ -70,9 +66,7 @@ impl Vocoder {
             scratch: vec![Complex32::ZERO; forward.get_scratch_len().max(inverse.get_scratch_len())],
             forward,
             inverse,
-            window: (0..FRAME)
-                .map(|i| (0.5 - 0.5 * (step * i as f64).cos()) as f32)
-                .collect(),
+            window: (0..FRAME).map(|i| (0.5 - 0.5 * (step * i as f64).cos()) as f32).collect(),
             samples: vec![0.0; FRAME],
             bins: vec![Complex32::ZERO; BINS + 2],
             around: [Spectrum::new(), Spectrum::new()],
@@ -131,10 +125,8 @@ impl Vocoder {
             .expect("the buffers have the length of the plan");
         let spectrum = &mut self.around[side];
         spectrum.frame = Some(frame);
-        for ((bin, magnitude), phasor) in self.bins[1..=BINS]
-            .iter()
-            .zip(&mut spectrum.magnitude)
-            .zip(&mut spectrum.phasor)
+        for ((bin, magnitude), phasor) in
+            self.bins[1..=BINS].iter().zip(&mut spectrum.magnitude).zip(&mut spectrum.phasor)
         {
             *magnitude = (bin.re * bin.re + bin.im * bin.im).sqrt();
             *phasor = unit(*bin);
@@ -161,10 +153,7 @@ impl Vocoder {
             .process_with_scratch(bins, &mut self.samples, &mut self.scratch)
             .expect("the buffers have the length of the plan");
         let scale = 1.0 / (FRAME as f32 * OVERLAP_GAIN);
-        sum.iter_mut()
-            .zip(&self.samples)
-            .zip(&self.window)
-            .for_each(|((sum, x), w)| *sum += x * w * scale);
+        sum.iter_mut().zip(&self.samples).zip(&self.window).for_each(|((sum, x), w)| *sum += x * w * scale);
     }
 
     /// The first half frame of the output lacks the frames before the first: divides by the windows that are there.
@@ -179,11 +168,7 @@ impl Vocoder {
 /// `z` with length 1; 1 where `z` is too small to have a direction.
 fn unit(z: Complex32) -> Complex32 {
     let power = z.re * z.re + z.im * z.im;
-    if power > 1e-30 {
-        z.scale(power.sqrt().recip())
-    } else {
-        Complex32::ONE
-    }
+    if power > 1e-30 { z.scale(power.sqrt().recip()) } else { Complex32::ONE }
 }
 
 #[cfg(test)]
@@ -193,9 +178,7 @@ pub(super) mod tests {
     use super::*;
 
     pub(in crate::effects) fn sine(hz: f64, n: usize) -> Vec<f32> {
-        (0..n)
-            .map(|i| 0.5 * (TAU * hz * i as f64 / 16_000.0).sin() as f32)
-            .collect()
+        (0..n).map(|i| 0.5 * (TAU * hz * i as f64 / 16_000.0).sin() as f32).collect()
     }
 
     /// RMS of the middle four fifths, dB relative to 1.
@@ -225,27 +208,15 @@ pub(super) mod tests {
             for hz in [100.0, 440.0, 1234.5, 7000.0] {
                 let wave = sine(hz, 64_000);
                 let out = stretch(&wave, rate, (64_000.0 / rate) as usize);
-                assert!(
-                    (frequency_hz(&out) / hz - 1.0).abs() < 0.002,
-                    "{hz} Hz at {rate}: {}",
-                    frequency_hz(&out)
-                );
-                assert!(
-                    (level_db(&out) - level_db(&wave)).abs() < 1.0,
-                    "{hz} Hz at {rate}: {}",
-                    level_db(&out)
-                );
+                assert!((frequency_hz(&out) / hz - 1.0).abs() < 0.002, "{hz} Hz at {rate}: {}", frequency_hz(&out));
+                assert!((level_db(&out) - level_db(&wave)).abs() < 1.0, "{hz} Hz at {rate}: {}", level_db(&out));
             }
         }
     }
 
     #[test]
     fn a_rate_of_one_changes_nothing() {
-        let wave: Vec<f32> = sine(440.0, 20_000)
-            .iter()
-            .zip(sine(3100.0, 20_000))
-            .map(|(a, b)| a * b + 0.1)
-            .collect();
+        let wave: Vec<f32> = sine(440.0, 20_000).iter().zip(sine(3100.0, 20_000)).map(|(a, b)| a * b + 0.1).collect();
         let out = stretch(&wave, 1.0, wave.len());
         assert_eq!(out, wave);
     }
@@ -257,12 +228,7 @@ pub(super) mod tests {
             wave[20_000] = 1.0;
             let out = stretch(&wave, rate, (32_000.0 / rate) as usize);
             let power: f64 = out.iter().map(|x| f64::from(x * x)).sum();
-            let centre = out
-                .iter()
-                .enumerate()
-                .map(|(i, x)| i as f64 * f64::from(x * x))
-                .sum::<f64>()
-                / power;
+            let centre = out.iter().enumerate().map(|(i, x)| i as f64 * f64::from(x * x)).sum::<f64>() / power;
             assert!((centre * rate - 20_000.0).abs() < 600.0, "{rate}: {centre}");
         }
     }

@@ -26,10 +26,7 @@ pub fn distinct(rows: Vec<ClipRow>, stage: &str) -> Distinct {
     for (_, mut same) in by_clip {
         same.sort_by(|a, b| a.uri.cmp(&b.uri));
         if same.iter().any(|row| row.label != same[0].label) {
-            let others: Vec<_> = same
-                .iter()
-                .map(|row| format!("`{}` ({})", row.uri, row.label))
-                .collect();
+            let others: Vec<_> = same.iter().map(|row| format!("`{}` ({})", row.uri, row.label)).collect();
             let message = format!("the same audio stands under different labels: {}", others.join(", "));
             result.conflicts.extend(same.into_iter().map(|row| QuarantineRow {
                 clip_id: Some(row.clip_id),
@@ -44,9 +41,7 @@ pub fn distinct(rows: Vec<ClipRow>, stage: &str) -> Distinct {
             result.duplicates.extend(same.map(|row| row.uri));
         }
     }
-    result
-        .rows
-        .sort_by(|a, b| (&a.uri, a.clip_id).cmp(&(&b.uri, b.clip_id)));
+    result.rows.sort_by(|a, b| (&a.uri, a.clip_id).cmp(&(&b.uri, b.clip_id)));
     result.duplicates.sort();
     result.conflicts.sort_by(|a, b| a.uri.cmp(&b.uri));
     result
@@ -75,19 +70,11 @@ mod tests {
 
     #[test]
     fn duplicates_keep_the_first_and_contradictions_keep_none() {
-        let rows = vec![
-            row("b", "dog", "1"),
-            row("a", "dog", "1"),
-            row("c", "dog", "2"),
-            row("d", "cat", "2"),
-        ];
+        let rows = vec![row("b", "dog", "1"), row("a", "dog", "1"), row("c", "dog", "2"), row("d", "cat", "2")];
         let result = distinct(rows, "manifest");
         assert_eq!(result.rows.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(), ["a"]);
         assert_eq!(result.duplicates, ["b"]);
-        assert_eq!(
-            result.conflicts.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(),
-            ["c", "d"]
-        );
+        assert_eq!(result.conflicts.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(), ["c", "d"]);
         assert!(result.conflicts[0].message.contains("`c` (dog), `d` (cat)"));
     }
 }

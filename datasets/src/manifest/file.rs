@@ -15,36 +15,20 @@ use crate::tables::Columns;
 pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
     let frame = read_frame(path)?;
     let name = path.display().to_string();
-    let columns = Columns {
-        frame: &frame,
-        table: &name,
-    };
+    let columns = Columns { frame: &frame, table: &name };
     for required in ["uri", "label"] {
         if !columns.has(required) {
-            let have = frame
-                .get_column_names()
-                .iter()
-                .map(|n| format!("`{n}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let have = frame.get_column_names().iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
             let why = format!("it has no column `{required}` (it has {have})");
             return Err(DatasetError::invalid("read manifest", &name, why));
         }
     }
     let n = frame.height();
     let text = |name: &str| {
-        if columns.has(name) {
-            columns.optional_text(name)
-        } else {
-            Ok(vec![None; n])
-        }
+        if columns.has(name) { columns.optional_text(name) } else { Ok(vec![None; n]) }
     };
     let number = |name: &str| {
-        if columns.has(name) {
-            columns.optional_f64(name)
-        } else {
-            Ok(vec![None; n])
-        }
+        if columns.has(name) { columns.optional_f64(name) } else { Ok(vec![None; n]) }
     };
     let (uri, label) = (columns.text("uri")?, columns.text("label")?);
     let (recording, fold) = (text("recording_id")?, text("fold")?);
@@ -53,16 +37,10 @@ pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
     for i in 0..n {
         let span = match (start[i], end[i]) {
             (None, None) => None,
-            (start_s, end_s) => Some(Span {
-                start_s: start_s.unwrap_or(0.0),
-                end_s,
-            }),
+            (start_s, end_s) => Some(Span { start_s: start_s.unwrap_or(0.0), end_s }),
         };
         if span.is_some_and(|s| !(s.start_s >= 0.0 && s.end_s.is_none_or(|end| end > s.start_s))) {
-            let why = format!(
-                "row {}: `end_s` must be greater than `start_s`, and both at least 0",
-                i + 1
-            );
+            let why = format!("row {}: `end_s` must be greater than `start_s`, and both at least 0", i + 1);
             return Err(DatasetError::invalid("read manifest", &name, why));
         }
         entries.push(Entry {
@@ -83,9 +61,7 @@ fn read_frame(path: &Path) -> Result<DataFrame, DatasetError> {
     let read = || {
         if is_csv {
             // Without inference every column is text, so that a fold `01` stays `01`.
-            let options = CsvReadOptions::default()
-                .with_infer_schema_length(Some(0))
-                .with_path(Some(path.to_owned()));
+            let options = CsvReadOptions::default().with_infer_schema_length(Some(0)).with_path(Some(path.to_owned()));
             options.try_into_reader_with_file_path(None)?.finish()
         } else {
             ParquetReader::new(File::open(path)?).finish()
@@ -110,13 +86,7 @@ mod tests {
         let entries = csv("label,site,uri,fold,start_s,end_s\ndog,x,\"a, b.wav\",01,1.5,2\ncat,y,c.wav,,,\n").unwrap();
         assert_eq!(entries[0].uri, "a, b.wav");
         assert_eq!(entries[0].fold.as_deref(), Some("01"));
-        assert_eq!(
-            entries[0].span,
-            Some(Span {
-                start_s: 1.5,
-                end_s: Some(2.0)
-            })
-        );
+        assert_eq!(entries[0].span, Some(Span { start_s: 1.5, end_s: Some(2.0) }));
         assert_eq!((entries[1].fold.as_deref(), entries[1].span), (None, None));
     }
 

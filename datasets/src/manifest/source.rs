@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::audio::Span;
+use crate::files::folder_of;
 use crate::store::{Listing, Store};
 use crate::{DatasetError, manifest::read_manifest_file};
 
@@ -53,13 +54,7 @@ impl Source {
     pub fn store(&self) -> Result<Store, DatasetError> {
         match self {
             Self::Folder(folder) => Store::folder(folder),
-            Self::Manifest(file) => {
-                let parent = file
-                    .parent()
-                    .filter(|p| !p.as_os_str().is_empty())
-                    .unwrap_or(Path::new("."));
-                Store::folder(parent)
-            }
+            Self::Manifest(file) => Store::folder(folder_of(file)),
         }
     }
 

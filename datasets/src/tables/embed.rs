@@ -130,9 +130,7 @@ fn batch(schema: &SchemaRef, dim: usize, rows: &UnitRows) -> Result<RecordBatch,
 /// `[rows, dim]` values as a column of fixed-size lists.
 pub(super) fn embedding_array(values: Vec<f32>, dim: usize) -> Result<ArrayRef, DatasetError> {
     let list = FixedSizeListArray::try_new(Table::item(), dim as i32, Arc::new(Float32Array::from(values)), None);
-    Ok(Arc::new(list.map_err(|e| {
-        DatasetError::new("build table", schema::EMBED.name, e)
-    })?))
+    Ok(Arc::new(list.map_err(|e| DatasetError::new("build table", schema::EMBED.name, e))?))
 }
 
 /// Reads the table of embeddings unit by unit, in the order in which they were written.
@@ -149,13 +147,7 @@ impl EmbedReader {
     pub fn open(layout: &Layout) -> Result<Self, DatasetError> {
         let folder = embedder_folder(layout)?;
         let parts = parts(&folder)?.into_iter();
-        Ok(Self {
-            folder,
-            parts,
-            batches: None,
-            pending: None,
-            ready: std::collections::VecDeque::new(),
-        })
+        Ok(Self { folder, parts, batches: None, pending: None, ready: std::collections::VecDeque::new() })
     }
 
     /// The folder `embedder=<id>` that is read.
@@ -174,9 +166,7 @@ impl EmbedReader {
             } else if let Some(part) = self.parts.next() {
                 let open = || {
                     let file = File::open(&part)?;
-                    ParquetRecordBatchReaderBuilder::try_new(file)?
-                        .with_batch_size(1024)
-                        .build()
+                    ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1024).build()
                 };
                 self.batches = Some(open().map_err(DatasetError::at("read table", &part))?);
             } else {
@@ -193,29 +183,15 @@ impl EmbedReader {
         }
         let ids = batch.column(0).as_string_opt::<i32>().ok_or_else(malformed)?;
         let variants = batch.column(1).as_primitive_opt::<UInt32Type>().ok_or_else(malformed)?;
-        let starts = batch
-            .column(3)
-            .as_primitive_opt::<Float64Type>()
-            .ok_or_else(malformed)?;
+        let starts = batch.column(3).as_primitive_opt::<Float64Type>().ok_or_else(malformed)?;
         let lists = batch.column(4).as_fixed_size_list_opt().ok_or_else(malformed)?;
         let dim = lists.value_length() as usize;
-        let values = lists
-            .values()
-            .as_primitive_opt::<Float32Type>()
-            .ok_or_else(malformed)?
-            .values();
+        let values = lists.values().as_primitive_opt::<Float32Type>().ok_or_else(malformed)?.values();
         for row in 0..batch.num_rows() {
             let clip_id = ids.value(row).parse().map_err(|_| malformed())?;
-            let unit = Unit {
-                clip_id,
-                variant: variants.value(row),
-            };
+            let unit = Unit { clip_id, variant: variants.value(row) };
             if self.pending.as_ref().is_none_or(|rows| rows.unit != unit) {
-                let new = UnitRows {
-                    unit,
-                    start_s: Vec::new(),
-                    embeddings: Vec::new(),
-                };
+                let new = UnitRows { unit, start_s: Vec::new(), embeddings: Vec::new() };
                 self.ready.extend(self.pending.replace(new));
             }
             if let Some(rows) = &mut self.pending {
@@ -239,21 +215,11 @@ impl Iterator for EmbedReader {
 fn embedder_folder(layout: &Layout) -> Result<PathBuf, DatasetError> {
     let table = layout.table(schema::EMBED.name);
     let entries = std::fs::read_dir(&table).map_err(DatasetError::at("read table", &table))?;
-    let is_embedder = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with("embedder="))
-    };
-    let mut folders = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(is_embedder);
+    let is_embedder = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("embedder="));
+    let mut folders = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(is_embedder);
     match (folders.next(), folders.next()) {
         (Some(folder), None) => Ok(folder),
-        _ => Err(DatasetError::invalid(
-            "read table",
-            table.display().to_string(),
-            "expected one folder `embedder=…`",
-        )),
+        _ => Err(DatasetError::invalid("read table", table.display().to_string(), "expected one folder `embedder=…`")),
     }
 }
 
@@ -266,11 +232,7 @@ mod tests {
         let clip_id = ClipId::of_file(&ContentHash::of_reader(&[n][..]).unwrap());
         let start_s = (0..patches).map(|k| k as f64 * 0.48).collect();
         let embeddings = (0..patches * 3).map(|k| k as f32 + f32::from(n)).collect();
-        UnitRows {
-            unit: Unit { clip_id, variant },
-            start_s,
-            embeddings,
-        }
+        UnitRows { unit: Unit { clip_id, variant }, start_s, embeddings }
     }
 
     #[test]
@@ -279,13 +241,12 @@ mod tests {
         let layout = Layout::new(dir.path());
         let units = [unit(1, 0, 3), unit(1, 1, 66_000), unit(2, 0, 1), unit(3, 0, 2000)];
         let mut writer = EmbedWriter::create(&layout, "test-v1", 3, vec![("who", "me".into())]).unwrap();
-        units.iter().for_each(|rows| writer.write(rows).unwrap());
+        for rows in &units {
+            writer.write(rows).unwrap();
+        }
         writer.finish().unwrap();
         let reader = EmbedReader::open(&layout).unwrap();
-        assert_eq!(
-            super::super::read_metadata(reader.folder(), "who").unwrap().as_deref(),
-            Some("me")
-        );
+        assert_eq!(super::super::read_metadata(reader.folder(), "who").unwrap().as_deref(), Some("me"));
         assert_eq!(parts(reader.folder()).unwrap().len(), 2);
         let back: Vec<_> = reader.map(Result::unwrap).collect();
         assert!(back == units, "rows differ");
@@ -302,10 +263,7 @@ mod tests {
         let bytes = std::fs::read(&part).unwrap();
         for keep in [0, 4, bytes.len() / 2, bytes.len() - 1] {
             std::fs::write(&part, &bytes[..keep]).unwrap();
-            assert!(
-                EmbedReader::open(&layout).unwrap().any(|rows| rows.is_err()),
-                "{keep} bytes"
-            );
+            assert!(EmbedReader::open(&layout).unwrap().any(|rows| rows.is_err()), "{keep} bytes");
         }
     }
 }

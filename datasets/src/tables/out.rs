@@ -10,6 +10,7 @@ use super::embed::embedding_array;
 use super::schema;
 use super::write::PartWriter;
 use crate::DatasetError;
+use crate::files::folder_of;
 
 /// Writes embeddings of files; the destination appears when [`finish`](Self::finish) is called.
 pub struct FileEmbeddings {
@@ -24,12 +25,7 @@ impl FileEmbeddings {
     pub fn create(destination: &Path, dim: usize, metadata: &[(&str, String)]) -> Result<Self, DatasetError> {
         let temporary = temporary_beside(destination)?;
         let writer = PartWriter::create(&temporary, schema::FILE_EMBEDDINGS.arrow(dim), metadata)?;
-        Ok(Self {
-            destination: destination.to_owned(),
-            temporary,
-            writer,
-            dim,
-        })
+        Ok(Self { destination: destination.to_owned(), temporary, writer, dim })
     }
 
     /// Appends the patches of one file: `start_s` is `[patches]`, `embeddings` is `[patches, dim]`.
@@ -86,15 +82,10 @@ pub fn write_columns(destination: &Path, columns: Vec<(String, OutColumn)>) -> R
 }
 
 fn temporary_beside(destination: &Path) -> Result<tempfile::TempPath, DatasetError> {
-    let folder = destination
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = folder_of(destination);
     std::fs::create_dir_all(folder).map_err(DatasetError::at("create folder", folder))?;
     let file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder);
-    Ok(file
-        .map_err(DatasetError::at("write file", destination))?
-        .into_temp_path())
+    Ok(file.map_err(DatasetError::at("write file", destination))?.into_temp_path())
 }
 
 fn persist(temporary: tempfile::TempPath, destination: &Path) -> Result<(), DatasetError> {

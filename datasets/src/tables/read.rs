@@ -30,9 +30,7 @@ pub fn read_rows<R: Row>(folder: &Path) -> Result<Vec<R>, DatasetError> {
     let mut rows = Vec::new();
     for part in parts(folder)? {
         let file = File::open(&part).map_err(DatasetError::at("read table", &part))?;
-        let frame = ParquetReader::new(file)
-            .finish()
-            .map_err(DatasetError::at("read table", &part))?;
+        let frame = ParquetReader::new(file).finish().map_err(DatasetError::at("read table", &part))?;
         rows.extend(R::from_frame(&frame)?);
     }
     Ok(rows)
@@ -46,9 +44,7 @@ pub fn read_metadata(folder: &Path, key: &str) -> Result<Option<String>, Dataset
     let file = File::open(&part).map_err(DatasetError::at("read table", &part))?;
     let reader = SerializedFileReader::new(file).map_err(DatasetError::at("read table", &part))?;
     let pairs = reader.metadata().file_metadata().key_value_metadata();
-    Ok(pairs
-        .and_then(|pairs| pairs.iter().find(|pair| pair.key == key))
-        .and_then(|pair| pair.value.clone()))
+    Ok(pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == key)).and_then(|pair| pair.value.clone()))
 }
 
 /// Typed access to the columns of a frame; a missing column or a null where none may be is an error that names both.
@@ -97,25 +93,14 @@ impl Columns<'_> {
     }
 
     fn cast(&self, name: &str, to: &DataType) -> Result<polars::prelude::Column, DatasetError> {
-        self.frame
-            .column(name)
-            .and_then(|column| column.strict_cast(to))
-            .map_err(|e| self.error(e))
+        self.frame.column(name).and_then(|column| column.strict_cast(to)).map_err(|e| self.error(e))
     }
 
     fn required<T>(&self, name: &str, values: Vec<Option<T>>) -> Result<Vec<T>, DatasetError> {
         let lacking = |row: usize| {
-            DatasetError::invalid(
-                "read table",
-                self.table,
-                format!("column `{name}` has no value in row {}", row + 1),
-            )
+            DatasetError::invalid("read table", self.table, format!("column `{name}` has no value in row {}", row + 1))
         };
-        values
-            .into_iter()
-            .enumerate()
-            .map(|(row, value)| value.ok_or_else(|| lacking(row)))
-            .collect()
+        values.into_iter().enumerate().map(|(row, value)| value.ok_or_else(|| lacking(row))).collect()
     }
 
     fn error(&self, error: polars::error::PolarsError) -> DatasetError {

@@ -75,15 +75,8 @@ impl Row for ClipRow {
     }
 
     fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
-        let columns = Columns {
-            frame,
-            table: Self::TABLE.name,
-        };
-        let (ids, uri, label) = (
-            columns.clip_ids("clip_id")?,
-            columns.text("uri")?,
-            columns.text("label")?,
-        );
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (ids, uri, label) = (columns.clip_ids("clip_id")?, columns.text("uri")?, columns.text("label")?);
         let file_id = columns.clip_ids("file_id")?;
         let (recording, fold) = (columns.optional_text("recording_id")?, columns.optional_text("fold")?);
         let (start, end) = (columns.optional_f64("start_s")?, columns.optional_f64("end_s")?);
@@ -167,20 +160,12 @@ impl Row for SplitRow {
     }
 
     fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
-        let columns = Columns {
-            frame,
-            table: Self::TABLE.name,
-        };
+        let columns = Columns { frame, table: Self::TABLE.name };
         let (ids, recording) = (columns.clip_ids("clip_id")?, columns.text("recording_id")?);
         let (fold, side) = (columns.optional_text("fold")?, columns.text("split")?);
         let row = |i: usize| {
             let side = Side::of_word(&side[i]).ok_or_else(|| columns.invalid("split", &side[i]))?;
-            Ok(Self {
-                clip_id: ids[i],
-                recording_id: recording[i].clone(),
-                fold: fold[i].clone(),
-                side,
-            })
+            Ok(Self { clip_id: ids[i], recording_id: recording[i].clone(), fold: fold[i].clone(), side })
         };
         (0..frame.height()).map(row).collect()
     }
@@ -215,15 +200,8 @@ impl Row for RecipeRow {
     }
 
     fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
-        let columns = Columns {
-            frame,
-            table: Self::TABLE.name,
-        };
-        let (ids, variant, seed) = (
-            columns.clip_ids("clip_id")?,
-            columns.u64("variant")?,
-            columns.u64("seed")?,
-        );
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (ids, variant, seed) = (columns.clip_ids("clip_id")?, columns.u64("variant")?, columns.u64("seed")?);
         let (effect, parameters) = (columns.text("effect")?, columns.text("parameters")?);
         let row = |i: usize| Self {
             clip_id: ids[i],
@@ -266,15 +244,8 @@ impl Row for QuarantineRow {
     }
 
     fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
-        let columns = Columns {
-            frame,
-            table: Self::TABLE.name,
-        };
-        let (ids, uri, stage) = (
-            columns.optional_text("clip_id")?,
-            columns.text("uri")?,
-            columns.text("stage")?,
-        );
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (ids, uri, stage) = (columns.optional_text("clip_id")?, columns.text("uri")?, columns.text("stage")?);
         let (code, message) = (columns.text("code")?, columns.text("message")?);
         let row = |i: usize| Self {
             clip_id: ids[i].as_ref().and_then(|id| id.parse().ok()),
@@ -316,10 +287,7 @@ impl Row for EpochRow {
     }
 
     fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
-        let columns = Columns {
-            frame,
-            table: Self::TABLE.name,
-        };
+        let columns = Columns { frame, table: Self::TABLE.name };
         let (epoch, loss, accuracy) = (columns.u64("epoch")?, columns.f64("loss")?, columns.f64("accuracy")?);
         let (val_loss, val_accuracy) = (columns.optional_f64("val_loss")?, columns.optional_f64("val_accuracy")?);
         let row = |i: usize| Self {

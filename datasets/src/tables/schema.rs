@@ -66,30 +66,17 @@ impl Table {
 }
 
 const fn column(name: &'static str, kind: ColumnKind, doc: &'static str) -> Column {
-    Column {
-        name,
-        kind,
-        nullable: false,
-        doc,
-    }
+    Column { name, kind, nullable: false, doc }
 }
 
 const fn optional(name: &'static str, kind: ColumnKind, doc: &'static str) -> Column {
-    Column {
-        name,
-        kind,
-        nullable: true,
-        doc,
-    }
+    Column { name, kind, nullable: true, doc }
 }
 
 use ColumnKind::{Embedding, Float64, Text, UInt32, UInt64};
 
-const CLIP_ID: Column = column(
-    "clip_id",
-    Text,
-    "identity of the clip: BLAKE3 of its audio bytes (and span), 32 hexadecimal digits",
-);
+const CLIP_ID: Column =
+    column("clip_id", Text, "identity of the clip: BLAKE3 of its audio bytes (and span), 32 hexadecimal digits");
 const VARIANT: Column = column("variant", UInt32, "0 for the original, 1 and up for augmented variants");
 
 /// One row per labelled clip.
@@ -98,38 +85,18 @@ pub const MANIFEST: Table = Table {
     doc: "one row per labelled clip, or per labelled span of a longer recording",
     columns: &[
         CLIP_ID,
-        column(
-            "file_id",
-            Text,
-            "BLAKE3 of the whole file's bytes; equal to `clip_id` unless the clip is a span",
-        ),
+        column("file_id", Text, "BLAKE3 of the whole file's bytes; equal to `clip_id` unless the clip is a span"),
         column("uri", Text, "path below the source"),
         column("label", Text, "class"),
-        optional(
-            "recording_id",
-            Text,
-            "recording that the clip was cut from, where the source names it",
-        ),
+        optional("recording_id", Text, "recording that the clip was cut from, where the source names it"),
         optional(
             "fold",
             Text,
             "fold, where the source names it: `train`, `val`, `test`, or a name of a cross-validation fold",
         ),
-        optional(
-            "start_s",
-            Float64,
-            "start of the span in seconds; null for a whole file",
-        ),
-        optional(
-            "end_s",
-            Float64,
-            "end of the span in seconds; null for the end of the file",
-        ),
-        column(
-            "container",
-            Text,
-            "audio container, recognised by content: `wav`, `flac`, …",
-        ),
+        optional("start_s", Float64, "start of the span in seconds; null for a whole file"),
+        optional("end_s", Float64, "end of the span in seconds; null for the end of the file"),
+        column("container", Text, "audio container, recognised by content: `wav`, `flac`, …"),
         column("size_bytes", UInt64, "size of the file in bytes"),
         optional("etag", Text, "entity tag of the file when it was read"),
     ],
@@ -168,16 +135,8 @@ pub const EMBED: Table = Table {
         CLIP_ID,
         VARIANT,
         column("patch", UInt32, "number of the patch within the clip, from 0"),
-        column(
-            "start_s",
-            Float64,
-            "start of the patch in seconds from the start of the clip (of the variant)",
-        ),
-        column(
-            "embedding",
-            Embedding,
-            "the embedding, a fixed-size list of 32-bit floats",
-        ),
+        column("start_s", Float64, "start of the patch in seconds from the start of the clip (of the variant)"),
+        column("embedding", Embedding, "the embedding, a fixed-size list of 32-bit floats"),
     ],
 };
 
@@ -189,11 +148,7 @@ pub const QUARANTINE: Table = Table {
         optional("clip_id", Text, "identity of the clip, where its bytes could be read"),
         column("uri", Text, "path below the source"),
         column("stage", Text, "stage that rejected it"),
-        column(
-            "code",
-            Text,
-            "reason as one word: `empty`, `truncated`, `label_conflict`, …",
-        ),
+        column("code", Text, "reason as one word: `empty`, `truncated`, `label_conflict`, …"),
         column("message", Text, "reason in words"),
     ],
 };
@@ -222,10 +177,6 @@ pub const FILE_EMBEDDINGS: Table = Table {
         column("path", Text, "path as it was given"),
         column("patch", UInt32, "number of the patch within the file, from 0"),
         column("start_s", Float64, "start of the patch in seconds"),
-        column(
-            "embedding",
-            Embedding,
-            "the embedding, a fixed-size list of 32-bit floats",
-        ),
+        column("embedding", Embedding, "the embedding, a fixed-size list of 32-bit floats"),
     ],
 };

@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::rows::Row;
-use crate::files::{replace_folder, sync_folder};
+use crate::files::{folder_of, replace_folder, sync_folder};
 use crate::{DatasetError, layout::Layout};
 
 /// Rows of a row group: 4096 embeddings of 1024 values are 16 MiB, which bounds the writer's memory.
@@ -27,17 +27,12 @@ pub struct PartWriter {
 impl PartWriter {
     /// Creates `path`; `metadata` goes into the Parquet footer.
     pub fn create(path: &Path, schema: SchemaRef, metadata: &[(&str, String)]) -> Result<Self, DatasetError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         std::fs::create_dir_all(folder).map_err(DatasetError::at("create table", folder))?;
         let file = File::create(path).map_err(DatasetError::at("create table", path))?;
-        let pairs = metadata
-            .iter()
-            .map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()))
-            .collect();
+        let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(
-                ZstdLevel::try_new(1).map_err(DatasetError::at("create table", path))?,
-            ))
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(DatasetError::at("create table", path))?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             // Embeddings hardly repeat: a dictionary only costs time and memory.
             .set_column_dictionary_enabled(ColumnPath::from("embedding.list.element"), false)
@@ -45,27 +40,19 @@ impl PartWriter {
             .build();
         let writer =
             ArrowWriter::try_new(file, schema, Some(properties)).map_err(DatasetError::at("create table", path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            writer,
-        })
+        Ok(Self { path: path.to_owned(), writer })
     }
 
     /// Appends rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
-        self.writer
-            .write(batch)
-            .map_err(DatasetError::at("write table", &self.path))
+        self.writer.write(batch).map_err(DatasetError::at("write table", &self.path))
     }
 
     /// Completes the file and makes it durable.
     pub fn finish(self) -> Result<(), DatasetError> {
-        let file = self
-            .writer
-            .into_inner()
-            .map_err(DatasetError::at("write table", &self.path))?;
+        let file = self.writer.into_inner().map_err(DatasetError::at("write table", &self.path))?;
         file.sync_all().map_err(DatasetError::at("write table", &self.path))?;
-        sync_folder(self.path.parent().unwrap_or(Path::new("."))).map_err(DatasetError::at("write table", &self.path))
+        sync_folder(folder_of(&self.path)).map_err(DatasetError::at("write table", &self.path))
     }
 }
 

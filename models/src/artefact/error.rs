@@ -58,9 +58,6 @@ pub enum ArtefactErrorKind {
 
 impl ArtefactErrorKind {
     pub(super) fn at(self, path: &Path) -> ArtefactError {
-        ArtefactError {
-            path: path.to_owned(),
-            kind: self,
-        }
+        ArtefactError { path: path.to_owned(), kind: self }
     }
 }

@@ -68,10 +68,7 @@ impl Artefact {
     /// As [`Artefact::save`].
     pub fn save_meta(&self, dir: &Path) -> Result<(), ArtefactError> {
         let path = dir.join(MODEL_FILE);
-        let json = self
-            .check()
-            .and_then(|()| self.meta.to_json())
-            .map_err(|kind| kind.at(&path))?;
+        let json = self.check().and_then(|()| self.meta.to_json()).map_err(|kind| kind.at(&path))?;
         let write = || -> std::io::Result<()> {
             let mut file = tempfile::Builder::new().prefix(".").tempfile_in(dir)?;
             file.write_all(&json)?;
@@ -99,11 +96,7 @@ impl Artefact {
             .and_then(|names| {
                 let equal = names == meta.classes;
                 let text = format!("the names are not the `classes` of `{MODEL_FILE}`");
-                if equal {
-                    Ok(())
-                } else {
-                    Err(ArtefactErrorKind::Inconsistent(text))
-                }
+                if equal { Ok(()) } else { Err(ArtefactErrorKind::Inconsistent(text)) }
             })
             .map_err(|kind| kind.at(&path))?;
 
@@ -136,11 +129,7 @@ impl Artefact {
         self.meta.check()?;
         let problem = |text: String| Err(ArtefactErrorKind::Inconsistent(text));
         if self.head.kind() != self.meta.train.head {
-            return problem(format!(
-                "the head is {:?}, `train.head` {:?}",
-                self.head.kind(),
-                self.meta.train.head
-            ));
+            return problem(format!("the head is {:?}, `train.head` {:?}", self.head.kind(), self.meta.train.head));
         }
         if self.head.classes() != self.meta.classes.len() {
             let (head, names) = (self.head.classes(), self.meta.classes.len());
@@ -148,10 +137,7 @@ impl Artefact {
         }
         let columns = self.meta.train.pooling.dim(1);
         if !self.head.input_dim().is_multiple_of(columns) {
-            return problem(format!(
-                "{} inputs do not come from `train.pooling`",
-                self.head.input_dim()
-            ));
+            return problem(format!("{} inputs do not come from `train.pooling`", self.head.input_dim()));
         }
         Ok(())
     }
@@ -160,11 +146,7 @@ impl Artefact {
         self.check()?;
         let mut class_names = serde_json::to_vec_pretty(&self.meta.classes).map_err(ArtefactErrorKind::Json)?;
         class_names.push(b'\n');
-        Ok(Files {
-            weights: weights::to_bytes(&self.head)?,
-            model: self.meta.to_json()?,
-            class_names,
-        })
+        Ok(Files { weights: weights::to_bytes(&self.head)?, model: self.meta.to_json()?, class_names })
     }
 
     fn accept_existing(&self, dir: &Path) -> Result<(), ArtefactError> {
@@ -172,19 +154,12 @@ impl Artefact {
             Ok(existing) => existing.digest()? == self.digest()?,
             Err(_) => false,
         };
-        if same {
-            Ok(())
-        } else {
-            Err(ArtefactErrorKind::Exists.at(dir))
-        }
+        if same { Ok(()) } else { Err(ArtefactErrorKind::Exists.at(dir)) }
     }
 }
 
 fn write_folder(dir: &Path, files: &Files) -> io::Result<()> {
-    let parent = dir
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".model-");
@@ -195,11 +170,7 @@ fn write_folder(dir: &Path, files: &Files) -> io::Result<()> {
         builder.permissions(fs::Permissions::from_mode(0o777));
     }
     let temporary = builder.tempdir_in(parent)?;
-    let named = [
-        (WEIGHTS_FILE, &files.weights),
-        (CLASS_NAMES_FILE, &files.class_names),
-        (MODEL_FILE, &files.model),
-    ];
+    let named = [(WEIGHTS_FILE, &files.weights), (CLASS_NAMES_FILE, &files.class_names), (MODEL_FILE, &files.model)];
     for (name, bytes) in named {
         let mut file = File::create_new(temporary.path().join(name))?;
         file.write_all(bytes)?;
@@ -214,11 +185,7 @@ fn write_folder(dir: &Path, files: &Files) -> io::Result<()> {
 
 /// Makes the names in a folder durable; only Unix opens folders as files.
 fn sync_folder(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ArtefactErrorKind> {
@@ -228,8 +195,6 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ArtefactErrorKind> {
         return Err(ArtefactErrorKind::TooLarge { bytes, limit });
     }
     let mut content = Vec::new();
-    file.take(limit)
-        .read_to_end(&mut content)
-        .map_err(ArtefactErrorKind::Io)?;
+    file.take(limit).read_to_end(&mut content).map_err(ArtefactErrorKind::Io)?;
     Ok(content)
 }

@@ -54,10 +54,7 @@ impl ModelMeta {
     pub(super) fn from_json(bytes: &[u8]) -> Result<Self, ArtefactErrorKind> {
         let Versioned { schema_version } = serde_json::from_slice(bytes).map_err(ArtefactErrorKind::Json)?;
         if schema_version != u64::from(SCHEMA_VERSION) {
-            return Err(ArtefactErrorKind::SchemaVersion {
-                found: schema_version,
-                known: SCHEMA_VERSION,
-            });
+            return Err(ArtefactErrorKind::SchemaVersion { found: schema_version, known: SCHEMA_VERSION });
         }
         let meta: Self = serde_json::from_slice(bytes).map_err(ArtefactErrorKind::Json)?;
         meta.check()?;
@@ -68,10 +65,7 @@ impl ModelMeta {
     pub(super) fn check(&self) -> Result<(), ArtefactErrorKind> {
         let problem = |text: String| Err(ArtefactErrorKind::Inconsistent(text));
         if self.schema_version != SCHEMA_VERSION {
-            return Err(ArtefactErrorKind::SchemaVersion {
-                found: self.schema_version.into(),
-                known: SCHEMA_VERSION,
-            });
+            return Err(ArtefactErrorKind::SchemaVersion { found: self.schema_version.into(), known: SCHEMA_VERSION });
         }
         let distinct: BTreeSet<&String> = self.classes.iter().collect();
         if self.classes.len() < 2 || distinct.len() != self.classes.len() {
@@ -84,10 +78,7 @@ impl ModelMeta {
         for (split, metrics) in &self.metrics {
             let named = metrics.per_class.iter().map(|class| &class.class).eq(&self.classes);
             let square = metrics.confusion_matrix.len() == self.classes.len()
-                && metrics
-                    .confusion_matrix
-                    .iter()
-                    .all(|row| row.len() == self.classes.len());
+                && metrics.confusion_matrix.iter().all(|row| row.len() == self.classes.len());
             if !named || !square {
                 return problem(format!("`metrics.{split}` is about other classes than `classes`"));
             }

@@ -15,23 +15,12 @@ use crate::metrics::Metrics;
 fn artefact(kind: HeadKind) -> Artefact {
     let x: Vec<f32> = (0..40 * 4).map(|i| (i * 29 % 31) as f32 / 7.0).collect();
     let y: Vec<usize> = (0..40).map(|row| row % 3).collect();
-    let config = TrainConfig {
-        head: kind,
-        max_epochs: 2,
-        ..TrainConfig::default()
-    };
+    let config = TrainConfig { head: kind, max_epochs: 2, ..TrainConfig::default() };
     let examples = Examples { x: &x, y: &y, dim: 4 };
-    let head = train(&examples, None, 3, &config, &mut |_| ControlFlow::Continue(()))
-        .unwrap()
-        .head;
+    let head = train(&examples, None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
     let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
     let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
-    let embedder = EmbedderId {
-        name: "logmel".to_owned(),
-        version: 1,
-        weights: None,
-        precision: Precision::F32,
-    };
+    let embedder = EmbedderId { name: "logmel".to_owned(), version: 1, weights: None, precision: Precision::F32 };
     let meta = ModelMeta {
         schema_version: SCHEMA_VERSION,
         version: "m-1".to_owned(),
@@ -78,11 +67,7 @@ fn a_model_comes_back_with_the_same_bits() {
 fn two_trainings_make_the_same_files_and_leave_nothing_else_behind() {
     let ((root, one, artefact), (_other_root, other, _)) = (saved(HeadKind::Mlp), saved(HeadKind::Mlp));
     for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
-        assert_eq!(
-            fs::read(one.join(name)).unwrap(),
-            fs::read(other.join(name)).unwrap(),
-            "{name}"
-        );
+        assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(other.join(name)).unwrap(), "{name}");
     }
     assert_eq!(fs::read_dir(&one).unwrap().count(), 3);
     assert_eq!(fs::read_dir(root.path().join("models")).unwrap().count(), 1);
@@ -97,10 +82,7 @@ fn a_version_is_written_once_and_may_be_saved_again_unchanged() {
     artefact.save(&dir).unwrap();
     let mut changed = artefact.clone();
     changed.meta.data_fingerprint = "11".to_owned();
-    assert!(matches!(
-        changed.save(&dir).unwrap_err().kind,
-        ArtefactErrorKind::Exists
-    ));
+    assert!(matches!(changed.save(&dir).unwrap_err().kind, ArtefactErrorKind::Exists));
     assert_eq!(Artefact::load(&dir).unwrap().meta, artefact.meta);
 }
 
@@ -120,10 +102,7 @@ fn an_unknown_schema_version_is_named_even_when_the_fields_differ() {
     fs::write(dir.join(MODEL_FILE), r#"{"schema_version": 7, "new": true}"#).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
     assert!(error.path.ends_with(MODEL_FILE));
-    assert_eq!(
-        error.kind.to_string(),
-        "schema version 7 is unknown; this program reads version 1"
-    );
+    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 1");
 }
 
 #[test]
@@ -135,18 +114,12 @@ fn each_contradiction_names_its_file() {
     };
     for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
         let error = spoil(&|dir| fs::remove_file(dir.join(name)).unwrap());
-        assert!(
-            error.path.ends_with(name) && matches!(error.kind, ArtefactErrorKind::Io(_)),
-            "{error:?}"
-        );
+        assert!(error.path.ends_with(name) && matches!(error.kind, ArtefactErrorKind::Io(_)), "{error:?}");
     }
     let error = spoil(&|dir| edit(&dir.join(CLASS_NAMES_FILE), "rain", "hail"));
     assert!(error.path.ends_with(CLASS_NAMES_FILE), "{error:?}");
     let error = spoil(&|dir| edit(&dir.join(MODEL_FILE), "\"linear\"", "\"mlp\""));
-    assert!(
-        matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorMissing(_))),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorMissing(_))), "{error:?}");
     let error = spoil(&|dir| edit(&dir.join(MODEL_FILE), "\"rain\"", "\"gunshot\""));
     assert!(matches!(error.kind, ArtefactErrorKind::Inconsistent(_)), "{error:?}");
     let error = spoil(&|dir| edit(&dir.join(MODEL_FILE), "\"seeds\"", "\"sedes\""));
@@ -162,10 +135,7 @@ fn weights_that_are_not_numbers_are_refused() {
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     fs::write(&path, bytes).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
-    assert!(
-        matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorValues(_))),
-        "{error:?}"
-    );
+    assert!(matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorValues(_))), "{error:?}");
 }
 
 #[test]
@@ -175,11 +145,7 @@ fn every_truncation_of_every_file_is_an_error() {
         let path = dir.join(name);
         let whole = fs::read(&path).unwrap();
         // The last byte of a JSON file is its newline.
-        let ends = if name == WEIGHTS_FILE {
-            whole.len()
-        } else {
-            whole.len() - 1
-        };
+        let ends = if name == WEIGHTS_FILE { whole.len() } else { whole.len() - 1 };
         for end in (0..ends).step_by(3) {
             fs::write(&path, &whole[..end]).unwrap();
             assert!(Artefact::load(&dir).is_err(), "{name} cut at {end}");

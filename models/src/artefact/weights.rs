@@ -31,17 +31,11 @@ pub(super) fn from_bytes(bytes: &[u8], kind: HeadKind, classes: usize) -> Result
     let mut record = HeadRecord::default();
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(ArtefactErrorKind::Safetensors(format!(
-                "tensor `{name}` is {:?}",
-                view.dtype()
-            )));
+            return Err(ArtefactErrorKind::Safetensors(format!("tensor `{name}` is {:?}", view.dtype())));
         }
         let (chunks, _) = view.data().as_chunks::<4>();
         let values = chunks.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
-        let tensor = TensorRecord {
-            shape: view.shape().to_vec(),
-            values,
-        };
+        let tensor = TensorRecord { shape: view.shape().to_vec(), values };
         record.0.insert(name.to_owned(), tensor);
     }
     record.into_head(kind, classes).map_err(ArtefactErrorKind::Head)

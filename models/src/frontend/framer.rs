@@ -31,10 +31,7 @@ impl Framer {
     /// # Panics
     /// When the window or the hop has no frame.
     pub fn new(windowing: Windowing) -> Self {
-        assert!(
-            windowing.frames > 0 && windowing.hop_frames > 0,
-            "a window and its hop have at least one frame"
-        );
+        assert!(windowing.frames > 0 && windowing.hop_frames > 0, "a window and its hop have at least one frame");
         Self {
             windowing,
             plan: LogMel::new(),
@@ -75,10 +72,8 @@ impl Framer {
         match self.windowing.tail {
             Tail::Keep => samples_under(PATCH_FRAMES).saturating_sub(seen),
             Tail::Pad => {
-                let (shortest, hop) = (
-                    samples_under(self.windowing.frames),
-                    self.windowing.hop_frames * FRAME_HOP_SAMPLES,
-                );
+                let (shortest, hop) =
+                    (samples_under(self.windowing.frames), self.windowing.hop_frames * FRAME_HOP_SAMPLES);
                 shortest + seen.saturating_sub(shortest).next_multiple_of(hop) - seen
             }
         }
@@ -145,16 +140,10 @@ mod tests {
 
     use super::*;
 
-    const TEN_SECONDS: Windowing = Windowing {
-        frames: 1000,
-        hop_frames: 1000,
-        tail: Tail::Keep,
-    };
+    const TEN_SECONDS: Windowing = Windowing { frames: 1000, hop_frames: 1000, tail: Tail::Keep };
 
     fn signal(samples: usize) -> Vec<f32> {
-        (0..samples)
-            .map(|i| (i as f32 * 0.05).sin() * (i as f32 * 0.000_7).cos())
-            .collect()
+        (0..samples).map(|i| (i as f32 * 0.05).sin() * (i as f32 * 0.000_7).cos()).collect()
     }
 
     fn windows(windowing: Windowing, samples: &[f32]) -> Vec<Window> {
@@ -176,10 +165,7 @@ mod tests {
     #[test]
     fn a_kept_tail_is_never_shorter_than_a_patch() {
         let starts = |samples| -> Vec<(f64, usize)> {
-            windows(TEN_SECONDS, &signal(samples))
-                .iter()
-                .map(|w| (w.start_s, w.frames))
-                .collect()
+            windows(TEN_SECONDS, &signal(samples)).iter().map(|w| (w.start_s, w.frames)).collect()
         };
         assert_eq!(starts(100), [(0.0, 96)]);
         assert_eq!(starts(80_000), [(0.0, 498)]);

@@ -20,9 +20,7 @@ impl MelFilterbank {
     pub fn new() -> Self {
         let (low, high) = (hz_to_mel(MEL_MIN_HZ), hz_to_mel(MEL_MAX_HZ));
         let edge = |i: usize| low + (high - low) * i as f64 / (MEL_BANDS + 1) as f64;
-        let bands = (0..MEL_BANDS)
-            .map(|band| Band::new(edge(band), edge(band + 1), edge(band + 2)))
-            .collect();
+        let bands = (0..MEL_BANDS).map(|band| Band::new(edge(band), edge(band + 1), edge(band + 2))).collect();
         Self { bands }
     }
 
@@ -46,17 +44,11 @@ impl Band {
     fn new(lower: f64, centre: f64, upper: f64) -> Self {
         let weight = |bin: usize| {
             let mel = hz_to_mel(bin_hz(bin));
-            ((mel - lower) / (centre - lower))
-                .min((upper - mel) / (upper - centre))
-                .max(0.0)
+            ((mel - lower) / (centre - lower)).min((upper - mel) / (upper - centre)).max(0.0)
         };
         // Bin 0 is skipped: TensorFlow zeroes the DC row.
         let first_bin = (1..SPECTRUM_BINS).find(|&bin| weight(bin) > 0.0).unwrap_or(1);
-        let weights = (first_bin..SPECTRUM_BINS)
-            .map(weight)
-            .take_while(|&w| w > 0.0)
-            .map(|w| w as f32)
-            .collect();
+        let weights = (first_bin..SPECTRUM_BINS).map(weight).take_while(|&w| w > 0.0).map(|w| w as f32).collect();
         Self { first_bin, weights }
     }
 }

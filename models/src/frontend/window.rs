@@ -30,11 +30,7 @@ pub enum Tail {
 
 impl Windowing {
     /// The patches of YAMNet: 0.96 s every 0.48 s, padded as published.
-    pub const YAMNET: Self = Self {
-        frames: PATCH_FRAMES,
-        hop_frames: PATCH_HOP_FRAMES,
-        tail: Tail::Pad,
-    };
+    pub const YAMNET: Self = Self { frames: PATCH_FRAMES, hop_frames: PATCH_HOP_FRAMES, tail: Tail::Pad };
 }
 
 /// Consecutive log-mel frames of a clip.

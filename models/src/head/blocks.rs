@@ -26,17 +26,12 @@ pub(super) fn matrix(values: Vec<f32>, rows: usize, columns: usize, device: &Dev
 
 /// The values of a tensor, row-major.
 pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor
-        .into_data()
-        .try_into_vec()
-        .expect("tensors of a head are made from `f32` values on a CPU device")
+    tensor.into_data().try_into_vec().expect("tensors of a head are made from `f32` values on a CPU device")
 }
 
 /// Cuts `x`, `[n, dim]` row-major, into tensors of at most [`ROWS`] rows.
 pub(super) fn cut(x: &[f32], dim: usize, device: &Device) -> Vec<Tensor<2>> {
-    x.chunks(ROWS * dim)
-        .map(|rows| matrix(rows.to_vec(), rows.len() / dim, dim, device))
-        .collect()
+    x.chunks(ROWS * dim).map(|rows| matrix(rows.to_vec(), rows.len() / dim, dim, device)).collect()
 }
 
 /// Runs `forward` over `x` (`[n, dim]` row-major) in padded blocks of equal shape; returns the `[n, width]` results.

@@ -66,16 +66,10 @@ impl TrainConfig {
             problems.push("`max_epochs` is 0; it is at least 1".to_owned());
         }
         if self.batch_size < 2 {
-            problems.push(format!(
-                "`batch_size` is {}; batch normalisation needs at least 2",
-                self.batch_size
-            ));
+            problems.push(format!("`batch_size` is {}; batch normalisation needs at least 2", self.batch_size));
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 1.0) {
-            problems.push(format!(
-                "`learning_rate` is {}; it lies above 0 and is at most 1",
-                self.learning_rate
-            ));
+            problems.push(format!("`learning_rate` is {}; it lies above 0 and is at most 1", self.learning_rate));
         }
         if self.patience == 0 {
             problems.push("`patience` is 0; it is at least 1".to_owned());
@@ -108,10 +102,7 @@ mod tests {
         };
         let problems = config.problems().join("\n");
         for name in ["l2", "max_epochs", "batch_size", "learning_rate", "patience"] {
-            assert!(
-                problems.contains(&format!("`{name}`")),
-                "{name} is missing in {problems}"
-            );
+            assert!(problems.contains(&format!("`{name}`")), "{name} is missing in {problems}");
         }
     }
 

@@ -22,11 +22,7 @@ impl Examples<'_> {
     /// Checks shape, labels and values.
     pub(super) fn check(&self, classes: usize) -> Result<(), HeadError> {
         if self.dim == 0 || self.y.len().checked_mul(self.dim) != Some(self.x.len()) {
-            return Err(HeadError::RowShape {
-                values: self.x.len(),
-                labels: self.y.len(),
-                dim: self.dim,
-            });
+            return Err(HeadError::RowShape { values: self.x.len(), labels: self.y.len(), dim: self.dim });
         }
         if let Some((row, &label)) = self.y.iter().enumerate().find(|&(_, &label)| label >= classes) {
             return Err(HeadError::Label { row, label, classes });
@@ -46,25 +42,8 @@ mod tests {
     fn the_row_of_the_first_defect_is_named() {
         let check = |x: &[f32], y: &[usize]| Examples { x, y, dim: 2 }.check(2);
         assert_eq!(check(&[0.0; 4], &[0, 1]), Ok(()));
-        assert_eq!(
-            check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]),
-            Err(HeadError::NotFinite { row: 1 })
-        );
-        assert_eq!(
-            check(&[0.0; 4], &[0, 2]),
-            Err(HeadError::Label {
-                row: 1,
-                label: 2,
-                classes: 2
-            })
-        );
-        assert_eq!(
-            check(&[0.0; 3], &[0, 1]),
-            Err(HeadError::RowShape {
-                values: 3,
-                labels: 2,
-                dim: 2
-            })
-        );
+        assert_eq!(check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]), Err(HeadError::NotFinite { row: 1 }));
+        assert_eq!(check(&[0.0; 4], &[0, 2]), Err(HeadError::Label { row: 1, label: 2, classes: 2 }));
+        assert_eq!(check(&[0.0; 3], &[0, 1]), Err(HeadError::RowShape { values: 3, labels: 2, dim: 2 }));
     }
 }

@@ -77,11 +77,7 @@ pub(super) fn minimise(
             return (at, Ended::Converged);
         }
         let direction = direction(&at.gradient, &pairs);
-        let first_step = if pairs.is_empty() {
-            1.0 / norm(&at.gradient).max(1.0)
-        } else {
-            1.0
-        };
+        let first_step = if pairs.is_empty() { 1.0 / norm(&at.gradient).max(1.0) } else { 1.0 };
         let Some(next) = line_search(&at, &direction, first_step, &mut function) else {
             if pairs.is_empty() {
                 return (at, Ended::Converged);
@@ -150,11 +146,7 @@ fn line_search(
         } else {
             return Some(next);
         }
-        step = if high.is_finite() {
-            f64::midpoint(low, high)
-        } else {
-            2.0 * step
-        };
+        step = if high.is_finite() { f64::midpoint(low, high) } else { 2.0 * step };
     }
     None
 }
@@ -167,11 +159,7 @@ fn remember(pairs: &mut VecDeque<Pair>, before: &Evaluation, after: &Evaluation)
         if pairs.len() == MEMORY {
             pairs.pop_front();
         }
-        pairs.push_back(Pair {
-            step,
-            change,
-            curvature,
-        });
+        pairs.push_back(Pair { step, change, curvature });
     }
 }
 
@@ -199,26 +187,13 @@ fn add_scaled(a: &mut [f64], scale: f64, b: &[f64]) {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        gradient: 1e-9,
-        decrease: 0.0,
-        iterations: 200,
-    };
+    const LIMITS: Limits = Limits { gradient: 1e-9, decrease: 0.0, iterations: 200 };
 
     fn ill_conditioned(point: Vec<f64>) -> Evaluation {
         let weight = |i: usize| 10.0_f64.powi(i as i32);
-        let value = point
-            .iter()
-            .enumerate()
-            .map(|(i, x)| 0.5 * weight(i) * (x - 1.0).powi(2))
-            .sum();
+        let value = point.iter().enumerate().map(|(i, x)| 0.5 * weight(i) * (x - 1.0).powi(2)).sum();
         let gradient = point.iter().enumerate().map(|(i, x)| weight(i) * (x - 1.0)).collect();
-        Evaluation {
-            point,
-            value,
-            gradient,
-            accuracy: 0.0,
-        }
+        Evaluation { point, value, gradient, accuracy: 0.0 }
     }
 
     #[test]
@@ -231,11 +206,7 @@ mod tests {
     #[test]
     fn the_caller_can_stop_it() {
         let (_, ended) = minimise(vec![0.0; 6], LIMITS, ill_conditioned, |iteration, _| {
-            if iteration == 2 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if iteration == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         assert_eq!(ended, Ended::Interrupted);
     }

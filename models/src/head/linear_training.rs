@@ -10,11 +10,7 @@ use super::train::{Epoch, Stopped, Trained};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Tight enough that loss and predictions are those of a solver that runs to machine precision.
-const LIMITS: Limits = Limits {
-    gradient: 1e-6,
-    decrease: 1e-6,
-    iterations: 1000,
-};
+const LIMITS: Limits = Limits { gradient: 1e-6, decrease: 1e-6, iterations: 1000 };
 
 /// Trains on checked examples. An epoch is one step of L-BFGS over all rows.
 pub(super) fn train(
@@ -52,9 +48,7 @@ pub(super) fn train(
         },
     );
     if !optimum.value.is_finite() {
-        return Err(HeadError::Diverged {
-            epoch: history.len() as u32,
-        });
+        return Err(HeadError::Diverged { epoch: history.len() as u32 });
     }
     let head = Head::new(normaliser, network(&optimum.point, train.dim, classes), classes);
     let stopped = match ended {

@@ -50,16 +50,10 @@ impl Mlp {
             .map(|&(width, _)| {
                 let linear = glorot(inputs, width, rng, device);
                 inputs = width;
-                Hidden {
-                    linear,
-                    norm: batch_norm(width, device),
-                }
+                Hidden { linear, norm: batch_norm(width, device) }
             })
             .collect();
-        Self {
-            hidden,
-            output: glorot(inputs, classes, rng, device),
-        }
+        Self { hidden, output: glorot(inputs, classes, rng, device) }
     }
 
     /// Logits, `[n, classes]`, of standardised rows, `[n, dim]`.
@@ -76,28 +70,25 @@ impl Mlp {
             let [rows, columns] = x.dims();
             let drop = HIDDEN[layer].1;
             let keep = 1.0 / (1.0 - drop);
-            let mask = (0..rows * columns)
-                .map(|_| if rng.random::<f32>() < drop { 0.0 } else { keep })
-                .collect();
+            let mask = (0..rows * columns).map(|_| if rng.random::<f32>() < drop { 0.0 } else { keep }).collect();
             let mask = matrix(mask, rows, columns, &x.device().without_autodiff());
             x * mask
         })
     }
 
     fn run(&self, x: Tensor<2>, mut after: impl FnMut(usize, Tensor<2>) -> Tensor<2>) -> Tensor<2> {
-        let x = self.hidden.iter().enumerate().fold(x, |x, (index, hidden)| {
-            after(index, hidden.norm.forward(relu(hidden.linear.forward(x))))
-        });
+        let x = self
+            .hidden
+            .iter()
+            .enumerate()
+            .fold(x, |x, (index, hidden)| after(index, hidden.norm.forward(relu(hidden.linear.forward(x)))));
         self.output.forward(x)
     }
 }
 
 /// Batch normalisation with its statistics at 0 and 1.
 pub(super) fn batch_norm(width: usize, device: &Device) -> BatchNorm {
-    BatchNormConfig::new(width)
-        .with_epsilon(EPSILON)
-        .with_momentum(MOMENTUM)
-        .init(device)
+    BatchNormConfig::new(width).with_epsilon(EPSILON).with_momentum(MOMENTUM).init(device)
 }
 
 fn glorot(inputs: usize, outputs: usize, rng: &mut ChaCha8Rng, device: &Device) -> Linear {

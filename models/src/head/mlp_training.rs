@@ -111,10 +111,7 @@ impl<'a> Session<'a> {
     fn epoch(&mut self) -> Score {
         self.order.shuffle(&mut self.rng);
         let order = std::mem::take(&mut self.order);
-        let mut sum = Score {
-            loss: 0.0,
-            accuracy: 0.0,
-        };
+        let mut sum = Score { loss: 0.0, accuracy: 0.0 };
         for batch in batches(&order, self.batch_size) {
             let score = self.step(batch);
             let share = batch.len() as f64 / order.len() as f64;
@@ -127,11 +124,7 @@ impl<'a> Session<'a> {
 
     fn step(&mut self, batch: &[usize]) -> Score {
         let Examples { x, y, dim } = self.examples;
-        let rows = batch
-            .iter()
-            .flat_map(|&row| &x[row * dim..(row + 1) * dim])
-            .copied()
-            .collect();
+        let rows = batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect();
         let labels: Vec<usize> = batch.iter().map(|&row| y[row]).collect();
         let mut target = vec![0.0; batch.len() * self.classes];
         for (row, &label) in labels.iter().enumerate() {
@@ -142,10 +135,7 @@ impl<'a> Session<'a> {
         let target = matrix(target, batch.len(), self.classes, &device);
 
         let logits = self.net.forward_with_dropout(rows, &mut self.rng);
-        let loss = (log_softmax(logits.clone(), 1) * target)
-            .sum()
-            .neg()
-            .div_scalar(batch.len() as f64);
+        let loss = (log_softmax(logits.clone(), 1) * target).sum().neg().div_scalar(batch.len() as f64);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
         self.net = self.optimiser.step(self.learning_rate, self.net.clone(), gradients);
         score(&values(logits.inner()), &labels, self.classes)
@@ -160,11 +150,7 @@ impl<'a> Session<'a> {
 /// Batches of `size` rows; a last batch of one row, whose variance is zero, joins the one before it.
 fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
     let n = order.len();
-    let count = if n > size && n % size == 1 {
-        n / size
-    } else {
-        n.div_ceil(size)
-    };
+    let count = if n > size && n % size == 1 { n / size } else { n.div_ceil(size) };
     (0..count).map(move |batch| {
         let end = if batch + 1 == count { n } else { (batch + 1) * size };
         &order[batch * size..end]

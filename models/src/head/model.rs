@@ -46,20 +46,13 @@ pub(super) fn layer(weight: Vec<f32>, bias: Vec<f32>, inputs: usize, device: &bu
     let outputs = bias.len();
     Linear {
         weight: Param::from_tensor(matrix(weight, inputs, outputs, device)),
-        bias: Some(Param::from_tensor(Tensor::from_data(
-            TensorData::new(bias, [outputs]),
-            device,
-        ))),
+        bias: Some(Param::from_tensor(Tensor::from_data(TensorData::new(bias, [outputs]), device))),
     }
 }
 
 impl Head {
     pub(super) fn new(normaliser: Normaliser, network: Network, classes: usize) -> Self {
-        Self {
-            normaliser,
-            network,
-            classes,
-        }
+        Self { normaliser, network, classes }
     }
 
     pub(super) fn network(&self) -> &Network {

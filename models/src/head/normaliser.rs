@@ -22,10 +22,7 @@ impl Normaliser {
     ///
     /// When `x` is empty or is not made of whole rows.
     pub fn fit(x: &[f32], dim: usize) -> Self {
-        assert!(
-            dim > 0 && !x.is_empty() && x.len().is_multiple_of(dim),
-            "a normaliser is fitted on whole rows"
-        );
+        assert!(dim > 0 && !x.is_empty() && x.len().is_multiple_of(dim), "a normaliser is fitted on whole rows");
         let n = (x.len() / dim) as f64;
         let mut mean = vec![0.0_f64; dim];
         for row in x.chunks_exact(dim) {
@@ -47,17 +44,10 @@ impl Normaliser {
             .zip(&mean)
             .map(|(&sum, &mean)| {
                 let deviation = (sum / n).sqrt();
-                if deviation > (NOISE * mean.abs()).max(TINY) {
-                    deviation as f32
-                } else {
-                    1.0
-                }
+                if deviation > (NOISE * mean.abs()).max(TINY) { deviation as f32 } else { 1.0 }
             })
             .collect();
-        Self {
-            mean: mean.iter().map(|&m| m as f32).collect(),
-            scale,
-        }
+        Self { mean: mean.iter().map(|&m| m as f32).collect(), scale }
     }
 
     /// Number of columns.
@@ -71,11 +61,7 @@ impl Normaliser {
     ///
     /// When `x` is not made of whole rows.
     pub fn apply(&self, x: &[f32]) -> Vec<f32> {
-        assert!(
-            x.len().is_multiple_of(self.dim()),
-            "rows of {} values were expected",
-            self.dim()
-        );
+        assert!(x.len().is_multiple_of(self.dim()), "rows of {} values were expected", self.dim());
         let mut out = Vec::with_capacity(x.len());
         for row in x.chunks_exact(self.dim()) {
             let columns = row.iter().zip(&self.mean).zip(&self.scale);

@@ -51,38 +51,20 @@ impl From<&Head> for HeadRecord {
 
 impl HeadRecord {
     fn put_vector(&mut self, name: &str, values: Vec<f32>) {
-        self.0.insert(
-            name.to_owned(),
-            TensorRecord {
-                shape: vec![values.len()],
-                values,
-            },
-        );
+        self.0.insert(name.to_owned(), TensorRecord { shape: vec![values.len()], values });
     }
 
     fn put_linear(&mut self, prefix: &str, linear: &Linear) {
         let weight = linear.weight.val();
         let shape = weight.dims().to_vec();
-        self.0.insert(
-            format!("{prefix}.weight"),
-            TensorRecord {
-                shape,
-                values: values(weight),
-            },
-        );
-        let bias = linear
-            .bias
-            .as_ref()
-            .expect("every layer of a head is built with a bias");
+        self.0.insert(format!("{prefix}.weight"), TensorRecord { shape, values: values(weight) });
+        let bias = linear.bias.as_ref().expect("every layer of a head is built with a bias");
         self.put_vector(&format!("{prefix}.bias"), values(bias.val()));
     }
 
     /// Rebuilds the head; every tensor is checked against what a head of this kind must have.
     pub(crate) fn into_head(self, kind: HeadKind, classes: usize) -> Result<Head, HeadError> {
-        let mean = self
-            .0
-            .get("normaliser.mean")
-            .ok_or_else(|| missing("normaliser.mean"))?;
+        let mean = self.0.get("normaliser.mean").ok_or_else(|| missing("normaliser.mean"))?;
         let dim = mean.values.len();
         if classes < 2 {
             return Err(HeadError::TooFewClasses(classes));
@@ -115,18 +97,13 @@ impl HeadRecord {
 
     /// Builds from tensors that are all there.
     fn build(mut self, kind: HeadKind, dim: usize, classes: usize) -> Head {
-        let normaliser = Normaliser {
-            mean: self.take("normaliser.mean"),
-            scale: self.take("normaliser.scale"),
-        };
+        let normaliser = Normaliser { mean: self.take("normaliser.mean"), scale: self.take("normaliser.scale") };
         let network = match kind {
             HeadKind::Linear => Network::linear(self.take("linear.weight"), self.take("linear.bias"), dim),
             HeadKind::Mlp => {
                 let inputs = std::iter::once(dim).chain(HIDDEN.iter().map(|&(width, _)| width));
-                let hidden = (0..HIDDEN.len())
-                    .zip(inputs)
-                    .map(|(index, inputs)| self.take_hidden(index, inputs))
-                    .collect();
+                let hidden =
+                    (0..HIDDEN.len()).zip(inputs).map(|(index, inputs)| self.take_hidden(index, inputs)).collect();
                 let output = self.take_linear("output", HIDDEN[HIDDEN.len() - 1].0);
                 Network::Mlp(Box::new(Mlp { hidden, output }))
             }
@@ -135,10 +112,7 @@ impl HeadRecord {
     }
 
     fn take(&mut self, name: &str) -> Vec<f32> {
-        self.0
-            .remove(name)
-            .map(|tensor| tensor.values)
-            .expect("names were checked against the layout")
+        self.0.remove(name).map(|tensor| tensor.values).expect("names were checked against the layout")
     }
 
     fn take_linear(&mut self, prefix: &str, inputs: usize) -> Linear {
@@ -165,10 +139,8 @@ impl HeadRecord {
 
 /// Names and shapes of the tensors of a head.
 fn layout(kind: HeadKind, dim: usize, classes: usize) -> BTreeMap<String, Vec<usize>> {
-    let mut layout = BTreeMap::from([
-        ("normaliser.mean".to_owned(), vec![dim]),
-        ("normaliser.scale".to_owned(), vec![dim]),
-    ]);
+    let mut layout =
+        BTreeMap::from([("normaliser.mean".to_owned(), vec![dim]), ("normaliser.scale".to_owned(), vec![dim])]);
     let mut linear = |prefix: &str, inputs, outputs| {
         layout.insert(format!("{prefix}.weight"), vec![inputs, outputs]);
         layout.insert(format!("{prefix}.bias"), vec![outputs]);

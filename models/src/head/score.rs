@@ -44,10 +44,7 @@ pub(super) fn score(logits: &[f32], truth: &[usize], classes: usize) -> Score {
         loss += softmax(&mut row) - logit;
     }
     let n = truth.len() as f64;
-    Score {
-        loss: loss / n,
-        accuracy: right as f64 / n,
-    }
+    Score { loss: loss / n, accuracy: right as f64 / n }
 }
 
 #[cfg(test)]

@@ -33,14 +33,7 @@ impl<'a> SoftmaxRegression<'a> {
     pub(super) fn new(x: &[f32], labels: &'a [usize], classes: usize, l2: f64) -> Self {
         let device = device();
         let dim = x.len() / labels.len();
-        Self {
-            blocks: cut(x, dim, &device),
-            labels,
-            dim,
-            classes,
-            l2,
-            device,
-        }
+        Self { blocks: cut(x, dim, &device), labels, dim, classes, l2, device }
     }
 
     /// Parameters: `W`, `[dim, classes]` row-major, then `b`, `[classes]`.
@@ -67,14 +60,8 @@ impl<'a> SoftmaxRegression<'a> {
         for partial in &partials {
             loss += partial.loss;
             right += partial.right;
-            weight_gradient
-                .iter_mut()
-                .zip(&partial.weight)
-                .for_each(|(sum, &g)| *sum += f64::from(g));
-            bias_gradient
-                .iter_mut()
-                .zip(&partial.bias)
-                .for_each(|(sum, g)| *sum += g);
+            weight_gradient.iter_mut().zip(&partial.weight).for_each(|(sum, &g)| *sum += f64::from(g));
+            bias_gradient.iter_mut().zip(&partial.bias).for_each(|(sum, g)| *sum += g);
         }
         for g in &mut gradient {
             *g /= n;
@@ -82,12 +69,7 @@ impl<'a> SoftmaxRegression<'a> {
         let pull = self.l2 / n;
         gradient.iter_mut().zip(weight).for_each(|(g, w)| *g += pull * w);
         let penalty = 0.5 * pull * weight.iter().map(|w| w * w).sum::<f64>();
-        Evaluation {
-            value: loss / n + penalty,
-            gradient,
-            accuracy: right as f64 / n,
-            point,
-        }
+        Evaluation { value: loss / n + penalty, gradient, accuracy: right as f64 / n, point }
     }
 
     fn evaluate_block(&self, rows: &Tensor<2>, labels: &[usize], weight: &Tensor<2>, bias: &[f64]) -> Partial {
@@ -109,12 +91,7 @@ impl<'a> SoftmaxRegression<'a> {
         }
         let residual = matrix(residual, labels.len(), self.classes, &self.device);
         let weight = values(rows.clone().transpose().matmul(residual));
-        Partial {
-            loss,
-            right,
-            weight,
-            bias: bias_gradient,
-        }
+        Partial { loss, right, weight, bias: bias_gradient }
     }
 }
 
@@ -127,9 +104,7 @@ mod tests {
         let x: Vec<f32> = (0..600 * 3).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
         let y: Vec<usize> = (0..600).map(|i| i * 7 % 4).collect();
         let objective = SoftmaxRegression::new(&x, &y, 4, 5.0);
-        let point: Vec<f64> = (0..objective.parameters())
-            .map(|i| f64::from(i as u32 % 5) * 0.25 - 0.5)
-            .collect();
+        let point: Vec<f64> = (0..objective.parameters()).map(|i| f64::from(i as u32 % 5) * 0.25 - 0.5).collect();
         let gradient = objective.evaluate(point.clone()).gradient;
         for index in 0..point.len() {
             // A power of two, so that the change of a weight survives the narrowing to `f32`.
@@ -139,11 +114,7 @@ mod tests {
                 objective.evaluate(point).value
             };
             let slope = (moved(0.007_812_5) - moved(-0.007_812_5)) / 0.015_625;
-            assert!(
-                (slope - gradient[index]).abs() < 1e-5,
-                "{index}: {slope} and {}",
-                gradient[index]
-            );
+            assert!((slope - gradient[index]).abs() < 1e-5, "{index}: {slope} and {}", gradient[index]);
         }
     }
 }

@@ -26,26 +26,14 @@ fn clusters(n: usize, seed: u64) -> (Vec<f32>, Vec<usize>) {
 }
 
 fn config(head: HeadKind) -> TrainConfig {
-    TrainConfig {
-        head,
-        max_epochs: 12,
-        batch_size: 32,
-        ..TrainConfig::default()
-    }
+    TrainConfig { head, max_epochs: 12, batch_size: 32, ..TrainConfig::default() }
 }
 
 fn trained(n: usize, config: &TrainConfig) -> Trained {
     let ((x, y), (val_x, val_y)) = (clusters(n, 1), clusters(60, 2));
-    let val = Examples {
-        x: &val_x,
-        y: &val_y,
-        dim: DIM,
-    };
+    let val = Examples { x: &val_x, y: &val_y, dim: DIM };
     let examples = Examples { x: &x, y: &y, dim: DIM };
-    train(&examples, Some(&val), CLASSES, config, &mut |_| {
-        ControlFlow::Continue(())
-    })
-    .unwrap()
+    train(&examples, Some(&val), CLASSES, config, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -53,11 +41,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap()
-        .install(work)
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
 #[test]
@@ -74,10 +58,7 @@ fn a_second_run_and_another_number_of_threads_give_the_same_bits() {
 #[test]
 fn another_seed_makes_another_mlp() {
     let config = config(HeadKind::Mlp);
-    let other = TrainConfig {
-        seed: 1,
-        ..config.clone()
-    };
+    let other = TrainConfig { seed: 1, ..config.clone() };
     let (one, other) = (trained(90, &config), trained(90, &other));
     assert_ne!(HeadRecord::from(&one.head), HeadRecord::from(&other.head));
 }
@@ -89,11 +70,7 @@ fn both_heads_learn_and_the_bits_of_a_row_do_not_depend_on_its_neighbours() {
         let head = trained(300, &config(kind)).head;
         assert_eq!((head.kind(), head.classes(), head.input_dim()), (kind, CLASSES, DIM));
         let together = head.probabilities(&x);
-        let right = together
-            .chunks_exact(CLASSES)
-            .zip(&y)
-            .filter(|(row, y)| argmax(row) == **y)
-            .count();
+        let right = together.chunks_exact(CLASSES).zip(&y).filter(|(row, y)| argmax(row) == **y).count();
         assert!(right >= 120, "{kind:?}: {right} of 150");
         let alone: Vec<f32> = x.chunks_exact(DIM).flat_map(|row| head.probabilities(row)).collect();
         assert_eq!(bits(&together), bits(&alone), "{kind:?}");
@@ -103,12 +80,7 @@ fn both_heads_learn_and_the_bits_of_a_row_do_not_depend_on_its_neighbours() {
 
 #[test]
 fn the_mlp_stops_early_and_keeps_its_best_epoch() {
-    let config = TrainConfig {
-        patience: 2,
-        max_epochs: 100,
-        learning_rate: 0.02,
-        ..config(HeadKind::Mlp)
-    };
+    let config = TrainConfig { patience: 2, max_epochs: 100, learning_rate: 0.02, ..config(HeadKind::Mlp) };
     let trained = trained(60, &config);
     assert_eq!(trained.stopped, Stopped::EarlyStopping);
     let losses: Vec<f64> = trained.history.iter().filter_map(|epoch| epoch.val_loss).collect();
@@ -137,11 +109,7 @@ fn the_caller_can_break_off() {
     let examples = Examples { x: &x, y: &y, dim: DIM };
     for kind in [HeadKind::Linear, HeadKind::Mlp] {
         let trained = train(&examples, None, CLASSES, &config(kind), &mut |epoch| {
-            if epoch.epoch == 2 {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if epoch.epoch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let trained = trained.unwrap();
         assert_eq!((trained.history.len(), trained.stopped), (2, Stopped::Interrupted));
@@ -186,32 +154,17 @@ fn golden_rows(y: &[usize]) -> Vec<f32> {
 
 #[test]
 fn the_linear_head_has_the_optimum_of_scikit_learn() {
-    let golden = include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../tests/oracles/golden/head.json"
-    ));
+    let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracles/golden/head.json"));
     let golden: Golden = serde_json::from_str(golden).unwrap();
     let x = golden_rows(&golden.y);
     assert!((x.iter().map(|&v| f64::from(v)).sum::<f64>() - golden.x_sum).abs() < 1e-6);
-    let examples = Examples {
-        x: &x,
-        y: &golden.y,
-        dim: 12,
-    };
+    let examples = Examples { x: &x, y: &golden.y, dim: 12 };
     for case in golden.cases {
-        let config = TrainConfig {
-            l2: case.l2,
-            ..TrainConfig::default()
-        };
+        let config = TrainConfig { l2: case.l2, ..TrainConfig::default() };
         let trained = train(&examples, None, 4, &config, &mut |_| ControlFlow::Continue(())).unwrap();
         let last = trained.history.last().unwrap();
         assert_eq!(trained.stopped, Stopped::Converged);
-        assert!(
-            (last.loss / case.objective - 1.0).abs() < 1e-5,
-            "{} and {}",
-            last.loss,
-            case.objective
-        );
+        assert!((last.loss / case.objective - 1.0).abs() < 1e-5, "{} and {}", last.loss, case.objective);
         assert!((last.accuracy - case.accuracy).abs() < 1e-12);
         let probabilities = trained.head.probabilities(&x);
         let predictions: Vec<usize> = probabilities.chunks_exact(4).map(argmax).collect();

@@ -80,10 +80,7 @@ pub fn train(
     if let Some(val) = val {
         val.check(classes)?;
         if val.dim != train.dim {
-            return Err(HeadError::ValidationDim {
-                train: train.dim,
-                val: val.dim,
-            });
+            return Err(HeadError::ValidationDim { train: train.dim, val: val.dim });
         }
     }
     match config.head {

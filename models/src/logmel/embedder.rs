@@ -27,16 +27,8 @@ pub struct LogMelEmbedder {
 impl LogMelEmbedder {
     /// Plans the transform.
     pub fn new() -> Self {
-        let id = EmbedderId {
-            name: "logmel".to_owned(),
-            version: VERSION,
-            weights: None,
-            precision: Precision::F32,
-        };
-        Self {
-            id,
-            modulation: Modulation::new(),
-        }
+        let id = EmbedderId { name: "logmel".to_owned(), version: VERSION, weights: None, precision: Precision::F32 };
+        Self { id, modulation: Modulation::new() }
     }
 }
 
@@ -48,9 +40,7 @@ impl Default for LogMelEmbedder {
 
 impl fmt::Debug for LogMelEmbedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogMelEmbedder")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("LogMelEmbedder").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -64,11 +54,7 @@ impl Embedder for LogMelEmbedder {
     }
 
     fn windowing(&self) -> Windowing {
-        Windowing {
-            frames: WINDOW_FRAMES,
-            hop_frames: WINDOW_FRAMES,
-            tail: Tail::Keep,
-        }
+        Windowing { frames: WINDOW_FRAMES, hop_frames: WINDOW_FRAMES, tail: Tail::Keep }
     }
 
     fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {
@@ -80,14 +66,7 @@ impl Embedder for LogMelEmbedder {
             let mut total = 0.0;
             for index in 0..MEL_BANDS {
                 band.clear();
-                band.extend(
-                    window
-                        .logmel
-                        .iter()
-                        .skip(index)
-                        .step_by(MEL_BANDS)
-                        .map(|&value| f64::from(value)),
-                );
+                band.extend(window.logmel.iter().skip(index).step_by(MEL_BANDS).map(|&value| f64::from(value)));
                 let statistics = statistics(&band, &mut sorted);
                 let modulations = self.modulation.bands(&band, statistics[0], &mut buffers);
                 for (slot, value) in statistics.iter().chain(&modulations).enumerate() {
@@ -107,33 +86,15 @@ mod tests {
 
     #[test]
     fn a_window_of_one_frame_is_refused() {
-        let window = Window {
-            start_s: 0.0,
-            frames: 1,
-            logmel: vec![0.0; MEL_BANDS],
-        };
-        assert!(matches!(
-            LogMelEmbedder::new().embed(&[window]),
-            Err(EmbedError::Window {
-                index: 0,
-                frames: 1,
-                ..
-            })
-        ));
+        let window = Window { start_s: 0.0, frames: 1, logmel: vec![0.0; MEL_BANDS] };
+        assert!(matches!(LogMelEmbedder::new().embed(&[window]), Err(EmbedError::Window { index: 0, frames: 1, .. })));
     }
 
     #[test]
     fn a_window_that_is_not_finite_spoils_its_own_row_only() {
         let embedder = LogMelEmbedder::new();
-        let good = Window {
-            start_s: 0.0,
-            frames: 3,
-            logmel: (0..192u16).map(f32::from).collect(),
-        };
-        let bad = Window {
-            logmel: vec![f32::NAN; 192],
-            ..good.clone()
-        };
+        let good = Window { start_s: 0.0, frames: 3, logmel: (0..192u16).map(f32::from).collect() };
+        let bad = Window { logmel: vec![f32::NAN; 192], ..good.clone() };
         let rows = embedder.embed(&[bad, good.clone()]).unwrap();
         assert!(rows[..LOGMEL_DIM].iter().any(|value| value.is_nan()));
         assert_eq!(rows[LOGMEL_DIM..], embedder.embed(&[good]).unwrap());

@@ -31,9 +31,7 @@ pub(super) struct ModulationScratch {
 
 impl Modulation {
     pub(super) fn new() -> Self {
-        Self {
-            fft: RealFftPlanner::new().plan_fft_forward(MODULATION_FRAMES),
-        }
+        Self { fft: RealFftPlanner::new().plan_fft_forward(MODULATION_FRAMES) }
     }
 
     pub(super) fn scratch(&self) -> ModulationScratch {

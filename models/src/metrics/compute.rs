@@ -68,10 +68,7 @@ impl Metrics {
                 class_metrics(name, index, &confusion, average_precision(&mut scored))
             })
             .collect();
-        let supported = per_class
-            .iter()
-            .filter(|class| class.support > 0)
-            .map(|class| class.recall);
+        let supported = per_class.iter().filter(|class| class.support > 0).map(|class| class.recall);
         let occurring = per_class
             .iter()
             .enumerate()
@@ -93,11 +90,7 @@ fn check(probabilities: &[f32], truth: &[usize], classes: usize) -> Result<(), M
         return Err(MetricsError::NoRows);
     }
     if classes == 0 || truth.len().checked_mul(classes) != Some(probabilities.len()) {
-        return Err(MetricsError::Shape {
-            probabilities: probabilities.len(),
-            rows: truth.len(),
-            classes,
-        });
+        return Err(MetricsError::Shape { probabilities: probabilities.len(), rows: truth.len(), classes });
     }
     if let Some((row, &class)) = truth.iter().enumerate().find(|&(_, &class)| class >= classes) {
         return Err(MetricsError::Truth { row, class, classes });
@@ -163,18 +156,12 @@ mod tests {
     }
 
     fn close(found: f64, expected: f64, what: &str) {
-        assert!(
-            (found - expected).abs() < 1e-12,
-            "{what}: {found} instead of {expected}"
-        );
+        assert!((found - expected).abs() < 1e-12, "{what}: {found} instead of {expected}");
     }
 
     #[test]
     fn all_numbers_are_those_of_scikit_learn() {
-        let golden = include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../tests/oracles/golden/metrics.json"
-        ));
+        let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracles/golden/metrics.json"));
         let cases: Vec<Golden> = serde_json::from_str(golden).unwrap();
         assert_eq!(cases.len(), 5);
         for case in cases {
@@ -202,24 +189,10 @@ mod tests {
         assert_eq!(compute(&[], &[]), Err(MetricsError::NoRows));
         assert_eq!(
             compute(&[0.5, 0.5, 1.0], &[0, 1]),
-            Err(MetricsError::Shape {
-                probabilities: 3,
-                rows: 2,
-                classes: 2
-            })
+            Err(MetricsError::Shape { probabilities: 3, rows: 2, classes: 2 })
         );
-        assert_eq!(
-            compute(&[0.5, 0.5], &[2]),
-            Err(MetricsError::Truth {
-                row: 0,
-                class: 2,
-                classes: 2
-            })
-        );
-        assert_eq!(
-            compute(&[0.5, f32::NAN], &[0]),
-            Err(MetricsError::NotANumber { row: 0 })
-        );
+        assert_eq!(compute(&[0.5, 0.5], &[2]), Err(MetricsError::Truth { row: 0, class: 2, classes: 2 }));
+        assert_eq!(compute(&[0.5, f32::NAN], &[0]), Err(MetricsError::NotANumber { row: 0 }));
     }
 
     #[test]

@@ -22,9 +22,7 @@ pub struct WeightsCache {
 impl WeightsCache {
     /// The cache below `dir`; nothing is created before the first import.
     pub fn new(dir: &Path) -> Self {
-        Self {
-            folder: dir.join("yamnet"),
-        }
+        Self { folder: dir.join("yamnet") }
     }
 
     /// Checks and keeps the weights in `file` (Keras HDF5 or safetensors, told apart by content) and makes them the
@@ -55,13 +53,7 @@ impl WeightsCache {
                 found
             }
         };
-        record::save(
-            &self.folder.join(CURRENT),
-            &CurrentRecord {
-                schema_version: SCHEMA_VERSION,
-                content_hash,
-            },
-        )?;
+        record::save(&self.folder.join(CURRENT), &CurrentRecord { schema_version: SCHEMA_VERSION, content_hash })?;
         Ok(kept)
     }
 
@@ -88,10 +80,7 @@ impl WeightsCache {
     pub fn current(&self) -> Result<Option<WeightsRecord>, WeightsError> {
         let path = self.folder.join(CURRENT);
         let current: CurrentRecord = match record::load(&path) {
-            Err(WeightsError {
-                kind: WeightsErrorKind::Read(error),
-                ..
-            }) if error.kind() == ErrorKind::NotFound => {
+            Err(WeightsError { kind: WeightsErrorKind::Read(error), .. }) if error.kind() == ErrorKind::NotFound => {
                 return Ok(None);
             }
             current => current?,
@@ -101,9 +90,7 @@ impl WeightsCache {
 
     /// The weights in use; none before the first import.
     pub fn load_current(&self) -> Result<Option<YamnetWeights>, WeightsError> {
-        self.current()?
-            .map(|record| self.load(&record.content_hash))
-            .transpose()
+        self.current()?.map(|record| self.load(&record.content_hash)).transpose()
     }
 
     /// The weights with a content hash, which is verified.
@@ -113,10 +100,7 @@ impl WeightsCache {
         if weights.content_hash() == hash {
             Ok(weights)
         } else {
-            Err(WeightsErrorKind::Damaged {
-                found: weights.content_hash().to_string(),
-            }
-            .at(&path))
+            Err(WeightsErrorKind::Damaged { found: weights.content_hash().to_string() }.at(&path))
         }
     }
 

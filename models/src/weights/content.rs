@@ -64,11 +64,7 @@ impl FromStr for ContentHash {
 
     fn from_str(digits: &str) -> Result<Self, Self::Err> {
         let sound = digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if sound {
-            Ok(Self(digits.to_owned()))
-        } else {
-            Err(WeightsErrorKind::Hash)
-        }
+        if sound { Ok(Self(digits.to_owned())) } else { Err(WeightsErrorKind::Hash) }
     }
 }
 

@@ -107,9 +107,6 @@ pub enum WeightsErrorKind {
 impl WeightsErrorKind {
     /// The error about `path`.
     pub(super) fn at(self, path: &Path) -> WeightsError {
-        WeightsError {
-            path: path.to_owned(),
-            kind: self,
-        }
+        WeightsError { path: path.to_owned(), kind: self }
     }
 }

@@ -26,25 +26,13 @@ impl KerasFile {
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self, WeightsErrorKind> {
         contained(|| {
             let file = File::from_bytes(bytes).map_err(damaged)?;
-            let root = if file.group("model_weights").is_ok() {
-                "model_weights/"
-            } else {
-                ""
-            };
-            let groups = if root.is_empty() {
-                file.root().groups()
-            } else {
-                file.group(root).and_then(|g| g.groups())
-            };
+            let root = if file.group("model_weights").is_ok() { "model_weights/" } else { "" };
+            let groups = if root.is_empty() { file.root().groups() } else { file.group(root).and_then(|g| g.groups()) };
             let is_classifier = |name: &String| {
                 let kernel = format!("{root}{name}/{name}/kernel:0");
                 !name.starts_with("layer") && file.dataset(&kernel).is_ok()
             };
-            let named = groups
-                .map_err(damaged)?
-                .into_iter()
-                .take(MAX_GROUPS)
-                .find(is_classifier);
+            let named = groups.map_err(damaged)?.into_iter().take(MAX_GROUPS).find(is_classifier);
             let classifier = named.unwrap_or_else(|| CLASSIFIER.to_owned());
             Ok(Self { file, root, classifier })
         })
@@ -52,11 +40,7 @@ impl KerasFile {
 
     /// Values of a tensor, in TensorFlow's order.
     pub(super) fn tensor(&self, spec: &TensorSpec) -> Result<Vec<f32>, WeightsErrorKind> {
-        let layer = if spec.layer == CLASSIFIER {
-            &self.classifier
-        } else {
-            &spec.layer
-        };
+        let layer = if spec.layer == CLASSIFIER { &self.classifier } else { &spec.layer };
         let path = format!("{}{layer}/{layer}/{}:0", self.root, spec.variable);
         contained(|| {
             let Ok(dataset) = self.file.dataset(&path) else {
@@ -71,11 +55,7 @@ fn read(dataset: &Dataset, spec: &TensorSpec) -> Result<Vec<f32>, WeightsErrorKi
     let found = dataset.shape().map_err(damaged)?;
     // Checked before reading: a hostile shape must not decide how much is allocated.
     if !found.iter().copied().eq(spec.shape.iter().map(|&extent| extent as u64)) {
-        return Err(WeightsErrorKind::Shape {
-            tensor: spec.name(),
-            expected: spec.shape.clone(),
-            found,
-        });
+        return Err(WeightsErrorKind::Shape { tensor: spec.name(), expected: spec.shape.clone(), found });
     }
     dataset.read_f32().map_err(damaged)
 }

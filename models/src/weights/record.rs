@@ -53,11 +53,7 @@ pub(super) fn load<T: DeserializeOwned>(path: &Path) -> Result<T, WeightsError> 
     let unreadable = |source| WeightsErrorKind::Record(source).at(path);
     let Versioned { schema_version: found } = serde_json::from_slice(&bytes).map_err(unreadable)?;
     if found != SCHEMA_VERSION {
-        return Err(WeightsErrorKind::Version {
-            found,
-            known: SCHEMA_VERSION,
-        }
-        .at(path));
+        return Err(WeightsErrorKind::Version { found, known: SCHEMA_VERSION }.at(path));
     }
     serde_json::from_slice(&bytes).map_err(unreadable)
 }

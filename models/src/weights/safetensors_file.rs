@@ -19,18 +19,11 @@ pub(super) fn tensor(file: &SafeTensors<'_>, spec: &TensorSpec) -> Result<Vec<f3
         return Err(WeightsErrorKind::Missing { tensor });
     };
     if view.dtype() != Dtype::F32 {
-        return Err(WeightsErrorKind::Type {
-            tensor,
-            found: format!("{:?}", view.dtype()),
-        });
+        return Err(WeightsErrorKind::Type { tensor, found: format!("{:?}", view.dtype()) });
     }
     if view.shape() != spec.shape {
         let found = view.shape().iter().map(|&extent| extent as u64).collect();
-        return Err(WeightsErrorKind::Shape {
-            tensor,
-            expected: spec.shape.clone(),
-            found,
-        });
+        return Err(WeightsErrorKind::Shape { tensor, expected: spec.shape.clone(), found });
     }
     let (values, _) = view.data().as_chunks::<4>();
     Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
@@ -39,13 +32,7 @@ pub(super) fn tensor(file: &SafeTensors<'_>, spec: &TensorSpec) -> Result<Vec<f3
 /// The bytes of a file with all tensors; safetensors sorts them, so the bytes are always the same.
 pub(super) fn encode(weights: &YamnetWeights) -> Result<Vec<u8>, WeightsErrorKind> {
     let specs = tensor_specs();
-    let values = |spec: &TensorSpec| {
-        weights
-            .tensor(&spec.name())
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect()
-    };
+    let values = |spec: &TensorSpec| weights.tensor(&spec.name()).iter().flat_map(|v| v.to_le_bytes()).collect();
     let bytes: Vec<Vec<u8>> = specs.iter().map(values).collect();
     let views = specs
         .iter()

@@ -39,25 +39,12 @@ pub fn tensor_specs() -> Vec<TensorSpec> {
     let mut specs = Vec::new();
     let mut convolution = |layer: String, variable, shape: [usize; 4], channels: usize| {
         let normalisation = format!("{layer}/bn");
-        specs.push(TensorSpec {
-            layer,
-            variable,
-            shape: shape.to_vec(),
-        });
+        specs.push(TensorSpec { layer, variable, shape: shape.to_vec() });
         for variable in ["beta", "moving_mean", "moving_variance"] {
-            specs.push(TensorSpec {
-                layer: normalisation.clone(),
-                variable,
-                shape: vec![channels],
-            });
+            specs.push(TensorSpec { layer: normalisation.clone(), variable, shape: vec![channels] });
         }
     };
-    convolution(
-        "layer1/conv".to_owned(),
-        "kernel",
-        [3, 3, 1, STEM_CHANNELS],
-        STEM_CHANNELS,
-    );
+    convolution("layer1/conv".to_owned(), "kernel", [3, 3, 1, STEM_CHANNELS], STEM_CHANNELS);
     let mut channels = STEM_CHANNELS;
     for (layer, block) in (2..).zip(BLOCKS) {
         let depthwise = format!("layer{layer}/depthwise_conv");
@@ -66,11 +53,7 @@ pub fn tensor_specs() -> Vec<TensorSpec> {
         convolution(pointwise, "kernel", [1, 1, channels, block.channels], block.channels);
         channels = block.channels;
     }
-    let logits = |variable, shape| TensorSpec {
-        layer: CLASSIFIER.to_owned(),
-        variable,
-        shape,
-    };
+    let logits = |variable, shape| TensorSpec { layer: CLASSIFIER.to_owned(), variable, shape };
     specs.push(logits("kernel", vec![EMBEDDING_DIM, CLASSES]));
     specs.push(logits("bias", vec![CLASSES]));
     specs

@@ -110,17 +110,9 @@ impl YamnetWeights {
 fn check(spec: &TensorSpec, values: &[f32]) -> Result<(), WeightsErrorKind> {
     if values.len() != spec.len() {
         let found = vec![values.len() as u64];
-        return Err(WeightsErrorKind::Shape {
-            tensor: spec.name(),
-            expected: spec.shape.clone(),
-            found,
-        });
+        return Err(WeightsErrorKind::Shape { tensor: spec.name(), expected: spec.shape.clone(), found });
     }
-    let lowest = if spec.variable == "moving_variance" {
-        0.0
-    } else {
-        f32::MIN
-    };
+    let lowest = if spec.variable == "moving_variance" { 0.0 } else { f32::MIN };
     if values.iter().all(|value| value.is_finite() && *value >= lowest) {
         Ok(())
     } else {
@@ -138,11 +130,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, WeightsError> {
     let file = fs::File::open(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > MAX_FILE_BYTES {
-        return Err(WeightsErrorKind::TooLarge {
-            bytes,
-            limit: MAX_FILE_BYTES,
-        }
-        .at(path));
+        return Err(WeightsErrorKind::TooLarge { bytes, limit: MAX_FILE_BYTES }.at(path));
     }
     let mut content = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut content).map_err(failed)?;

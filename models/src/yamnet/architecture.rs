@@ -24,56 +24,17 @@ pub struct Block {
 
 /// The thirteen blocks, `layer2` to `layer14`.
 pub const BLOCKS: [Block; 13] = [
-    Block {
-        stride: 1,
-        channels: 64,
-    },
-    Block {
-        stride: 2,
-        channels: 128,
-    },
-    Block {
-        stride: 1,
-        channels: 128,
-    },
-    Block {
-        stride: 2,
-        channels: 256,
-    },
-    Block {
-        stride: 1,
-        channels: 256,
-    },
-    Block {
-        stride: 2,
-        channels: 512,
-    },
-    Block {
-        stride: 1,
-        channels: 512,
-    },
-    Block {
-        stride: 1,
-        channels: 512,
-    },
-    Block {
-        stride: 1,
-        channels: 512,
-    },
-    Block {
-        stride: 1,
-        channels: 512,
-    },
-    Block {
-        stride: 1,
-        channels: 512,
-    },
-    Block {
-        stride: 2,
-        channels: 1024,
-    },
-    Block {
-        stride: 1,
-        channels: 1024,
-    },
+    Block { stride: 1, channels: 64 },
+    Block { stride: 2, channels: 128 },
+    Block { stride: 1, channels: 128 },
+    Block { stride: 2, channels: 256 },
+    Block { stride: 1, channels: 256 },
+    Block { stride: 2, channels: 512 },
+    Block { stride: 1, channels: 512 },
+    Block { stride: 1, channels: 512 },
+    Block { stride: 1, channels: 512 },
+    Block { stride: 1, channels: 512 },
+    Block { stride: 1, channels: 512 },
+    Block { stride: 2, channels: 1024 },
+    Block { stride: 1, channels: 1024 },
 ];

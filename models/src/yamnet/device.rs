@@ -6,11 +6,7 @@ use burn::tensor::Device;
 /// choose their blocks, and with them the order of additions, by the size of the matrices: the bits of a row must not
 /// depend on how many rows there are. Sixteen keep the activations of a batch near the caches of a CPU core; a GPU wants
 /// more work at once.
-pub(super) const BATCH: usize = if cfg!(any(feature = "cuda", feature = "wgpu")) {
-    128
-} else {
-    16
-};
+pub(super) const BATCH: usize = if cfg!(any(feature = "cuda", feature = "wgpu")) { 128 } else { 16 };
 
 /// The first of these that is built in: CUDA (feature `cuda`), WGPU (feature `wgpu`), burn's CPU backend Flex.
 ///

@@ -35,11 +35,7 @@ impl YamnetEmbedder {
             weights: Some(weights.content_hash().to_string()),
             precision: Precision::F32,
         };
-        Self {
-            id,
-            network: Yamnet::new(weights, &device),
-            device,
-        }
+        Self { id, network: Yamnet::new(weights, &device), device }
     }
 
     /// Appends the embeddings of at most [`BATCH`] windows.
@@ -53,13 +49,9 @@ impl YamnetEmbedder {
         let embeddings = self.network.embed(Tensor::from_data(patches, &self.device));
         let values = embeddings
             .try_into_data()
-            .map_err(|error| EmbedError::Device {
-                message: error.to_string(),
-            })?
+            .map_err(|error| EmbedError::Device { message: error.to_string() })?
             .try_into_vec::<f32>()
-            .map_err(|error| EmbedError::Device {
-                message: error.to_string(),
-            })?;
+            .map_err(|error| EmbedError::Device { message: error.to_string() })?;
         rows.extend_from_slice(&values[..windows.len() * EMBEDDING_DIM]);
         Ok(())
     }

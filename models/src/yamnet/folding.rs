@@ -35,13 +35,7 @@ impl Folded {
     /// A pointwise convolution, kernel `[out, in]`.
     pub(super) fn pointwise(weights: &YamnetWeights, layer: usize, inputs: usize) -> Self {
         // `[1, 1, in, out]` in TensorFlow.
-        Self::transposed(
-            weights,
-            &format!("layer{layer}/pointwise_conv"),
-            "kernel",
-            inputs,
-            |input| input,
-        )
+        Self::transposed(weights, &format!("layer{layer}/pointwise_conv"), "kernel", inputs, |input| input)
     }
 
     /// Reads a kernel `[columns, out]`, scales it and turns it into `[out, columns]`, its columns taken from `source`.
@@ -54,28 +48,17 @@ impl Folded {
     ) -> Self {
         let kernel = weights.tensor(&format!("{layer}/{variable}"));
         let normalisation = |variable: &str| weights.tensor(&format!("{layer}/bn/{variable}"));
-        let (beta, mean, variance) = (
-            normalisation("beta"),
-            normalisation("moving_mean"),
-            normalisation("moving_variance"),
-        );
+        let (beta, mean, variance) =
+            (normalisation("beta"), normalisation("moving_mean"), normalisation("moving_variance"));
         let out = beta.len();
-        let scale: Vec<f32> = variance
-            .iter()
-            .map(|v| (v + BATCH_NORM_EPSILON).sqrt().recip())
-            .collect();
+        let scale: Vec<f32> = variance.iter().map(|v| (v + BATCH_NORM_EPSILON).sqrt().recip()).collect();
         Self {
             kernel: (0..out * columns)
                 .map(|i| (i / columns, i % columns))
                 .map(|(row, column)| kernel[source(column) * out + row] * scale[row])
                 .collect(),
             shape: [out, columns],
-            bias: beta
-                .iter()
-                .zip(mean)
-                .zip(&scale)
-                .map(|((beta, mean), scale)| beta - mean * scale)
-                .collect(),
+            bias: beta.iter().zip(mean).zip(&scale).map(|((beta, mean), scale)| beta - mean * scale).collect(),
         }
     }
 

@@ -78,10 +78,7 @@ impl Yamnet {
             inputs = block.channels;
         }
         let matrix = |name: &str, shape: [usize; 2]| {
-            Param::from_tensor(Tensor::from_data(
-                TensorData::new(weights.tensor(name).to_vec(), shape),
-                device,
-            ))
+            Param::from_tensor(Tensor::from_data(TensorData::new(weights.tensor(name).to_vec(), shape), device))
         };
         Self {
             stem: Param::from_tensor(stem.kernel(device)),
@@ -96,10 +93,7 @@ impl Yamnet {
     pub fn forward(&self, patches: Tensor<3>) -> YamnetOutput {
         let embeddings = self.embed(patches);
         let logits = embeddings.clone().matmul(self.classifier.val()) + self.classifier_bias.val();
-        YamnetOutput {
-            embeddings,
-            scores: sigmoid(logits),
-        }
+        YamnetOutput { embeddings, scores: sigmoid(logits) }
     }
 
     /// Embeddings `[patches, 1024]` of log-mel `patches` `[patches, 96, 64]`.
@@ -108,12 +102,7 @@ impl Yamnet {
         for block in &self.blocks {
             x = block.forward(x);
         }
-        let Activations {
-            values,
-            height,
-            width,
-            patches,
-        } = x;
+        let Activations { values, height, width, patches } = x;
         values
             .reshape([EMBEDDING_DIM, height * width, patches])
             .mean_dim(1)
@@ -130,30 +119,17 @@ impl Yamnet {
         let tap = |index: usize| {
             let (row, column) = ((index / 3) as isize, (index % 3) as isize);
             let (rows, columns) = (row + 2 * height as isize - 1, column + 2 * width as isize - 1);
-            padded
-                .clone()
-                .slice(s![row..rows;2, column..columns;2, ..])
-                .reshape([1, height * width * count])
+            padded.clone().slice(s![row..rows;2, column..columns;2, ..]).reshape([1, height * width * count])
         };
         let taps = Tensor::cat((0..TAPS).map(tap).collect(), 0);
         let values = relu(self.stem.val().matmul(taps) + self.stem_bias.val());
-        Activations {
-            values,
-            height,
-            width,
-            patches: count,
-        }
+        Activations { values, height, width, patches: count }
     }
 }
 
 impl SeparableBlock {
     fn forward(&self, x: Activations) -> Activations {
-        let Activations {
-            values,
-            height,
-            width,
-            patches,
-        } = x;
+        let Activations { values, height, width, patches } = x;
         let [channels, _] = values.dims();
         let image = values.reshape([1, channels, height, width * patches]);
         // Along the width the stride would skip whole groups of patches, so all columns are computed there and every
@@ -162,16 +138,9 @@ impl SeparableBlock {
         let filtered = conv2d(image, self.depthwise.val(), None, options);
         let (height, width) = (height / self.stride, width / self.stride);
         let columns = filtered.reshape([channels * height * width, self.stride * patches]);
-        let kept = columns
-            .slice(s![.., 0..patches])
-            .reshape([channels, height * width * patches]);
+        let kept = columns.slice(s![.., 0..patches]).reshape([channels, height * width * patches]);
         let between = relu(kept + self.depthwise_bias.val());
         let values = relu(self.pointwise.val().matmul(between) + self.pointwise_bias.val());
-        Activations {
-            values,
-            height,
-            width,
-            patches,
-        }
+        Activations { values, height, width, patches }
     }
 }

@@ -15,10 +15,7 @@ pub(crate) fn folder(test: &str) -> Option<PathBuf> {
     if folder.join("golden").is_dir() && folder.join("weights").is_dir() {
         return Some(folder);
     }
-    eprintln!(
-        "SKIPPED: {test}: no reference data in `{}`; set ECOSIGHT_TEST_DATA",
-        folder.display()
-    );
+    eprintln!("SKIPPED: {test}: no reference data in `{}`; set ECOSIGHT_TEST_DATA", folder.display());
     None
 }
 

@@ -4,9 +4,7 @@ use ecosight_models::weights::{TensorSpec, YamnetWeights, tensor_specs};
 
 /// Value `index` of stream `stream`, uniform in [0, 1) with 24 bits: `SplitMix64` of `stream · 2³² + index`.
 fn uniform(stream: u64, index: u64) -> f32 {
-    let mut z = (stream << 32 | index)
-        .wrapping_add(1)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut z = (stream << 32 | index).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^= z >> 31;
@@ -15,9 +13,7 @@ fn uniform(stream: u64, index: u64) -> f32 {
 
 /// `count` values in [low, low + width).
 fn stream(stream: u64, count: usize, low: f32, width: f32) -> Vec<f32> {
-    (0..count as u64)
-        .map(|index| low + width * uniform(stream, index))
-        .collect()
+    (0..count as u64).map(|index| low + width * uniform(stream, index)).collect()
 }
 
 /// Weights that keep activations and their gradients of the order of one.
@@ -29,11 +25,7 @@ pub(crate) fn weights() -> YamnetWeights {
             "moving_variance" => (0.5, 1.0),
             "beta" | "moving_mean" | "bias" => (-0.1, 0.2),
             variable => {
-                let last = if variable == "depthwise_kernel" {
-                    2
-                } else {
-                    spec.shape.len() - 1
-                };
+                let last = if variable == "depthwise_kernel" { 2 } else { spec.shape.len() - 1 };
                 let fan_in: usize = spec.shape[..last].iter().product();
                 let bound = (6.0 / fan_in as f64).sqrt() as f32;
                 (-bound, 2.0 * bound)
@@ -47,11 +39,7 @@ pub(crate) fn weights() -> YamnetWeights {
 /// White noise whose loudness rises and falls over `count` samples, so that frames differ.
 pub(crate) fn waveform(count: usize) -> Vec<f32> {
     let loudness = |i: usize| (i % 8_000) as f32 / 8_000.0;
-    stream(1_000, count, -0.5, 1.0)
-        .iter()
-        .enumerate()
-        .map(|(i, value)| value * loudness(i))
-        .collect()
+    stream(1_000, count, -0.5, 1.0).iter().enumerate().map(|(i, value)| value * loudness(i)).collect()
 }
 
 /// Uniform noise in [-1, 1).

@@ -12,12 +12,7 @@ pub(crate) fn read(path: &Path) -> Vec<f32> {
         match &bytes[chunk..chunk + 4] {
             b"fmt " => assert_eq!(content[..4], [3, 0, 1, 0], "mono floating point"),
             b"data" => {
-                return content
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|&value| f32::from_le_bytes(value))
-                    .collect();
+                return content.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
             }
             _ => {}
         }

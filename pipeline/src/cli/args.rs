@@ -26,13 +26,7 @@ pub(crate) struct Args {
 #[derive(ClapArgs, Debug, Clone)]
 pub(crate) struct GlobalArgs {
     /// Folder that holds tables, runs and models
-    #[arg(
-        long,
-        global = true,
-        env = "ECOSIGHT_DATA_ROOT",
-        default_value = "ecosight-data",
-        value_name = "DIR"
-    )]
+    #[arg(long, global = true, env = "ECOSIGHT_DATA_ROOT", default_value = "ecosight-data", value_name = "DIR")]
     pub(crate) data_root: PathBuf,
     /// Pipeline file laid over the built-in one [default: ./ecosight.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
@@ -72,7 +66,7 @@ pub(crate) enum Verb {
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub(crate) struct PipelineArgs {
     /// Folder with one folder per class, or a .csv or .parquet manifest with `uri` and `label`
-    /// [default: that of the last run, else extracted_audio/ in the data root]
+    /// [default: that of the last run, else `extracted_audio/` in the data root]
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) source: Option<PathBuf>,
     /// Change one parameter, such as train.l2=0.01 or embed.embedder=logmel

@@ -36,26 +36,18 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
 /// Opens a file named on the command line.
 pub(crate) fn open(path: &Path) -> Result<Box<File>, DatasetError> {
     if path.is_dir() {
-        return Err(DatasetError::invalid(
-            "open",
-            path.display().to_string(),
-            "it is a folder",
-        ));
+        return Err(DatasetError::invalid("open", path.display().to_string(), "it is a folder"));
     }
     File::open(path).map(Box::new).map_err(DatasetError::at("open", path))
 }
 
 fn is_audio(path: &Path) -> bool {
-    let by_name = path
-        .extension()
-        .is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()));
+    let by_name =
+        path.extension().is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()));
     by_name || is_audio_by_content(path)
 }
 
 fn is_audio_by_content(path: &Path) -> bool {
     let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(4096).read_to_end(&mut head))
-        .is_ok()
-        && sniff(&head).is_some()
+    File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head)).is_ok() && sniff(&head).is_some()
 }

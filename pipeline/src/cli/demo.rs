@@ -24,19 +24,11 @@ const PER_CLASS: u32 = 24;
 pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     globals.layout = Layout::new(&args.out);
     let audio = globals.layout.extracted_audio();
-    printer.note(&format!(
-        "making {} clips of {} classes in {}",
-        PER_CLASS * 5,
-        synth::CLASSES.len(),
-        audio.display()
-    ));
+    printer.note(&format!("making {} clips of {} classes in {}", PER_CLASS * 5, synth::CLASSES.len(), audio.display()));
     synth::write_clips(&audio, PER_CLASS, &mut |_| {})?;
     let new = write_new_clips(&args.out.join("new_clips"))?;
 
-    let settings = PipelineArgs {
-        source: None,
-        set: vec!["embed.embedder=logmel".to_owned()],
-    };
+    let settings = PipelineArgs { source: None, set: vec!["embed.embedder=logmel".to_owned()] };
     let pipeline = globals.pipeline(&settings, &[])?;
     let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?);
     let outcome = execute(&Selection::default(), &pipeline, &source, &globals, printer)?;
@@ -46,13 +38,7 @@ pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> 
     }
     printer.result(&report::summary(&outcome, globals.layout.root()))?;
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
-    let request = PredictArgs {
-        paths: vec![new],
-        windows: false,
-        format: Format::Table,
-        out: None,
-        model: None,
-    };
+    let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
     let status = predict(&request, &globals, printer)?;
     let root = args.out.display();
     printer.note(&format!(

@@ -20,11 +20,7 @@ const GROUP: usize = 32;
 
 /// Runs the verb.
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let name = if args.embedder == EmbedderName::Logmel.word() {
-        EmbedderName::Logmel
-    } else {
-        EmbedderName::Yamnet
-    };
+    let name = if args.embedder == EmbedderName::Logmel.word() { EmbedderName::Logmel } else { EmbedderName::Yamnet };
     let embedder = open_embedder(name, &globals.weights)?;
     let files = audio_paths::expand(&args.paths)?;
     let id = serde_json::to_string(embedder.id())?;
@@ -55,12 +51,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
             }
         }
         done += group.len() as u64;
-        progress.show(&Event::Progress {
-            stage: "embed",
-            done,
-            total: files.len() as u64,
-            unit: "files",
-        });
+        progress.show(&Event::Progress { stage: "embed", done, total: files.len() as u64, unit: "files" });
     }
     progress.clear();
     table.finish()?;
@@ -80,9 +71,5 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
             args.out.display()
         ));
     }
-    Ok(if failed.is_empty() {
-        ExitStatus::Ok
-    } else {
-        ExitStatus::Failed
-    })
+    Ok(if failed.is_empty() { ExitStatus::Ok } else { ExitStatus::Failed })
 }

@@ -21,20 +21,12 @@ impl CliError {
     /// A mistake in the command itself.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         let error: Box<dyn Error> = message.into().into();
-        Self {
-            error,
-            hint: Some(hint.into()),
-            status: ExitStatus::Usage,
-        }
+        Self { error, hint: Some(hint.into()), status: ExitStatus::Usage }
     }
 
     /// The user stopped it.
     pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
-        Self {
-            error: "interrupted".into(),
-            hint: Some(hint.into()),
-            status: ExitStatus::Interrupted,
-        }
+        Self { error: "interrupted".into(), hint: Some(hint.into()), status: ExitStatus::Interrupted }
     }
 
     /// The same error with another hint.
@@ -99,33 +91,21 @@ fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
 impl From<DatasetError> for CliError {
     fn from(error: DatasetError) -> Self {
         let (status, hint) = dataset(&error);
-        Self {
-            error: Box::new(error),
-            hint,
-            status,
-        }
+        Self { error: Box::new(error), hint, status }
     }
 }
 
 impl From<ModelError> for CliError {
     fn from(error: ModelError) -> Self {
         let hint = error.hint();
-        Self {
-            error: Box::new(error),
-            hint,
-            status: ExitStatus::Failed,
-        }
+        Self { error: Box::new(error), hint, status: ExitStatus::Failed }
     }
 }
 
 impl From<StageErrorKind> for CliError {
     fn from(error: StageErrorKind) -> Self {
         let (status, hint) = stage_kind(&error);
-        Self {
-            error: Box::new(error),
-            hint,
-            status,
-        }
+        Self { error: Box::new(error), hint, status }
     }
 }
 
@@ -133,60 +113,39 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let (status, hint) = match &error {
             RunError::NoSuchStage { .. } => (ExitStatus::Usage, Some("`ecosight graph` shows the stages".to_owned())),
-            RunError::MissingInput { input, .. } => (
-                ExitStatus::Failed,
-                Some(format!("make it first: `ecosight retrain --to {input}`")),
-            ),
+            RunError::MissingInput { input, .. } => {
+                (ExitStatus::Failed, Some(format!("make it first: `ecosight retrain --to {input}`")))
+            }
             RunError::Lock(LockError::Held { .. }) => (ExitStatus::Store, Some("wait until it is done".to_owned())),
             RunError::Lock(LockError::Io { .. }) => (ExitStatus::Store, None),
             RunError::Stage(StageError { kind, .. }) => stage_kind(kind),
             RunError::Dataset(error) => dataset(error),
         };
-        Self {
-            error: Box::new(error),
-            hint,
-            status,
-        }
+        Self { error: Box::new(error), hint, status }
     }
 }
 
 impl From<LayerError> for CliError {
     fn from(error: LayerError) -> Self {
-        Self {
-            error: Box::new(error),
-            hint: None,
-            status: ExitStatus::Usage,
-        }
+        Self { error: Box::new(error), hint: None, status: ExitStatus::Usage }
     }
 }
 
 impl From<SpecError> for CliError {
     fn from(error: SpecError) -> Self {
         let hint = Some("the built-in pipeline/retrain.toml shows every stage and parameter".to_owned());
-        Self {
-            error: Box::new(error),
-            hint,
-            status: ExitStatus::Usage,
-        }
+        Self { error: Box::new(error), hint, status: ExitStatus::Usage }
     }
 }
 
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
-        Self {
-            error: Box::new(error),
-            hint: None,
-            status: ExitStatus::Failed,
-        }
+        Self { error: Box::new(error), hint: None, status: ExitStatus::Failed }
     }
 }
 
 impl From<serde_json::Error> for CliError {
     fn from(error: serde_json::Error) -> Self {
-        Self {
-            error: Box::new(error),
-            hint: None,
-            status: ExitStatus::Bug,
-        }
+        Self { error: Box::new(error), hint: None, status: ExitStatus::Bug }
     }
 }

@@ -19,20 +19,13 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     let pipeline = globals.pipeline(&args.pipeline, &[])?;
     let source = globals.source(&args.pipeline)?;
     if !args.cv {
-        let only = Selection {
-            to: None,
-            only: Some("evaluate".to_owned()),
-        };
+        let only = Selection { to: None, only: Some("evaluate".to_owned()) };
         let outcome = execute(&only, &pipeline, &source, globals, printer)?;
         if printer.json {
             printer.document(&outcome.metrics)?;
         } else if let Some(test) = outcome.metrics.get("test") {
             let model = outcome.model.as_deref().unwrap_or("?");
-            printer.result(&format!(
-                "model {model} on {} test clips\n\n{}",
-                test.n,
-                report::figures(test)
-            ))?;
+            printer.result(&format!("model {model} on {} test clips\n\n{}", test.n, report::figures(test)))?;
         }
         return Ok(ExitStatus::Ok);
     }
@@ -45,10 +38,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     let progress = Progress::new(printer);
     let name = globals.run_name();
     let events = |event| progress.show(&event);
-    let result = cross_validate(
-        &globals.context(&source, &name, pipeline.max_failed, &events),
-        &settings,
-    );
+    let result = cross_validate(&globals.context(&source, &name, pipeline.max_failed, &events), &settings);
     progress.clear();
     let result = result?;
     if printer.json {
@@ -61,11 +51,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
 
 /// The parameters of one stage; the pipeline was checked when it was parsed.
 fn parameters<P: params::Params>(pipeline: &Pipeline, stage: &str) -> Result<P, CliError> {
-    let declared = pipeline
-        .table
-        .get("stages")
-        .and_then(|stages| stages.get(stage))
-        .and_then(Value::as_table);
+    let declared = pipeline.table.get("stages").and_then(|stages| stages.get(stage)).and_then(Value::as_table);
     let mut table: Table = declared.cloned().unwrap_or_default();
     table.remove("needs");
     params::parse(&table).map_err(|problems| CliError::from(crate::engine::SpecError { problems }))
@@ -87,11 +73,8 @@ fn document(result: &CrossValidation) -> serde_json::Value {
 }
 
 fn text(result: &CrossValidation) -> String {
-    let folds: Vec<_> = result
-        .folds
-        .iter()
-        .map(|(name, accuracy)| format!("{name}: {:.1} %", 100.0 * accuracy))
-        .collect();
+    let folds: Vec<_> =
+        result.folds.iter().map(|(name, accuracy)| format!("{name}: {:.1} %", 100.0 * accuracy)).collect();
     format!(
         "{}-fold cross-validation of {} original clips with {}\n{}\n\n{}",
         result.folds.len(),

@@ -51,13 +51,8 @@ struct Document<'a> {
 
 /// Runs the verb.
 pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let format = if printer.json { Format::Json } else { args.format };
-    let writer = args
-        .out
-        .as_deref()
-        .map(|path| Ok((path, OutFormat::of(path)?)))
-        .transpose()
-        .map_err(|e: CliError| e)?;
+    let writer =
+        args.out.as_deref().map(|path| Ok((path, OutFormat::of(path)?))).transpose().map_err(|e: CliError| e)?;
     let predictor = Predictor::open(&globals.layout, args.model.as_deref(), &globals.weights)?;
     let files = audio_paths::expand(&args.paths)?;
     let results = score(&files, &predictor, globals, printer);
@@ -68,26 +63,22 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
     for (file, result) in files.iter().zip(results) {
         let path = file.display().to_string();
         match result {
-            Ok(prediction) => rows.extend(rows_of(&path, prediction, args.windows, predictor.classes())),
+            Ok(prediction) => rows.extend(rows_of(&path, &prediction, args.windows, predictor.classes())),
             Err(ClipError { code, message }) => {
                 printer.warning(&format!("`{path}` cannot be used ({code}): {message}"));
                 failed.push(Failed { path, code, message });
             }
         }
     }
-    let document = Document {
-        model: predictor.version(),
-        classes: predictor.classes(),
-        rows: &rows,
-        failed: &failed,
-    };
+    let document = Document { model: predictor.version(), classes: predictor.classes(), rows: &rows, failed: &failed };
     match writer {
         Some((path, format)) => {
             format.write(path, &document)?;
             printer.note(&format!("wrote {} row(s) to {}", rows.len(), path.display()));
         }
-        None => printer.result(&match format {
-            Format::Json => format!("{}\n", json(&document)),
+        None if printer.json => printer.document(&document)?,
+        None => printer.result(&match args.format {
+            Format::Json => json(&document),
             Format::Csv => csv_text(&document)?,
             Format::Table => text_table(&document),
         })?,
@@ -95,11 +86,7 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
     if failed.is_empty() {
         return Ok(ExitStatus::Ok);
     }
-    printer.note(&format!(
-        "{} of {} clip(s) could not be used",
-        failed.len(),
-        files.len()
-    ));
+    printer.note(&format!("{} of {} clip(s) could not be used", failed.len(), files.len()));
     Ok(ExitStatus::Failed)
 }
 
@@ -114,25 +101,14 @@ fn score(
     let done = AtomicU64::new(0);
     let one = |file: &PathBuf| {
         if globals.is_cancelled() {
-            return Err(ClipError {
-                code: "interrupted".to_owned(),
-                message: "interrupted".to_owned(),
-            });
+            return Err(ClipError { code: "interrupted".to_owned(), message: "interrupted".to_owned() });
         }
         let result = match audio_paths::open(file) {
             Ok(source) => predictor.predict(source),
-            Err(error) => Err(ClipError {
-                code: "io".to_owned(),
-                message: error.kind.to_string(),
-            }),
+            Err(error) => Err(ClipError { code: "io".to_owned(), message: error.kind.to_string() }),
         };
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        progress.show(&Event::Progress {
-            stage: "predict",
-            done,
-            total: files.len() as u64,
-            unit: "clips",
-        });
+        progress.show(&Event::Progress { stage: "predict", done, total: files.len() as u64, unit: "clips" });
         result
     };
     let results = files.par_iter().map(one).collect();
@@ -140,15 +116,9 @@ fn score(
     results
 }
 
-fn rows_of(path: &str, prediction: Prediction, windows: bool, classes: &[String]) -> Vec<Row> {
+fn rows_of(path: &str, prediction: &Prediction, windows: bool, classes: &[String]) -> Vec<Row> {
     let row = |span: Option<(f64, f64)>, probabilities: &[f32]| {
-        let best = (0..classes.len()).fold(0, |best, i| {
-            if probabilities[i] > probabilities[best] {
-                i
-            } else {
-                best
-            }
-        });
+        let best = (0..classes.len()).fold(0, |best, i| if probabilities[i] > probabilities[best] { i } else { best });
         Row {
             path: path.to_owned(),
             start_s: span.map(|(start, _)| start),
@@ -159,11 +129,7 @@ fn rows_of(path: &str, prediction: Prediction, windows: bool, classes: &[String]
         }
     };
     if windows {
-        prediction
-            .windows
-            .iter()
-            .map(|w| row(Some((w.start_s, w.end_s)), &w.probabilities))
-            .collect()
+        prediction.windows.iter().map(|w| row(Some((w.start_s, w.end_s)), &w.probabilities)).collect()
     } else {
         vec![row(None, &prediction.clip)]
     }
@@ -179,13 +145,7 @@ enum OutFormat {
 
 impl OutFormat {
     fn of(path: &Path) -> Result<Self, CliError> {
-        match path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase()
-            .as_str()
-        {
+        match path.extension().unwrap_or_default().to_string_lossy().to_lowercase().as_str() {
             "csv" => Ok(Self::Csv),
             "json" => Ok(Self::Json),
             "parquet" => Ok(Self::Parquet),
@@ -199,15 +159,27 @@ impl OutFormat {
     fn write(self, path: &Path, document: &Document<'_>) -> Result<(), CliError> {
         match self {
             Self::Csv => write_atomic(path, csv_text(document)?.as_bytes())?,
-            Self::Json => write_atomic(path, format!("{}\n", json(document)).as_bytes())?,
+            Self::Json => write_atomic(path, json(document).as_bytes())?,
             Self::Parquet => write_columns(path, columns(document))?,
         }
         Ok(())
     }
 }
 
+/// The rows as a list of objects with a key per column.
 fn json(document: &Document<'_>) -> String {
-    serde_json::to_string_pretty(document).expect("predictions are plain data with text keys")
+    let object = |row: &Row| {
+        let mut object = serde_json::Map::new();
+        object.extend(row.probabilities.iter().map(|(class, p)| (class.clone(), (*p).into())));
+        object.insert("path".to_owned(), row.path.clone().into());
+        object.extend(row.start_s.map(|s| ("start_s".to_owned(), s.into())));
+        object.extend(row.end_s.map(|s| ("end_s".to_owned(), s.into())));
+        object.insert("predicted".to_owned(), row.predicted.clone().into());
+        object.insert("confidence".to_owned(), row.confidence.into());
+        serde_json::Value::Object(object)
+    };
+    let rows: Vec<_> = document.rows.iter().map(object).collect();
+    format!("{:#}\n", serde_json::Value::Array(rows))
 }
 
 /// Whether the rows are windows.
@@ -217,29 +189,15 @@ fn has_spans(document: &Document<'_>) -> bool {
 
 /// Names of the columns: the clip, its verdict, a probability per class.
 fn header<'a>(document: &Document<'a>) -> Vec<&'a str> {
-    let span: &[&str] = if has_spans(document) {
-        &["start_s", "end_s"]
-    } else {
-        &[]
-    };
+    let span: &[&str] = if has_spans(document) { &["start_s", "end_s"] } else { &[] };
     let classes = document.classes.iter().map(String::as_str);
-    ["path"]
-        .into_iter()
-        .chain(span.iter().copied())
-        .chain(["predicted", "confidence"])
-        .chain(classes)
-        .collect()
+    ["path"].into_iter().chain(span.iter().copied()).chain(["predicted", "confidence"]).chain(classes).collect()
 }
 
 /// The cells of a row, `digits` behind the point.
 fn cells(row: &Row, classes: &[String], digits: usize) -> Vec<String> {
-    let span = [row.start_s, row.end_s]
-        .into_iter()
-        .flatten()
-        .map(|s| format!("{s:.2}"));
-    let probabilities = classes
-        .iter()
-        .map(|class| format!("{:.digits$}", row.probabilities[class]));
+    let span = [row.start_s, row.end_s].into_iter().flatten().map(|s| format!("{s:.2}"));
+    let probabilities = classes.iter().map(|class| format!("{:.digits$}", row.probabilities[class]));
     [row.path.clone()]
         .into_iter()
         .chain(span)
@@ -249,23 +207,17 @@ fn cells(row: &Row, classes: &[String], digits: usize) -> Vec<String> {
 }
 
 fn text_table(document: &Document<'_>) -> String {
-    report::table(
-        &header(document),
-        document.rows.iter().map(|row| cells(row, document.classes, 3)),
-    )
+    report::table(&header(document), document.rows.iter().map(|row| cells(row, document.classes, 3)))
 }
 
 fn csv_text(document: &Document<'_>) -> Result<String, CliError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let write = |writer: &mut csv::Writer<Vec<u8>>| {
         writer.write_record(header(document))?;
-        document
-            .rows
-            .iter()
-            .try_for_each(|row| writer.write_record(cells(row, document.classes, 6)))
+        document.rows.iter().try_for_each(|row| writer.write_record(cells(row, document.classes, 6)))
     };
     write(&mut writer).map_err(std::io::Error::from)?;
-    let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -279,10 +231,7 @@ fn columns(document: &Document<'_>) -> Vec<(String, OutColumn)> {
         columns.push(("end_s".to_owned(), seconds(|row| row.end_s)));
     }
     columns.push(("predicted".to_owned(), text(|row| &row.predicted)));
-    columns.push((
-        "confidence".to_owned(),
-        OutColumn::Float32(rows.iter().map(|row| row.confidence).collect()),
-    ));
+    columns.push(("confidence".to_owned(), OutColumn::Float32(rows.iter().map(|row| row.confidence).collect())));
     for class in document.classes {
         let values = rows.iter().map(|row| row.probabilities[class]).collect();
         columns.push((class.clone(), OutColumn::Float32(values)));

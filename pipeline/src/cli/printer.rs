@@ -22,6 +22,7 @@ impl Printer {
     }
 
     /// A result, to stdout. A reader that has gone away (`| head`) is no error.
+    #[expect(clippy::unused_self, reason = "only who has the printer may print")]
     pub(crate) fn result(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -51,6 +52,7 @@ impl Printer {
     }
 
     /// An error with its causes and the next command to type.
+    #[expect(clippy::unused_self, reason = "only who has the printer may print")]
     pub(crate) fn error(&self, error: &CliError) {
         let chain = error.chain();
         let mut text = format!("error: {}", chain[0]);

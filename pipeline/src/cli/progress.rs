@@ -30,15 +30,7 @@ impl<'a> Progress<'a> {
         if printer.is_interactive() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        Self {
-            printer,
-            bar,
-            state: Mutex::new(State {
-                stage: "",
-                last_line: Instant::now(),
-                warnings: 0,
-            }),
-        }
+        Self { printer, bar, state: Mutex::new(State { stage: "", last_line: Instant::now(), warnings: 0 }) }
     }
 
     /// Shows an event.
@@ -46,11 +38,7 @@ impl<'a> Progress<'a> {
         match event {
             Event::StageStarted { stage } => {
                 if let Ok(mut state) = self.state.lock() {
-                    *state = State {
-                        stage,
-                        last_line: Instant::now(),
-                        ..*state
-                    };
+                    *state = State { stage, last_line: Instant::now(), ..*state };
                 }
                 self.bar.reset();
                 self.bar.set_length(0);
@@ -58,12 +46,7 @@ impl<'a> Progress<'a> {
                 self.bar.set_prefix(*stage);
                 self.bar.set_message("");
             }
-            Event::Progress {
-                done,
-                total,
-                unit,
-                stage,
-            } => self.step(stage, *done, *total, unit),
+            Event::Progress { done, total, unit, stage } => self.step(stage, *done, *total, unit),
             Event::Warning { stage, message } => self.line(&format!("warning: {stage}: {message}")),
             Event::Quarantined(row) => {
                 self.line(&format!(
@@ -72,11 +55,8 @@ impl<'a> Progress<'a> {
                 ));
             }
             Event::Counted { stage, counts } => {
-                let counts: Vec<_> = counts
-                    .iter()
-                    .filter(|(_, n)| **n > 0)
-                    .map(|(what, n)| format!("{n} {what}"))
-                    .collect();
+                let counts: Vec<_> =
+                    counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{n} {what}")).collect();
                 self.line(&format!("{stage:>9}  {}", counts.join(" · ")));
             }
             Event::StageFinished { stage, seconds } if self.printer.verbose => {
@@ -95,31 +75,18 @@ impl<'a> Progress<'a> {
         if self.printer.is_interactive() {
             if total > 0 && self.bar.length() != Some(total) {
                 self.bar.set_length(total);
-                self.bar
-                    .set_style(style("{prefix:>9} {wide_bar} {pos}/{len} {msg} {per_sec} {eta} left"));
+                self.bar.set_style(style("{prefix:>9} {wide_bar} {pos}/{len} {msg} {per_sec} {eta} left"));
             }
             self.bar.set_prefix(stage);
             self.bar.set_position(done);
-            self.bar.set_message(if total > 0 {
-                unit.to_owned()
-            } else {
-                format!("{done} {unit}")
-            });
+            self.bar.set_message(if total > 0 { unit.to_owned() } else { format!("{done} {unit}") });
         } else if let Ok(mut state) = self.state.lock() {
             let is_due = state.last_line.elapsed() >= PLAIN_EVERY;
             if is_due || state.stage != stage {
-                *state = State {
-                    stage,
-                    last_line: Instant::now(),
-                    ..*state
-                };
+                *state = State { stage, last_line: Instant::now(), ..*state };
             }
             if is_due {
-                let of = if total > 0 {
-                    format!(" of {total}")
-                } else {
-                    String::new()
-                };
+                let of = if total > 0 { format!(" of {total}") } else { String::new() };
                 self.printer.note(&format!("{stage:>9}  {done}{of} {unit}"));
             }
         }
@@ -133,10 +100,8 @@ impl<'a> Progress<'a> {
             state.warnings += 1;
             if state.warnings > SHOWN {
                 if state.warnings == SHOWN + 1 {
-                    self.bar.suspend(|| {
-                        self.printer
-                            .note("warning: more of these are in the run record; `-v` shows them all")
-                    });
+                    let more = "warning: more of these are in the run record; `-v` shows them all";
+                    self.bar.suspend(|| self.printer.note(more));
                 }
                 return;
             }

@@ -24,11 +24,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     let mut text = String::new();
     if let Some(test) = outcome.metrics.get("test") {
-        text.push_str(&format!(
-            "\nOn {} test clips that the model has not seen:\n\n{}",
-            test.n,
-            figures(test)
-        ));
+        text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
     }
     let quarantined = outcome.quarantined.len();
     text.push_str(&format!("\ndone in {:.1} s", outcome.seconds));
@@ -40,21 +36,11 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     }
     text.push('\n');
     if let Some(model) = &outcome.model {
-        let state = if outcome.published {
-            "in production"
-        } else {
-            "not published"
-        };
-        text.push_str(&format!(
-            "model   {} ({state})\n",
-            root.join("models").join(model).display()
-        ));
+        let state = if outcome.published { "in production" } else { "not published" };
+        text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model).display()));
     }
     text.push_str(&format!("tables  {}\n", root.join("tables").display()));
-    text.push_str(&format!(
-        "run     {}\n",
-        root.join("runs").join(&outcome.run_id).display()
-    ));
+    text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id).display()));
     text
 }
 
@@ -70,12 +56,7 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     let rows = metrics.per_class.iter().map(|class| {
         let average = class.average_precision.map_or("–".to_owned(), |ap| format!("{ap:.3}"));
         let ratios = [class.precision, class.recall, class.f1].map(|x| format!("{x:.3}"));
-        [
-            vec![class.class.clone(), class.support.to_string()],
-            ratios.to_vec(),
-            vec![average],
-        ]
-        .concat()
+        [vec![class.class.clone(), class.support.to_string()], ratios.to_vec(), vec![average]].concat()
     });
     text.push_str(&table(&["class", "clips", "precision", "recall", "F1", "AP"], rows));
     let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();

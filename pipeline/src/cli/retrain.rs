@@ -20,10 +20,7 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     let seed: Vec<String> = args.seed.map(|seed| format!("train.seed={seed}")).into_iter().collect();
     let pipeline = globals.pipeline(&args.pipeline, &seed)?;
     let source = globals.source(&args.pipeline)?;
-    let selection = Selection {
-        to: args.to.clone(),
-        only: args.only.clone(),
-    };
+    let selection = Selection { to: args.to.clone(), only: args.only.clone() };
     if args.dry_run {
         return dry_run(&selection, &pipeline, &source, globals, printer);
     }
@@ -49,13 +46,7 @@ pub(crate) fn execute(
     let stages = selection.of(pipeline)?;
     // What cannot run leaves no trace: neither a record nor a folder.
     preflight(&stages, &globals.context(source, &name, pipeline.max_failed, &|_| {}))?;
-    let record = Mutex::new(Record::create(
-        &globals.layout,
-        &name.id,
-        &name.started_at,
-        source,
-        &pipeline.table,
-    )?);
+    let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, &pipeline.table)?);
     let progress = Progress::new(printer);
     let events = |event: Event| {
         progress.show(&event);
@@ -66,9 +57,7 @@ pub(crate) fn execute(
     let result = run(&stages, &globals.context(source, &name, pipeline.max_failed, &events));
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let exit = result
-        .as_ref()
-        .map_or_else(|error| describe(error), |()| "ok".to_owned());
+    let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
     let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
     result?;
     Ok(outcome?)

@@ -61,10 +61,7 @@ impl Globals {
     /// Identity of this run: its start and four digits that tell runs of one second apart.
     pub(crate) fn run_id(&self) -> String {
         let nanoseconds = self.started.timestamp_nanos_opt().unwrap_or_default();
-        let key = KeyHasher::new("run")
-            .u64(u64::from(std::process::id()))
-            .u64(nanoseconds as u64)
-            .finish();
+        let key = KeyHasher::new("run").u64(u64::from(std::process::id())).u64(nanoseconds as u64).finish();
         format!("{}-{}", self.started.format("%Y%m%d-%H%M%S"), &key.to_string()[..4])
     }
 
@@ -95,10 +92,7 @@ impl Globals {
         if let Some(path) = &args.source {
             if path.to_string_lossy().contains("://") {
                 let hint = "copy the recordings into a folder and name that";
-                return Err(CliError::usage(
-                    format!("buckets cannot be read yet: `{}`", path.display()),
-                    hint,
-                ));
+                return Err(CliError::usage(format!("buckets cannot be read yet: `{}`", path.display()), hint));
             }
             return Ok(Source::of_path(&absolute(path)?));
         }
@@ -139,10 +133,7 @@ impl Globals {
 
     /// Name and start of this run.
     pub(crate) fn run_name(&self) -> RunName {
-        RunName {
-            id: self.run_id(),
-            started_at: self.started_at(),
-        }
+        RunName { id: self.run_id(), started_at: self.started_at() }
     }
 
     /// Whether the user has asked to stop.
@@ -181,10 +172,7 @@ fn cache_folder() -> Result<PathBuf, CliError> {
         return Ok(PathBuf::from(folder));
     }
     dirs::cache_dir().map(|dir| dir.join("ecosight")).ok_or_else(|| {
-        CliError::usage(
-            "no folder for the user's cache is known",
-            "set ECOSIGHT_CACHE_DIR to a folder you may write",
-        )
+        CliError::usage("no folder for the user's cache is known", "set ECOSIGHT_CACHE_DIR to a folder you may write")
     })
 }
 

@@ -25,21 +25,12 @@ pub(crate) fn weights(args: &WeightsArgs, globals: &Globals, printer: &Printer) 
 }
 
 fn download(url: &str, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    if let Some(record) = globals
-        .weights
-        .current()
-        .map_err(ModelError::from)?
-        .filter(|record| record.official)
-    {
+    if let Some(record) = globals.weights.current().map_err(ModelError::from)?.filter(|record| record.official) {
         printer.note("the official weights are already there");
         return show(&record, printer);
     }
     let destination = globals.weights_folder().join("yamnet.h5");
-    let bar = if printer.is_interactive() {
-        ProgressBar::new(0)
-    } else {
-        ProgressBar::hidden()
-    };
+    let bar = if printer.is_interactive() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left") {
         bar.set_style(style);
     }
@@ -47,11 +38,7 @@ fn download(url: &str, globals: &Globals, printer: &Printer) -> Result<ExitStatu
     let done = fetch(url, OFFICIAL_SHA256, &destination, &mut |Progress { done, total }| {
         bar.set_length(total.unwrap_or(0));
         bar.set_position(done);
-        if globals.is_cancelled() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        if globals.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     bar.finish_and_clear();
     let done = done.map_err(|error| {
@@ -96,11 +83,7 @@ fn show(record: &WeightsRecord, printer: &Printer) -> Result<ExitStatus, CliErro
 
 fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let records = globals.weights.list().map_err(ModelError::from)?;
-    let current = globals
-        .weights
-        .current()
-        .map_err(ModelError::from)?
-        .map(|record| record.content_hash);
+    let current = globals.weights.current().map_err(ModelError::from)?.map(|record| record.content_hash);
     if printer.json {
         printer.document(
             &serde_json::json!({ "folder": globals.weights_folder(), "current": current, "weights": records }),
@@ -126,10 +109,7 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
         .map(str::to_owned)
         .to_vec()
     });
-    printer.result(&report::table(
-        &["weights", "", "official", "from", "SHA-256", "imported"],
-        rows,
-    ))?;
+    printer.result(&report::table(&["weights", "", "official", "from", "SHA-256", "imported"], rows))?;
     printer.note(&format!("in {}", globals.weights_folder().display()));
     Ok(ExitStatus::Ok)
 }

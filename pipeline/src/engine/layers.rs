@@ -24,14 +24,9 @@ pub struct LayerError {
 impl Layer {
     /// Parses `text`.
     pub fn parse(name: &str, text: &str) -> Result<Self, LayerError> {
-        let error = |e: toml::de::Error| LayerError {
-            name: name.to_owned(),
-            message: e.to_string().trim_end().to_owned(),
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            table: text.parse().map_err(error)?,
-        })
+        let error =
+            |e: toml::de::Error| LayerError { name: name.to_owned(), message: e.to_string().trim_end().to_owned() };
+        Ok(Self { name: name.to_owned(), table: text.parse().map_err(error)? })
     }
 }
 
@@ -39,20 +34,10 @@ impl Layer {
 ///
 /// The value is TOML; what is no TOML is text, so that `embed.embedder=logmel` needs no quotes within quotes.
 pub fn set(assignment: &str) -> Result<Layer, LayerError> {
-    let error = |message: &str| LayerError {
-        name: format!("--set {assignment}"),
-        message: message.to_owned(),
-    };
-    let (key, text) = assignment
-        .split_once('=')
-        .ok_or_else(|| error("expected KEY=VALUE, such as train.l2=0.01"))?;
-    let parsed = format!("value = {text}")
-        .parse::<Table>()
-        .ok()
-        .filter(|table| table.len() == 1);
-    let value = parsed
-        .and_then(|mut table| table.remove("value"))
-        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let error = |message: &str| LayerError { name: format!("--set {assignment}"), message: message.to_owned() };
+    let (key, text) = assignment.split_once('=').ok_or_else(|| error("expected KEY=VALUE, such as train.l2=0.01"))?;
+    let parsed = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+    let value = parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()));
     let mut path: Vec<&str> = key.trim().split('.').collect();
     if path.iter().any(|part| part.is_empty()) || path.len() < 2 {
         return Err(error("expected STAGE.PARAMETER=VALUE, such as train.l2=0.01"));
@@ -60,16 +45,12 @@ pub fn set(assignment: &str) -> Result<Layer, LayerError> {
     if path[0] != "pipeline" && path[0] != "stages" {
         path.insert(0, "stages");
     }
-    let table = path.into_iter().rev().fold(value, |inner, part| {
-        Value::Table(Table::from_iter([(part.to_owned(), inner)]))
-    });
+    let table =
+        path.into_iter().rev().fold(value, |inner, part| Value::Table(Table::from_iter([(part.to_owned(), inner)])));
     let Value::Table(table) = table else {
         return Err(error("expected KEY=VALUE"));
     };
-    Ok(Layer {
-        name: format!("--set {assignment}"),
-        table,
-    })
+    Ok(Layer { name: format!("--set {assignment}"), table })
 }
 
 /// Lays `over` over `base`: tables are merged key by key, everything else is replaced. The effects of `augment` are one value: a
@@ -95,10 +76,7 @@ mod tests {
         assert_eq!(value("a.b=logmel"), Value::String("logmel".into()));
         assert_eq!(value(r"a.b=(?<fold>\d)-=x"), Value::String(r"(?<fold>\d)-=x".into()));
         assert_eq!(value("stages.a.b=1"), Value::Integer(1));
-        assert_eq!(
-            set("pipeline.max_failed=0.1").unwrap().table["pipeline"]["max_failed"],
-            Value::Float(0.1)
-        );
+        assert_eq!(set("pipeline.max_failed=0.1").unwrap().table["pipeline"]["max_failed"], Value::Float(0.1));
         for bad in ["l2=1", "train.l2", "train.=1", "=1", ""] {
             assert!(set(bad).is_err(), "{bad}");
         }
@@ -106,13 +84,8 @@ mod tests {
 
     #[test]
     fn the_upper_layer_wins_and_the_rest_stays() {
-        let mut base = "[stages.a]\nx = 1\ny = 2\n[stages.a.effects]\np = 1\nq = 2"
-            .parse()
-            .unwrap();
-        merge(
-            &mut base,
-            &"[stages.a]\ny = 3\n[stages.a.effects]\nr = 1".parse().unwrap(),
-        );
+        let mut base = "[stages.a]\nx = 1\ny = 2\n[stages.a.effects]\np = 1\nq = 2".parse().unwrap();
+        merge(&mut base, &"[stages.a]\ny = 3\n[stages.a.effects]\nr = 1".parse().unwrap());
         let a = &base["stages"]["a"];
         assert_eq!((a["x"].as_integer(), a["y"].as_integer()), (Some(1), Some(3)));
         assert_eq!(a["effects"].as_table().unwrap().keys().collect::<Vec<_>>(), ["r"]);

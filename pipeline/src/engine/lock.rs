@@ -34,28 +34,17 @@ pub enum LockError {
 impl Lock {
     /// Takes the lock at `path`, or says who holds it. `since` is the time to show to others.
     pub fn take(path: &Path, since: &str) -> Result<Self, LockError> {
-        let io = |source| LockError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io = |source| LockError::Io { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
         }
-        let mut file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(io)?;
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(io)?;
-                return Err(LockError::Held {
-                    holder: holder.trim().to_owned(),
-                });
+                return Err(LockError::Held { holder: holder.trim().to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
@@ -80,10 +69,7 @@ mod tests {
         let path = dir.path().join("root/.lock");
         let first = Lock::take(&path, "noon").unwrap();
         let error = Lock::take(&path, "later").unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("process {} since noon", std::process::id())),
-            "{error}"
-        );
+        assert!(error.contains(&format!("process {} since noon", std::process::id())), "{error}");
         drop(first);
         Lock::take(&path, "later").unwrap();
     }

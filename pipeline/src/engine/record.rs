@@ -85,11 +85,7 @@ impl Record {
             published: false,
             pipeline: pipeline.clone(),
         };
-        Ok(Self {
-            folder,
-            events,
-            outcome,
-        })
+        Ok(Self { folder, events, outcome })
     }
 
     /// Takes note of an event.

@@ -53,21 +53,10 @@ impl Selection {
     /// The stages to run, in order.
     pub fn of<'a>(&self, pipeline: &'a Pipeline) -> Result<Vec<&'a PlannedStage>, RunError> {
         let find = |name: &str| {
-            pipeline
-                .stages
-                .iter()
-                .position(|stage| stage.definition.name == name)
-                .ok_or_else(|| {
-                    let known: Vec<_> = pipeline
-                        .stages
-                        .iter()
-                        .map(|s| format!("`{}`", s.definition.name))
-                        .collect();
-                    RunError::NoSuchStage {
-                        name: name.to_owned(),
-                        known: known.join(", "),
-                    }
-                })
+            pipeline.stages.iter().position(|stage| stage.definition.name == name).ok_or_else(|| {
+                let known: Vec<_> = pipeline.stages.iter().map(|s| format!("`{}`", s.definition.name)).collect();
+                RunError::NoSuchStage { name: name.to_owned(), known: known.join(", ") }
+            })
         };
         if let Some(name) = &self.only {
             return Ok(vec![&pipeline.stages[find(name)?]]);
@@ -85,13 +74,7 @@ impl Selection {
                 }
             }
         }
-        Ok(pipeline
-            .stages
-            .iter()
-            .zip(wanted)
-            .filter(|(_, wanted)| *wanted)
-            .map(|(stage, _)| stage)
-            .collect())
+        Ok(pipeline.stages.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(stage, _)| stage).collect())
     }
 }
 
@@ -101,14 +84,9 @@ pub fn preflight(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), 
         stage.stage.check(context)?;
         for input in stage.definition.inputs {
             let is_made_here = stages[..position].iter().any(|before| before.definition.name == *input);
-            let is_table = ecosight_datasets::tables::schema::ALL
-                .iter()
-                .any(|table| table.name == *input);
+            let is_table = ecosight_datasets::tables::schema::ALL.iter().any(|table| table.name == *input);
             if is_table && !is_made_here && !context.layout.table(input).is_dir() {
-                return Err(RunError::MissingInput {
-                    stage: stage.definition.name,
-                    input,
-                });
+                return Err(RunError::MissingInput { stage: stage.definition.name, input });
             }
         }
     }
@@ -125,32 +103,20 @@ pub fn run(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), RunErr
     let outer = context.events;
     let events = |event: Event| {
         if let Event::Quarantined(row) = &event {
-            quarantined
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .push(row.clone());
+            quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(row.clone());
         }
         outer(event);
     };
-    let context = &Context {
-        events: &events,
-        ..*context
-    };
+    let context = &Context { events: &events, ..*context };
     let result = stages.iter().try_for_each(|stage| {
         let name = stage.definition.name;
         let started = Instant::now();
         context.emit(Event::StageStarted { stage: name });
         stage.stage.run(context)?;
-        context.emit(Event::StageFinished {
-            stage: name,
-            seconds: started.elapsed().as_secs_f64(),
-        });
+        context.emit(Event::StageFinished { stage: name, seconds: started.elapsed().as_secs_f64() });
         Ok(())
     });
-    let fresh = quarantined
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .clone();
+    let fresh = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     write_quarantine(stages, context, fresh)?;
     result
 }
@@ -162,11 +128,7 @@ fn write_quarantine(
     fresh: Vec<QuarantineRow>,
 ) -> Result<(), RunError> {
     let folder = context.layout.table("quarantine");
-    let old: Vec<QuarantineRow> = if folder.is_dir() {
-        read_rows(&folder)?
-    } else {
-        Vec::new()
-    };
+    let old: Vec<QuarantineRow> = if folder.is_dir() { read_rows(&folder)? } else { Vec::new() };
     let stays = |row: &QuarantineRow| !stages.iter().any(|stage| stage.definition.name == row.stage);
     let mut rows: Vec<_> = old.into_iter().filter(stays).chain(fresh).collect();
     rows.sort_by(|a, b| (&a.stage, &a.uri).cmp(&(&b.stage, &b.uri)));

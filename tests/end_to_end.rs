@@ -1,0 +1,10 @@
+//! The real binary, used as people use it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cli;
+mod demo;
+mod esc10;
+mod retrain;
+mod support;
+mod tables;
