@@ -42,7 +42,7 @@ impl Sandbox {
 
     /// Runs a command line.
     pub(crate) fn run(&self, line: &str) -> Ran {
-        ran(self.command(line).output().expect("the binary starts"))
+        ran(&self.command(line).output().expect("the binary starts"))
     }
 
     /// Runs a command line that must succeed.
@@ -60,7 +60,7 @@ impl Sandbox {
 }
 
 /// The output of a process as text.
-pub(crate) fn ran(output: Output) -> Ran {
+pub(crate) fn ran(output: &Output) -> Ran {
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

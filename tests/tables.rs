@@ -37,7 +37,7 @@ fn make_environment() -> Result<PathBuf, String> {
 
 fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    let ran = ran(output);
+    let ran = ran(&output);
     if ran.code == 0 { Ok(ran.stdout) } else { Err(format!("{command:?} failed:\n{}{}", ran.stdout, ran.stderr)) }
 }
 
