@@ -15,6 +15,9 @@ fn every_verb_has_help_with_an_example() {
     let typo = sandbox.run("retrian");
     assert_eq!(typo.code, 2);
     assert!(typo.stderr.contains("retrain"), "{}", typo.stderr);
+    // A demo does not write into a folder that holds something else.
+    fs::create_dir_all(sandbox.path().join("mine/extracted_audio")).unwrap();
+    assert_eq!(sandbox.run("demo --out mine").code, 2);
 }
 
 #[test]

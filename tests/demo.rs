@@ -53,6 +53,8 @@ fn the_demo_trains_evaluates_and_predicts_offline() {
 fn a_second_run_and_another_number_of_threads_give_the_same_tables_and_the_same_model() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.json("demo --jobs 1");
+    assert_eq!(outcome["predictions"]["rows"].as_array().unwrap().len(), 5);
+    let outcome = outcome["run"].clone();
     let root = sandbox.path().join("ecosight-demo");
     let model = |outcome: &serde_json::Value| files(&root.join("models").join(outcome["model"].as_str().unwrap()));
     let contents = |files: BTreeMap<PathBuf, Vec<u8>>| -> BTreeMap<_, _> {

@@ -171,7 +171,7 @@ fn cross_validation_reuses_embeddings_and_knows_folds_and_groups() {
     assert_eq!((grouped["computed"].as_u64(), grouped["reused"].as_u64()), (Some(20), Some(0)));
     assert_eq!(grouped["accuracy"], 1.0);
     sandbox.ok(&format!("retrain --source recordings {FAST}"));
-    let again = sandbox.json(&format!("evaluate --cv {FAST} --set split.pattern=/(?<fold>[0-4])"));
+    let again = sandbox.json(&format!("evaluate --cv {FAST} --set split.pattern=/(?<fold>[0-9])"));
     assert_eq!((again["computed"].as_u64(), again["reused"].as_u64()), (Some(0), Some(20)));
 }
 
@@ -188,4 +188,61 @@ fn the_mlp_is_a_setting_and_the_seed_changes_it() {
     let first = head(&mlp);
     assert!(head(&mlp) == first, "one seed gives one model");
     assert!(head(&format!("{mlp} --seed 7")) != first, "another seed gives another");
+}
+
+#[test]
+fn a_model_is_never_judged_on_tables_that_have_changed_since() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 20);
+    sandbox.ok(&format!("retrain --source recordings {FAST}"));
+    sandbox.ok(&format!("evaluate {FAST}"));
+    sandbox.ok(&format!("retrain --to split {FAST} --set split.seed=7"));
+    let ran = sandbox.run(&format!("evaluate {FAST}"));
+    assert_eq!(ran.code, 1, "{}", ran.stdout);
+    assert!(ran.stderr.contains("the tables have changed since the model was trained"), "{}", ran.stderr);
+}
+
+#[test]
+fn cross_validation_after_a_run_with_a_bad_clip_and_with_unsound_folds() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 20);
+    let bad = sandbox.path().join("recordings/low/1.wav");
+    let whole = fs::read(&bad).unwrap();
+    fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
+    sandbox.ok(&format!("retrain --source recordings {FAST}"));
+    let document = sandbox.json(&format!("evaluate --cv {FAST}"));
+    assert_eq!((document["quarantined"].as_u64(), document["metrics"]["n"].as_u64()), (Some(1), Some(39)));
+
+    let partial = sandbox.run(&format!("evaluate --cv {FAST} --set split.pattern=/(?<fold>[0-4])[.]"));
+    assert!(partial.code == 1 && partial.stderr.contains("the others have none"), "{}", partial.stderr);
+    let narrow = sandbox.run(&format!("evaluate --cv {FAST} --set split.pattern=(?<fold>high|low)"));
+    assert!(narrow.code == 1 && narrow.stderr.contains("class `high`, `low` are in one fold"), "{}", narrow.stderr);
+    let torn = sandbox.run(&format!("evaluate --cv {FAST} --set split.pattern=(?<recording>high|low)/1?(?<fold>.)"));
+    assert!(torn.code == 1 && torn.stderr.contains("has clips in the folds"), "{}", torn.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_written_can_be_read_by_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 8);
+    let outcome = sandbox.json(&format!("retrain --source recordings {FAST}"));
+    sandbox.ok("predict recordings/high/1.wav --out scores.csv");
+    let model = format!("ecosight-data/models/{}/model.json", outcome["model"].as_str().unwrap());
+    let expected = fs::metadata(sandbox.path().join("recordings/high/1.wav")).unwrap().permissions().mode();
+    for file in ["scores.csv", "ecosight-data/models/production.json", &model] {
+        let mode = fs::metadata(sandbox.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode, expected, "{file}: {mode:o}");
+    }
+}
+
+#[test]
+fn a_class_called_like_a_column_of_the_predictions_is_refused() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 8);
+    fs::rename(sandbox.path().join("recordings/low"), sandbox.path().join("recordings/path")).unwrap();
+    let ran = sandbox.run(&format!("retrain --source recordings {FAST}"));
+    assert_eq!(ran.code, 5);
+    assert!(ran.stderr.contains("rename its folder"), "{}", ran.stderr);
 }

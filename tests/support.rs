@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the built binary in a folder of its own, and the data that may not be there.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -68,6 +69,11 @@ pub(crate) fn ran(output: &Output) -> Ran {
     }
 }
 
+/// Says that a test is skipped, past the test runner, which hides what passing tests print.
+pub(crate) fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 /// The root of the repository.
 pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -80,6 +86,6 @@ pub(crate) fn test_data(path: &str) -> Option<PathBuf> {
     if found.exists() {
         return std::fs::canonicalize(found).ok();
     }
-    eprintln!("SKIPPED: no `{path}` in ECOSIGHT_TEST_DATA ({})", root.display());
+    skipped(&format!("no `{path}` in ECOSIGHT_TEST_DATA ({})", root.display()));
     None
 }

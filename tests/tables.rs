@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::support::{Sandbox, ran, repository};
+use crate::support::{Sandbox, ran, repository, skipped};
 
 /// The interpreter of the tests' virtual environment, or none with the reason said loudly.
 fn python() -> Option<&'static Path> {
@@ -17,7 +17,7 @@ fn python() -> Option<&'static Path> {
 
 fn skip(why: &str) {
     assert!(std::env::var_os("ECOSIGHT_REQUIRE_PYTHON").is_none(), "python is required here: {why}");
-    eprintln!("SKIPPED: {why}");
+    skipped(why);
 }
 
 fn make_environment() -> Result<PathBuf, String> {

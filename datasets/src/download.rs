@@ -73,6 +73,7 @@ fn receive(
     let mut done = file.metadata().map_err(DatasetError::at("open", part))?.len();
     let config = ureq::Agent::config_builder()
         .timeout_connect(Some(Duration::from_secs(20)))
+        .timeout_recv_body(Some(Duration::from_mins(30)))
         .timeout_recv_response(Some(Duration::from_mins(1)))
         .http_status_as_error(false);
     let mut request = ureq::Agent::new_with_config(config.build()).get(url);

@@ -29,7 +29,7 @@ pub struct Object {
 pub struct Listing {
     /// The files, ordered by uri.
     pub objects: Vec<Object>,
-    /// One message for each entry whose name cannot be addressed or whose folder cannot be read.
+    /// One message for each entry whose name cannot be addressed.
     pub unreadable: Vec<String>,
 }
 
@@ -82,6 +82,10 @@ impl Store {
                     size_bytes: meta.size,
                     etag: meta.e_tag,
                 }),
+                // A folder that cannot be read is a failing store: a class must not vanish in silence.
+                Err(error) if io_kind(&error).is_some() => {
+                    return Err(DatasetError::new("list folder", self.root.display().to_string(), error));
+                }
                 Err(error) => listing.unreadable.push(error.to_string()),
             }
         }
@@ -118,15 +122,17 @@ fn missing(uri: &str) -> OpenError {
     OpenError::File { code: "missing", message: format!("there is no file `{uri}`") }
 }
 
+/// What the file system said, where that is the cause.
+fn io_kind(error: &object_store::Error) -> Option<ErrorKind> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |e| e.source())
+        .find_map(|e| e.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind)
+}
+
 /// Parts what is wrong with one file from what is wrong with the store.
 fn open_error(uri: &str, error: object_store::Error) -> OpenError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-    let mut io = None;
-    while let (Some(e), None) = (cause, io) {
-        io = e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        cause = e.source();
-    }
-    match (&error, io) {
+    match (&error, io_kind(&error)) {
         (object_store::Error::PermissionDenied { .. }, _) | (_, Some(ErrorKind::PermissionDenied)) => {
             OpenError::File { code: "forbidden", message: error.to_string() }
         }

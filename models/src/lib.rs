@@ -5,6 +5,7 @@
 pub mod artefact;
 pub mod embedder;
 mod error;
+mod files;
 pub mod frontend;
 pub mod head;
 pub mod logmel;

@@ -83,11 +83,11 @@ fn an_import_is_kept_once_and_becomes_current() {
         |spec: &ecosight_models::weights::TensorSpec| sound.tensor(&spec.name()).iter().map(|v| v / 2.0).collect();
     YamnetWeights::from_fn(halved).unwrap().save_safetensors(&other).unwrap();
 
-    let first = cache.import(&file, "2025-01-01T00:00:00Z").unwrap();
-    assert!(!first.official && first.source_name == "mine.weights");
-    let second = cache.import(&other, "2025-01-02T00:00:00Z").unwrap();
+    let first = cache.import(&file, "here", "2025-01-01T00:00:00Z").unwrap();
+    assert!(!first.official && first.source == "here");
+    let second = cache.import(&other, "there", "2025-01-02T00:00:00Z").unwrap();
     assert_eq!(cache.current().unwrap(), Some(second));
-    assert_eq!(cache.import(&file, "2025-01-03T00:00:00Z").unwrap(), first, "the first record stays");
+    assert_eq!(cache.import(&file, "here", "2025-01-03T00:00:00Z").unwrap(), first, "the first record stays");
     assert_eq!(cache.current().unwrap().as_ref(), Some(&first));
     assert_eq!(cache.list().unwrap().len(), 2);
     assert_eq!(cache.load_current().unwrap().unwrap(), seeded::weights());
@@ -95,7 +95,7 @@ fn an_import_is_kept_once_and_becomes_current() {
     let kept = folder.path().join(format!("cache/yamnet/{}.safetensors", first.content_hash));
     fs::copy(&other, &kept).unwrap();
     assert!(matches!(cache.load(&first.content_hash).unwrap_err().kind, WeightsErrorKind::Damaged { .. }));
-    cache.import(&file, "2025-01-04T00:00:00Z").unwrap();
+    cache.import(&file, "here", "2025-01-04T00:00:00Z").unwrap();
     assert!(cache.load(&first.content_hash).is_ok(), "another import repairs it");
 }
 
@@ -140,8 +140,9 @@ fn hdf5_and_safetensors_of_the_same_network_have_the_same_hash() {
         return;
     };
     let cache = tempfile::tempdir().unwrap();
-    let record =
-        WeightsCache::new(cache.path()).import(&folder.join("weights/yamnet.h5"), "2025-01-01T00:00:00Z").unwrap();
+    let record = WeightsCache::new(cache.path())
+        .import(&folder.join("weights/yamnet.h5"), "yamnet.h5", "2025-01-01T00:00:00Z")
+        .unwrap();
     assert!(!record.official, "the reference weights are dequantised, not the published file");
     let kept = cache.path().join(format!("yamnet/{}.safetensors", record.content_hash));
     assert_eq!(YamnetWeights::from_safetensors(&kept).unwrap().content_hash(), &record.content_hash);

@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 use crate::clip::Recipe;
 use crate::embed::{Embed, Work, embed_all};
 use crate::pooled::{Labels, Rows, read_pooled};
-use crate::split::Split;
+use crate::split::{Split, warn_unmatched};
 use crate::stage::Context;
 use crate::{StageErrorKind, manifest};
 
@@ -59,9 +59,11 @@ pub struct CrossValidation {
 pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<CrossValidation, StageErrorKind> {
     let found = manifest::read(context)?;
     context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
-    let (split, _) = settings.split.assign(&found.clips);
+    let (split, unmatched) = settings.split.assign(&found.clips);
+    warn_unmatched(context, NAME, &unmatched, found.clips.len());
     let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
     let labels = Labels::join(&found.clips, split);
+    check_classes(&labels, &folds)?;
     let embedder = open_embedder(settings.embed.embedder, context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
@@ -114,6 +116,7 @@ impl Originals<'_> {
                 clip_id: clip.clip_id,
                 uri: clip.uri.clone(),
                 span: clip.span,
+                size_bytes: clip.size_bytes,
                 recipes: vec![Recipe::ORIGINAL],
             })
             .collect();
@@ -130,32 +133,61 @@ impl Originals<'_> {
             }
             Ok(())
         })?;
-        context.quarantine(&failed, work.len())?;
+        context.quarantine(&failed, clips.len())?;
         Ok(failed.len())
     }
 }
 
-/// The fold of each clip.
+/// The fold of each clip: the given ones, or `groups` dealt ones; five where none are given.
 fn folds(
     split: &[SplitRow],
     clips: &[ClipRow],
     groups: Option<usize>,
     seed: u64,
 ) -> Result<HashMap<ClipId, String>, StageErrorKind> {
-    let given: BTreeSet<&str> = split.iter().filter_map(|row| row.fold.as_deref()).collect();
-    let all_given = split.iter().all(|row| row.fold.is_some()) && given.len() >= 2;
-    let folds: HashMap<ClipId, String> = match groups {
-        None if all_given => split.iter().filter_map(|row| Some((row.clip_id, row.fold.clone()?))).collect(),
-        groups => grouped(split, clips, groups.unwrap_or(5), seed),
-    };
-    let distinct: BTreeSet<&String> = folds.values().collect();
-    if distinct.len() < 2 {
-        return Err(StageErrorKind::data(
-            "cross-validation needs recordings in at least two folds",
-            "add recordings, or ask for fewer groups with `--groups`",
-        ));
+    let given = split.iter().filter(|row| row.fold.is_some()).count();
+    if groups.is_some() || given == 0 {
+        return Ok(grouped(split, clips, groups.unwrap_or(5), seed));
     }
-    Ok(folds)
+    if given < split.len() {
+        let message = format!("{given} of {} clips have a fold, the others have none", split.len());
+        return Err(StageErrorKind::data(message, "give each clip a fold, or ask for groups: `--groups 5`"));
+    }
+    let mut of_recording: HashMap<&str, &str> = HashMap::new();
+    for row in split {
+        let fold = row.fold.as_deref().unwrap_or_default();
+        let first = of_recording.entry(&row.recording_id).or_insert(fold);
+        if *first != fold {
+            let message = format!("recording `{}` has clips in the folds `{first}` and `{fold}`", row.recording_id);
+            return Err(StageErrorKind::data(
+                message,
+                "put all clips of a recording into one fold, or use `--groups 5`",
+            ));
+        }
+    }
+    Ok(split.iter().filter_map(|row| Some((row.clip_id, row.fold.clone()?))).collect())
+}
+
+/// An error unless there are two classes, each with recordings in two folds.
+fn check_classes(labels: &Labels, folds: &HashMap<ClipId, String>) -> Result<(), StageErrorKind> {
+    let mut of_class: BTreeMap<usize, BTreeSet<&String>> = BTreeMap::new();
+    for (clip_id, labelled) in &labels.clips {
+        of_class.entry(labelled.class).or_default().insert(&folds[clip_id]);
+    }
+    if of_class.len() < 2 {
+        let hint = "the first folder below the source is the class; add another class";
+        return Err(StageErrorKind::data("a classifier needs clips of at least two classes", hint));
+    }
+    let narrow: Vec<_> = of_class
+        .iter()
+        .filter(|(_, folds)| folds.len() < 2)
+        .map(|(class, _)| format!("`{}`", labels.classes[*class]))
+        .collect();
+    if narrow.is_empty() {
+        return Ok(());
+    }
+    let message = format!("all recordings of class {} are in one fold", narrow.join(", "));
+    Err(StageErrorKind::data(message, "a class needs recordings in at least two folds; add some, or use `--groups`"))
 }
 
 /// Deals the recordings of each class to `k` groups in the order of a seeded hash.
@@ -192,8 +224,8 @@ fn score(
         }
         let missing = crate::pooled::missing_classes(&fitted, classes);
         if !missing.is_empty() {
-            let message = format!("all clips of class {} are in fold `{name}`", missing.join(", "));
-            return Err(StageErrorKind::data(message, "a class needs recordings in at least two folds"));
+            let message = format!("without fold `{name}` no usable clip of class {} is left", missing.join(", "));
+            return Err(StageErrorKind::data(message, "repair the files that are reported above, or add recordings"));
         }
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let trained =

@@ -4,6 +4,7 @@
 //! manifest's order, so the table does not depend on the number of threads.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecosight_datasets::audio::Span;
 use ecosight_datasets::key::ClipId;
@@ -36,8 +37,11 @@ const NAME: &str = "embed";
 /// Key of the embedder's identity (JSON) in the metadata of the table's parts.
 pub const EMBEDDER_KEY: &str = "ecosight.embedder";
 
-/// Clips that are worked on before their rows are written.
+/// Clips that are worked on before their rows are written, at most.
 const GROUP: usize = 48;
+
+/// Bytes of audio files that are worked on before their rows are written, at least one file: bounds the rows in memory.
+const GROUP_BYTES: u64 = 32 << 20;
 
 /// The stage's parameters.
 #[derive(Deserialize, Clone, Debug)]
@@ -109,6 +113,8 @@ pub struct Work {
     pub uri: String,
     /// Its part of the file.
     pub span: Option<Span>,
+    /// Size of the file in bytes.
+    pub size_bytes: u64,
     /// Its variants.
     pub recipes: Vec<Recipe>,
 }
@@ -133,10 +139,13 @@ fn plan(clips: Vec<ClipRow>, recipes: Vec<RecipeRow>) -> Result<Vec<Work>, Stage
         by_clip.entry(row.clip_id).or_default().push(Recipe { variant: row.variant, effect, seed: row.seed });
     }
     let work = |clip: ClipRow| {
-        let recipes = by_clip.remove(&clip.clip_id).unwrap_or_default();
-        Work { clip_id: clip.clip_id, uri: clip.uri, span: clip.span, recipes }
+        let recipes = by_clip.remove(&clip.clip_id).ok_or_else(|| {
+            let message = format!("`augment` has no recipe for `{}`: the manifest has changed since", clip.uri);
+            StageErrorKind::data(message, "run `ecosight retrain --to augment` first, or all of `ecosight retrain`")
+        })?;
+        Ok(Work { clip_id: clip.clip_id, uri: clip.uri, span: clip.span, size_bytes: clip.size_bytes, recipes })
     };
-    Ok(clips.into_iter().map(work).collect())
+    clips.into_iter().map(work).collect()
 }
 
 /// Takes the result of one clip.
@@ -153,12 +162,18 @@ pub fn embed_all(
     let store = context.source.store()?;
     let uris: Vec<&str> = work.iter().map(|w| w.uri.as_str()).collect();
     let mut silent = Vec::new();
+    let done = AtomicU64::new(0);
     bridge::fetch(&store, &uris, |files| {
-        for (number, group) in work.chunks(GROUP).enumerate() {
+        for group in groups(work) {
             context.check_cancelled()?;
             let opened: Vec<(&Work, Opened)> = group.iter().zip(files.iter()).collect();
-            let results: Vec<_> =
-                opened.into_par_iter().map(|(clip, file)| one(context, embedder, clip, file)).collect();
+            let compute = |(clip, file)| {
+                let result = one(context, embedder, clip, file);
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                context.emit(Event::Progress { stage, done, total: work.len() as u64, unit: "clips" });
+                result
+            };
+            let results: Vec<_> = opened.into_par_iter().map(compute).collect();
             for (clip, result) in group.iter().zip(results) {
                 let result = result?;
                 if let Ok(embedded) = &result {
@@ -172,8 +187,6 @@ pub fn embed_all(
                 }
                 each(clip, result)?;
             }
-            let done = (number * GROUP + group.len()) as u64;
-            context.emit(Event::Progress { stage, done, total: work.len() as u64, unit: "clips" });
         }
         if let Some(first) = silent.first() {
             let message = format!("{} clip(s) are silent (first: `{first}`)", silent.len());
@@ -181,6 +194,21 @@ pub fn embed_all(
         }
         Ok(())
     })?
+}
+
+/// Cuts the work into groups of at most [`GROUP`] clips and, unless it is one clip alone, [`GROUP_BYTES`] bytes.
+fn groups(mut work: &[Work]) -> impl Iterator<Item = &[Work]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |clip: &&Work| {
+            bytes += clip.size_bytes;
+            bytes <= GROUP_BYTES
+        };
+        let n = work.iter().take(GROUP).take_while(fits).count().max(1).min(work.len());
+        let (group, rest) = work.split_at(n);
+        work = rest;
+        (n > 0).then_some(group)
+    })
 }
 
 /// Embeds one clip; the outer error means that the store or the user stops the run.

@@ -65,7 +65,7 @@ impl StageErrorKind {
             Self::FailureBudget { .. } => Some(
                 "read the reasons in tables/quarantine, repair or remove the files, or raise `max_failed` in the pipeline file".into(),
             ),
-            Self::Cancelled => Some("nothing is lost; run the same command again".into()),
+            Self::Cancelled => Some("the finished tables stay; run the same command again, and this stage begins anew".into()),
             Self::Dataset(_) => None,
         }
     }

@@ -3,10 +3,9 @@
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::metrics::Metrics;
-use serde::Deserialize;
 
 use crate::error::InStage;
-use crate::params::{Params, Problem, parse};
+use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
 use crate::stage::{Context, Definition, Event, Stage};
 use crate::train::Pointer;
@@ -18,24 +17,14 @@ pub const DEFINITION: Definition = Definition {
     version: 1,
     about: "measure the model on the val and test recordings",
     inputs: &["manifest", "split", "embed", "train"],
-    parameters: Evaluate::KEYS,
-    configure: |table| Ok(Box::new(parse::<Evaluate>(table)?)),
+    parameters: &[],
+    configure: |table| parse::<NoParams>(table).map(|_| Box::new(Evaluate) as Box<dyn Stage>),
 };
 
 const NAME: &str = "evaluate";
 
 /// The stage; it has no parameters.
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct Evaluate {}
-
-impl Params for Evaluate {
-    const KEYS: &'static [&'static str] = &[];
-
-    fn problems(&self) -> Vec<Problem> {
-        Vec::new()
-    }
-}
+pub struct Evaluate;
 
 impl Stage for Evaluate {
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
@@ -44,9 +33,10 @@ impl Stage for Evaluate {
         let mut artefact = Artefact::load(&folder).map_err(ModelError::from).in_stage(NAME)?;
         let labels = Labels::read(context).in_stage(NAME)?;
         let (sides, embedder) = read_sides(context, artefact.meta.train.pooling, &labels).in_stage(NAME)?;
-        if labels.classes != artefact.meta.classes || embedder != artefact.meta.embedder {
+        let fingerprint = sides.fingerprint(&labels.classes).to_string();
+        if fingerprint != artefact.meta.data_fingerprint || embedder != artefact.meta.embedder {
             return Err(StageErrorKind::data(
-                "the tables have changed since the model was trained: other classes or another embedder",
+                "the tables have changed since the model was trained: its test clips may not be unseen any more",
                 "run `ecosight retrain`, which trains on them",
             ))
             .in_stage(NAME);

@@ -10,10 +10,9 @@ use ecosight_datasets::manifest::{Distinct, Entry, distinct};
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::{ClipRow, QuarantineRow, write_rows};
 use rayon::iter::{ParallelBridge, ParallelIterator};
-use serde::Deserialize;
 
 use crate::error::InStage;
-use crate::params::{Params, Problem, parse};
+use crate::params::{NoParams, parse};
 use crate::stage::{Context, Definition, Event, Stage};
 use crate::{StageError, StageErrorKind, bridge};
 
@@ -23,24 +22,17 @@ pub const DEFINITION: Definition = Definition {
     version: 1,
     about: "list the labelled clips, recognise and hash them by content",
     inputs: &[],
-    parameters: Manifest::KEYS,
-    configure: |table| Ok(Box::new(parse::<Manifest>(table)?)),
+    parameters: &[],
+    configure: |table| parse::<NoParams>(table).map(|_| Box::new(Manifest) as Box<dyn Stage>),
 };
 
 const NAME: &str = "manifest";
 
+/// Columns of the predictions that stand beside those of the classes.
+pub const RESERVED: [&str; 5] = ["path", "start_s", "end_s", "predicted", "confidence"];
+
 /// The stage; it has no parameters.
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct Manifest {}
-
-impl Params for Manifest {
-    const KEYS: &'static [&'static str] = &[];
-
-    fn problems(&self) -> Vec<Problem> {
-        Vec::new()
-    }
-}
+pub struct Manifest;
 
 impl Stage for Manifest {
     fn check(&self, context: &Context<'_>) -> Result<(), StageError> {
@@ -91,15 +83,21 @@ pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
     let store = context.source.store()?;
     let (entries, unreadable) = bridge::block_on(context.source.entries(&store))?;
     let warn = |message: String| context.emit(Event::Warning { stage: NAME, message });
-    unreadable.into_iter().for_each(&warn);
-    let uris: Vec<&str> = entries.iter().map(|e| e.uri.as_str()).collect();
+    // Many spans may lie in one file: it is read once.
+    let mut by_uri: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+    for entry in &entries {
+        by_uri.entry(&entry.uri).or_default().push(entry);
+    }
+    let files: Vec<_> = by_uri.into_iter().collect();
+    let uris: Vec<&str> = files.iter().map(|(uri, _)| *uri).collect();
     let done = AtomicU64::new(0);
     let look_at = |(index, opened): (usize, bridge::Opened)| {
         context.check_cancelled()?;
-        let outcome = look(&entries[index], opened)?;
+        let seen = look(opened)?;
+        let outcomes: Vec<Outcome> = files[index].1.iter().map(|entry| judge(entry, &seen)).collect();
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        context.emit(Event::Progress { stage: NAME, done, total: entries.len() as u64, unit: "files" });
-        Ok::<_, StageErrorKind>((index, outcome))
+        context.emit(Event::Progress { stage: NAME, done, total: files.len() as u64, unit: "files" });
+        Ok::<_, StageErrorKind>((index, outcomes))
     };
     let outcomes: Result<Vec<_>, _> =
         bridge::fetch(&store, &uris, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())?;
@@ -107,7 +105,14 @@ pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
     outcomes.sort_by_key(|(index, _)| *index);
 
     let (mut rows, mut failed, mut ignored) = (Vec::new(), Vec::new(), 0);
-    for (_, outcome) in outcomes {
+    failed.extend(unreadable.into_iter().map(|message| QuarantineRow {
+        clip_id: None,
+        uri: String::new(),
+        stage: NAME.to_owned(),
+        code: "bad_name".to_owned(),
+        message,
+    }));
+    for outcome in outcomes.into_iter().flat_map(|(_, outcomes)| outcomes) {
         match outcome {
             Outcome::Clip(row) => rows.push(row),
             Outcome::Failed(row) => failed.push(row),
@@ -137,34 +142,47 @@ enum Outcome {
     Ignored,
 }
 
+/// What one file turned out to be.
+enum Seen {
+    File { container: Option<Container>, hash: ContentHash, size_bytes: u64 },
+    Failed { code: &'static str, message: String },
+}
+
 /// Recognises one file by its content and hashes it.
-fn look(entry: &Entry, opened: bridge::Opened) -> Result<Outcome, StageErrorKind> {
-    let failed = |code: &str, message: String| {
+fn look(opened: bridge::Opened) -> Result<Seen, StageErrorKind> {
+    match opened {
+        Ok(mut file) => Ok(inspect(&mut *file).unwrap_or_else(|e| Seen::Failed { code: "io", message: e.to_string() })),
+        Err(OpenError::File { code, message }) => Ok(Seen::Failed { code, message }),
+        Err(OpenError::Store(error)) => Err(error.into()),
+    }
+}
+
+/// Makes a row of what was seen, or says why not.
+fn judge(entry: &Entry, seen: &Seen) -> Outcome {
+    let failed = |code: &str, message: &str| {
         let (stage, uri) = (NAME.to_owned(), entry.uri.clone());
-        Ok(Outcome::Failed(QuarantineRow { clip_id: None, uri, stage, code: code.to_owned(), message }))
+        Outcome::Failed(QuarantineRow { clip_id: None, uri, stage, code: code.to_owned(), message: message.to_owned() })
     };
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(OpenError::File { code, message }) => return failed(code, message),
-        Err(OpenError::Store(error)) => return Err(error.into()),
-    };
-    let (container, hash, size_bytes) = match inspect(&mut *file) {
-        Ok(found) => found,
-        Err(error) => return failed("io", error.to_string()),
+    let (container, hash, size_bytes) = match seen {
+        Seen::File { container, hash, size_bytes } => (container, hash, *size_bytes),
+        Seen::Failed { code, message } => return failed(code, message),
     };
     let extension = entry.uri.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase());
     let claims_audio = entry.explicit || extension.is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.as_str()));
     match (container, &entry.label) {
-        (None, _) if !claims_audio => Ok(Outcome::Ignored),
-        (None, _) if size_bytes == 0 => failed("empty", "the file is empty".into()),
-        (None, _) => failed("not_audio", "the content is no audio format that is known here".into()),
+        (None, _) if !claims_audio => Outcome::Ignored,
+        (None, _) if size_bytes == 0 => failed("empty", "the file is empty"),
+        (None, _) => failed("not_audio", "the content is no audio format that is known here"),
         (Some(_), None) => {
-            failed("no_label", "it lies in no class folder: the first folder below the source is the label".into())
+            failed("no_label", "it lies in no class folder: the first folder below the source is the label")
+        }
+        (Some(_), Some(label)) if RESERVED.contains(&label.as_str()) => {
+            failed("reserved_label", "a class cannot be called like a column of the predictions; rename its folder")
         }
         (Some(container), Some(label)) => {
-            let file_id = ClipId::of_file(&hash);
-            Ok(Outcome::Clip(ClipRow {
-                clip_id: entry.span.map_or(file_id, |span| ClipId::of_span(&hash, span.start_s, span.end_s)),
+            let file_id = ClipId::of_file(hash);
+            Outcome::Clip(ClipRow {
+                clip_id: entry.span.map_or(file_id, |span| ClipId::of_span(hash, span.start_s, span.end_s)),
                 file_id,
                 uri: entry.uri.clone(),
                 label: label.clone(),
@@ -174,15 +192,15 @@ fn look(entry: &Entry, opened: bridge::Opened) -> Result<Outcome, StageErrorKind
                 container: container.to_string(),
                 size_bytes,
                 etag: entry.etag.clone(),
-            }))
+            })
         }
     }
 }
 
-fn inspect(file: &mut dyn AudioSource) -> std::io::Result<(Option<Container>, ContentHash, u64)> {
+fn inspect(file: &mut dyn AudioSource) -> std::io::Result<Seen> {
     let mut head = Vec::new();
     file.take(4096).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
     let hash = ContentHash::of_reader(&mut *file)?;
-    Ok((sniff(&head), hash, file.stream_position()?))
+    Ok(Seen::File { container: sniff(&head), hash, size_bytes: file.stream_position()? })
 }

@@ -1,5 +1,6 @@
 //! Parameters of stages: parsed from TOML so that every mistake is reported, not just the first.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
@@ -26,6 +27,19 @@ pub trait Params: DeserializeOwned + Default {
 
     /// Values that have the right type but make no sense.
     fn problems(&self) -> Vec<Problem>;
+}
+
+/// The parameters of a stage that has none.
+#[derive(Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct NoParams {}
+
+impl Params for NoParams {
+    const KEYS: &'static [&'static str] = &[];
+
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
 }
 
 /// Parses `table`, each key for itself, so that one wrong key does not hide another; then checks ranges.
@@ -80,7 +94,6 @@ pub fn within(at: &str, value: f64, low: f64, high: f64) -> Option<Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Deserialize, Debug)]
     #[serde(default, deny_unknown_fields)]

@@ -108,6 +108,15 @@ pub struct Sides {
     pub test: Rows,
 }
 
+impl Sides {
+    /// Hash of all that a model is made from: the train and val rows, and the classes.
+    pub fn fingerprint(&self, classes: &[String]) -> Key {
+        let [train, val] = [&self.train, &self.val].map(|rows| rows.fingerprint().to_string());
+        let key = KeyHasher::new("model-data").str(&train).str(&val);
+        classes.iter().fold(key, |key, class| key.str(class)).finish()
+    }
+}
+
 /// Reads the table of embeddings, pooled; calls `each` with labels for the rows of labelled clips.
 pub fn read_pooled(
     context: &Context<'_>,

@@ -2,12 +2,11 @@
 
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
-use serde::Deserialize;
 
 use crate::StageError;
 use crate::error::InStage;
 use crate::evaluate::candidate;
-use crate::params::{Params, Problem, parse};
+use crate::params::{NoParams, parse};
 use crate::stage::{Context, Definition, Event, Stage};
 use crate::train::Pointer;
 
@@ -17,24 +16,14 @@ pub const DEFINITION: Definition = Definition {
     version: 1,
     about: "let predict use the new model",
     inputs: &["train", "evaluate"],
-    parameters: Publish::KEYS,
-    configure: |table| Ok(Box::new(parse::<Publish>(table)?)),
+    parameters: &[],
+    configure: |table| parse::<NoParams>(table).map(|_| Box::new(Publish) as Box<dyn Stage>),
 };
 
 const NAME: &str = "publish";
 
 /// The stage; it has no parameters.
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct Publish {}
-
-impl Params for Publish {
-    const KEYS: &'static [&'static str] = &[];
-
-    fn problems(&self) -> Vec<Problem> {
-        Vec::new()
-    }
-}
+pub struct Publish;
 
 impl Stage for Publish {
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {

@@ -84,14 +84,7 @@ impl Stage for Split {
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let (rows, unmatched) = self.assign(&clips);
-        if let Some(first) = unmatched.first() {
-            let message = format!(
-                "{} of {} files do not match `pattern` and count as recordings of their own (first: `{first}`)",
-                unmatched.len(),
-                clips.len()
-            );
-            context.emit(Event::Warning { stage: NAME, message });
-        }
+        warn_unmatched(context, NAME, &unmatched, clips.len());
         check_sides(&clips, &rows).in_stage(NAME)?;
         write_rows(context.layout, &rows).in_stage(NAME)?;
         let on = |side| rows.iter().filter(|row| row.side == side).count();
@@ -106,6 +99,17 @@ impl Stage for Split {
         ];
         context.emit(Event::counted(NAME, counts));
         Ok(())
+    }
+}
+
+/// Warns about files that `pattern` does not match, on behalf of `stage`.
+pub(crate) fn warn_unmatched(context: &Context<'_>, stage: &'static str, unmatched: &[String], clips: usize) {
+    if let Some(first) = unmatched.first() {
+        let n = unmatched.len();
+        let message = format!(
+            "{n} of {clips} files do not match `split.pattern` and count as recordings of their own (first: `{first}`)"
+        );
+        context.emit(Event::Warning { stage, message });
     }
 }
 

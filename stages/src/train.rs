@@ -82,30 +82,31 @@ impl Stage for TrainConfig {
         let (sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels.classes)?;
         let trained = fit(self, context, &sides.train, &sides.val, labels.classes.len()).in_stage(NAME)?;
-        let fingerprint = sides.train.fingerprint();
-        let config = serde_json::to_string(self).expect("settings are plain data");
+        let fingerprint = sides.fingerprint(&labels.classes).to_string();
+        let plain = "settings and identities are plain data";
         let digest = KeyHasher::new("model")
-            .str(&fingerprint.to_string())
-            .str(&config)
-            .str(&embedder.slug())
+            .str(&fingerprint)
+            .str(&serde_json::to_string(self).expect(plain))
+            .str(&serde_json::to_string(&embedder).expect(plain))
             .u64(u64::from(DEFINITION.version))
-            .finish();
+            .finish()
+            .to_string();
+        let version = format!("{}-{}", context.run_id, &digest[..8]);
         let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
         let artefact = Artefact {
             meta: ModelMeta {
                 schema_version: SCHEMA_VERSION,
-                version: digest.to_string()[..12].to_owned(),
+                digest,
                 classes: labels.classes,
                 embedder,
                 train: self.clone(),
                 seeds: BTreeMap::from([(NAME.to_owned(), self.seed)]),
-                data_fingerprint: fingerprint.to_string(),
+                data_fingerprint: fingerprint,
                 counts: counts.map(|(side, rows)| (side.to_owned(), rows.len() as u64)).into(),
                 metrics: BTreeMap::new(),
             },
             head: trained.head,
         };
-        let version = format!("{}-{}", context.run_id, &artefact.meta.version[..8]);
         let folder = context.layout.model(&version);
         artefact.save(&folder).map_err(ModelError::from).in_stage(NAME)?;
         let history: Vec<EpochRow> = trained

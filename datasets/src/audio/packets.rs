@@ -31,7 +31,7 @@ pub(super) struct Packets {
     first_waits: bool,
     /// Position in the recording behind the frames handed out.
     frame: u64,
-    /// Frames that the failed packets would have held, as far as is known.
+    /// Frames that the packets which failed since the last good one would have held, as far as is known.
     lost_frames: u64,
     last_packet_frames: u64,
     decoded: u64,
@@ -212,10 +212,14 @@ impl Packets {
 
     fn mix_down(&mut self) -> Result<(), AudioError> {
         let (first, others) = self.planes.split_first().expect("a buffer with frames has a plane");
-        self.mono.clone_from(first);
+        self.mono.clear();
+        // Silence stands for what was lost, so that everything behind it keeps its place in time.
+        self.mono.resize(std::mem::take(&mut self.lost_frames) as usize, 0.0);
+        let lost = self.mono.len();
+        self.mono.extend_from_slice(first);
         if !others.is_empty() {
             for plane in others {
-                self.mono.iter_mut().zip(plane).for_each(|(sum, x)| *sum += x);
+                self.mono[lost..].iter_mut().zip(plane).for_each(|(sum, x)| *sum += x);
             }
             let weight = 1.0 / self.planes.len() as f32;
             self.mono.iter_mut().for_each(|sum| *sum *= weight);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{noise, pitch, stretch};
 
-/// A step of an effect. The version of a step changes whenever its output does.
+/// A step of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
@@ -36,17 +36,6 @@ pub enum Step {
 }
 
 impl Step {
-    /// Part of the key of everything made with this step.
-    pub const fn version(&self) -> u32 {
-        match self {
-            Self::TimeStretch { .. }
-            | Self::PitchShift { .. }
-            | Self::Noise { .. }
-            | Self::TimeShift { .. }
-            | Self::Gain { .. } => 1,
-        }
-    }
-
     /// What is wrong with the parameter, for example ``rate 9 is outside 0.25..=4``.
     pub fn problem(&self) -> Option<String> {
         let (name, value, low, high) = match *self {

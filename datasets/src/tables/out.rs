@@ -10,7 +10,7 @@ use super::embed::embedding_array;
 use super::schema;
 use super::write::PartWriter;
 use crate::DatasetError;
-use crate::files::folder_of;
+use crate::files::{folder_of, temporary_in};
 
 /// Writes embeddings of files; the destination appears when [`finish`](Self::finish) is called.
 pub struct FileEmbeddings {
@@ -84,7 +84,7 @@ pub fn write_columns(destination: &Path, columns: Vec<(String, OutColumn)>) -> R
 fn temporary_beside(destination: &Path) -> Result<tempfile::TempPath, DatasetError> {
     let folder = folder_of(destination);
     std::fs::create_dir_all(folder).map_err(DatasetError::at("create folder", folder))?;
-    let file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder);
+    let file = temporary_in(folder);
     Ok(file.map_err(DatasetError::at("write file", destination))?.into_temp_path())
 }
 

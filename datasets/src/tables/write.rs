@@ -68,6 +68,11 @@ pub fn write_rows<R: Row>(layout: &Layout, rows: &[R]) -> Result<(), DatasetErro
 /// An empty staging folder for `name`: what a killed run left there is removed.
 pub(super) fn fresh_staging(layout: &Layout, name: &str) -> Result<PathBuf, DatasetError> {
     let staged = layout.staging(name);
+    // A run that was killed between the two renames of `replace_folder` has left the live table here.
+    let (old, live) = (staged.with_extension("old"), layout.table(name));
+    if old.exists() && !live.exists() {
+        replace_folder(&old, &live)?;
+    }
     for leftover in [&staged, &staged.with_extension("old")] {
         if leftover.exists() {
             std::fs::remove_dir_all(leftover).map_err(DatasetError::at("clear staging folder", leftover))?;

@@ -69,14 +69,7 @@ impl Artefact {
     pub fn save_meta(&self, dir: &Path) -> Result<(), ArtefactError> {
         let path = dir.join(MODEL_FILE);
         let json = self.check().and_then(|()| self.meta.to_json()).map_err(|kind| kind.at(&path))?;
-        let write = || -> std::io::Result<()> {
-            let mut file = tempfile::Builder::new().prefix(".").tempfile_in(dir)?;
-            file.write_all(&json)?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            Ok(())
-        };
-        write().map_err(|error| ArtefactErrorKind::Io(error).at(&path))
+        crate::files::replace(&path, &json).map_err(|error| ArtefactErrorKind::Io(error).at(&path))
     }
 
     /// Reads and checks the artefact in the folder `dir`.

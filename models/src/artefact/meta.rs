@@ -18,8 +18,8 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct ModelMeta {
     /// Always [`SCHEMA_VERSION`].
     pub schema_version: u32,
-    /// Identity of the model.
-    pub version: String,
+    /// Hash of everything that decides the model: rows, classes, settings, embedder. Equal for equal models.
+    pub digest: String,
     /// Class names in index order, distinct.
     pub classes: Vec<String>,
     /// What the rows were embedded with.

@@ -23,7 +23,7 @@ fn artefact(kind: HeadKind) -> Artefact {
     let embedder = EmbedderId { name: "logmel".to_owned(), version: 1, weights: None, precision: Precision::F32 };
     let meta = ModelMeta {
         schema_version: SCHEMA_VERSION,
-        version: "m-1".to_owned(),
+        digest: "m-1".to_owned(),
         classes,
         embedder,
         train: config,

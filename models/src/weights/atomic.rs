@@ -1,25 +1,11 @@
-//! Files that appear whole or not at all.
+//! Writing the cache's files.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
 use super::error::{WeightsError, WeightsErrorKind};
+use crate::files::replace;
 
-/// Replaces `path` by `bytes`: a temporary file beside it, synced, then renamed. Missing folders are made.
+/// Replaces `path` by `bytes`, atomically.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), WeightsError> {
     replace(path, bytes).map_err(|source| WeightsErrorKind::Write(source).at(path))
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The rename itself is durable only once the folder is. Windows cannot open folders, and needs no such step.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

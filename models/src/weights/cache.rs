@@ -26,8 +26,9 @@ impl WeightsCache {
     }
 
     /// Checks and keeps the weights in `file` (Keras HDF5 or safetensors, told apart by content) and makes them the
-    /// ones in use. Weights other than the published ones are accepted; the record says so.
-    pub fn import(&self, file: &Path, imported_at: &str) -> Result<WeightsRecord, WeightsError> {
+    /// ones in use. Weights other than the published ones are accepted; the record says so, and names `source` (an
+    /// address or a path) as where they came from.
+    pub fn import(&self, file: &Path, source: &str, imported_at: &str) -> Result<WeightsRecord, WeightsError> {
         let bytes = read(file)?;
         let (source_sha256, source_bytes) = (sha256(&bytes), bytes.len() as u64);
         let weights = YamnetWeights::from_bytes(bytes).map_err(|kind| kind.at(file))?;
@@ -37,7 +38,7 @@ impl WeightsCache {
         }
         let found = WeightsRecord {
             schema_version: SCHEMA_VERSION,
-            source_name: file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            source: source.to_owned(),
             official: source_sha256 == OFFICIAL_SHA256,
             source_sha256,
             source_bytes,

@@ -21,8 +21,8 @@ pub struct WeightsRecord {
     pub schema_version: u32,
     /// Hash of the tensors, and name of the file in the cache.
     pub content_hash: ContentHash,
-    /// Name of the file that was imported, without its folder.
-    pub source_name: String,
+    /// Where it came from: an address or a path.
+    pub source: String,
     /// SHA-256 of the file that was imported, hexadecimal.
     pub source_sha256: String,
     /// Size of the file that was imported.

@@ -10,9 +10,10 @@ use ecosight_datasets::store::Store;
 use ecosight_stages::bridge::block_on;
 
 use super::error::CliError;
+use super::printer::Printer;
 
 /// All audio files that `paths` name, in a stable order. In folders, files that are no audio by content and by name are passed over.
-pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+pub(crate) fn expand(paths: &[PathBuf], printer: &Printer) -> Result<Vec<PathBuf>, CliError> {
     let mut files = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -20,6 +21,7 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
             continue;
         }
         let listing = block_on(Store::folder(path)?.list())?;
+        listing.unreadable.iter().for_each(|message| printer.warning(message));
         let found = listing.objects.into_iter().map(|object| path.join(object.uri));
         files.extend(found.filter(|file| is_audio(file)));
     }
@@ -49,5 +51,6 @@ fn is_audio(path: &Path) -> bool {
 
 fn is_audio_by_content(path: &Path) -> bool {
     let mut head = Vec::new();
-    File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head)).is_ok() && sniff(&head).is_some()
+    // What cannot be read is not passed over: it fails later, with its reason.
+    File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head)).is_err() || sniff(&head).is_some()
 }

@@ -3,42 +3,47 @@
 use std::path::Path;
 
 use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
 use ecosight_datasets::synth;
 
-use super::args::{DemoArgs, Format, PipelineArgs, PredictArgs};
+use super::args::{DemoArgs, Format, PredictArgs};
 use super::error::CliError;
-use super::predict::predict;
+use super::predict::{classify, predict};
 use super::printer::Printer;
 use super::report;
 use super::retrain::execute;
 use super::session::Globals;
 use crate::ExitStatus;
-use crate::engine::Selection;
+use crate::engine::{BUILT_IN, Layer, Selection, merge, parse, set};
 
 /// Clips of each class that are trained on and tested.
 const PER_CLASS: u32 = 24;
 
 /// Runs the verb.
 pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    claim(&args.out)?;
     globals.layout = Layout::new(&args.out);
     let audio = globals.layout.extracted_audio();
     printer.note(&format!("making {} clips of {} classes in {}", PER_CLASS * 5, synth::CLASSES.len(), audio.display()));
     synth::write_clips(&audio, PER_CLASS, &mut |_| {})?;
     let new = write_new_clips(&args.out.join("new_clips"))?;
 
-    let settings = PipelineArgs { source: None, set: vec!["embed.embedder=logmel".to_owned()] };
-    let pipeline = globals.pipeline(&settings, &[])?;
+    // The demo is the same everywhere: neither `ecosight.toml` nor `--config` changes it.
+    let mut table = Layer::parse("built-in pipeline", BUILT_IN)?.table;
+    merge(&mut table, &set("embed.embedder=logmel")?.table);
+    let pipeline = parse(table)?;
     let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?);
     let outcome = execute(&Selection::default(), &pipeline, &source, &globals, printer)?;
+    let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
     if printer.json {
-        printer.document(&outcome)?;
+        let predictions = classify(&request, &globals, printer)?;
+        printer.document(&serde_json::json!({ "run": outcome, "predictions": predictions }))?;
         return Ok(ExitStatus::Ok);
     }
     printer.result(&report::summary(&outcome, globals.layout.root()))?;
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
-    let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
     let status = predict(&request, &globals, printer)?;
     let root = args.out.display();
     printer.note(&format!(
@@ -47,6 +52,17 @@ pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> 
          ecosight retrain --source DIR                train on your recordings: DIR/<class>/…"
     ));
     Ok(status)
+}
+
+/// Makes the folder, or takes that of an earlier demo; no other, for a demo replaces the model in production.
+fn claim(out: &Path) -> Result<(), CliError> {
+    let mark = out.join(".demo");
+    let is_used = out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if is_used && !mark.exists() {
+        let message = format!("`{}` holds something else than a demo", out.display());
+        return Err(CliError::usage(message, "name a new folder: `ecosight demo --out DIR`"));
+    }
+    Ok(write_atomic(&mark, b"made by `ecosight demo`\n")?)
 }
 
 /// One clip of each class with numbers that the training clips do not have.

@@ -22,7 +22,7 @@ const GROUP: usize = 32;
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let name = if args.embedder == EmbedderName::Logmel.word() { EmbedderName::Logmel } else { EmbedderName::Yamnet };
     let embedder = open_embedder(name, &globals.weights)?;
-    let files = audio_paths::expand(&args.paths)?;
+    let files = audio_paths::expand(&args.paths, printer)?;
     let id = serde_json::to_string(embedder.id())?;
     let mut table = FileEmbeddings::create(&args.out, embedder.dim(), &[(EMBEDDER_KEY, id)])?;
     let progress = Progress::new(printer);

@@ -24,6 +24,12 @@ impl CliError {
         Self { error, hint: Some(hint.into()), status: ExitStatus::Usage }
     }
 
+    /// EcoSight itself is wrong.
+    pub(crate) fn bug() -> Self {
+        let hint = "please report it with the command and the lines above; nothing half-written is ever used";
+        Self { error: "this is a bug in EcoSight".into(), hint: Some(hint.to_owned()), status: ExitStatus::Bug }
+    }
+
     /// The user stopped it.
     pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
         Self { error: "interrupted".into(), hint: Some(hint.into()), status: ExitStatus::Interrupted }

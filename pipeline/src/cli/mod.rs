@@ -15,6 +15,8 @@ mod retrain;
 mod session;
 mod weights;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use clap::Parser;
 
 use crate::ExitStatus;
@@ -27,13 +29,15 @@ use session::Globals;
 pub fn main() -> ExitStatus {
     let args = Args::parse();
     let printer = Printer::new(args.global.quiet, args.global.verbose, args.global.json);
-    match dispatch(args, &printer) {
-        Ok(status) => status,
-        Err(error) => {
-            printer.error(&error);
-            error.status()
-        }
-    }
+    // A panic has already told where it was.
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(args, &printer)));
+    let error = match result {
+        Ok(Ok(status)) => return status,
+        Ok(Err(error)) => error,
+        Err(_) => CliError::bug(),
+    };
+    printer.error(&error);
+    error.status()
 }
 
 fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {

@@ -41,20 +41,43 @@ struct Failed {
     message: String,
 }
 
+/// Predictions and what they were made with.
 #[derive(Serialize)]
-struct Document<'a> {
-    model: &'a str,
-    classes: &'a [String],
-    rows: &'a [Row],
-    failed: &'a [Failed],
+pub(crate) struct Document {
+    model: String,
+    classes: Vec<String>,
+    rows: Vec<Row>,
+    failed: Vec<Failed>,
 }
 
 /// Runs the verb.
 pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let writer =
-        args.out.as_deref().map(|path| Ok((path, OutFormat::of(path)?))).transpose().map_err(|e: CliError| e)?;
+    let out = args.out.as_deref().map(|path| OutFormat::of(path).map(|format| (path, format))).transpose()?;
+    let document = classify(args, globals, printer)?;
+    if let Some((path, format)) = out {
+        format.write(path, &document)?;
+        printer.note(&format!("wrote {} row(s) to {}", document.rows.len(), path.display()));
+    }
+    if printer.json {
+        printer.document(&document)?;
+    } else if out.is_none() {
+        printer.result(&match args.format {
+            Format::Json => json(&document),
+            Format::Csv => csv_text(&document)?,
+            Format::Table => text_table(&document),
+        })?;
+    }
+    if document.failed.is_empty() {
+        return Ok(ExitStatus::Ok);
+    }
+    printer.note(&format!("{} clip(s) could not be used", document.failed.len()));
+    Ok(ExitStatus::Failed)
+}
+
+/// Classifies everything that `args` name.
+pub(crate) fn classify(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<Document, CliError> {
     let predictor = Predictor::open(&globals.layout, args.model.as_deref(), &globals.weights)?;
-    let files = audio_paths::expand(&args.paths)?;
+    let files = audio_paths::expand(&args.paths, printer)?;
     let results = score(&files, &predictor, globals, printer);
     if globals.is_cancelled() {
         return Err(CliError::interrupted("nothing was written; run the same command again"));
@@ -70,24 +93,7 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
             }
         }
     }
-    let document = Document { model: predictor.version(), classes: predictor.classes(), rows: &rows, failed: &failed };
-    match writer {
-        Some((path, format)) => {
-            format.write(path, &document)?;
-            printer.note(&format!("wrote {} row(s) to {}", rows.len(), path.display()));
-        }
-        None if printer.json => printer.document(&document)?,
-        None => printer.result(&match args.format {
-            Format::Json => json(&document),
-            Format::Csv => csv_text(&document)?,
-            Format::Table => text_table(&document),
-        })?,
-    }
-    if failed.is_empty() {
-        return Ok(ExitStatus::Ok);
-    }
-    printer.note(&format!("{} of {} clip(s) could not be used", failed.len(), files.len()));
-    Ok(ExitStatus::Failed)
+    Ok(Document { model: predictor.version().to_owned(), classes: predictor.classes().to_vec(), rows, failed })
 }
 
 /// Scores all files in parallel, in their order.
@@ -156,7 +162,7 @@ impl OutFormat {
         }
     }
 
-    fn write(self, path: &Path, document: &Document<'_>) -> Result<(), CliError> {
+    fn write(self, path: &Path, document: &Document) -> Result<(), CliError> {
         match self {
             Self::Csv => write_atomic(path, csv_text(document)?.as_bytes())?,
             Self::Json => write_atomic(path, json(document).as_bytes())?,
@@ -167,7 +173,7 @@ impl OutFormat {
 }
 
 /// The rows as a list of objects with a key per column.
-fn json(document: &Document<'_>) -> String {
+fn json(document: &Document) -> String {
     let object = |row: &Row| {
         let mut object = serde_json::Map::new();
         object.extend(row.probabilities.iter().map(|(class, p)| (class.clone(), (*p).into())));
@@ -183,12 +189,12 @@ fn json(document: &Document<'_>) -> String {
 }
 
 /// Whether the rows are windows.
-fn has_spans(document: &Document<'_>) -> bool {
+fn has_spans(document: &Document) -> bool {
     document.rows.iter().any(|row| row.start_s.is_some())
 }
 
 /// Names of the columns: the clip, its verdict, a probability per class.
-fn header<'a>(document: &Document<'a>) -> Vec<&'a str> {
+fn header(document: &Document) -> Vec<&str> {
     let span: &[&str] = if has_spans(document) { &["start_s", "end_s"] } else { &[] };
     let classes = document.classes.iter().map(String::as_str);
     ["path"].into_iter().chain(span.iter().copied()).chain(["predicted", "confidence"]).chain(classes).collect()
@@ -206,23 +212,23 @@ fn cells(row: &Row, classes: &[String], digits: usize) -> Vec<String> {
         .collect()
 }
 
-fn text_table(document: &Document<'_>) -> String {
-    report::table(&header(document), document.rows.iter().map(|row| cells(row, document.classes, 3)))
+fn text_table(document: &Document) -> String {
+    report::table(&header(document), document.rows.iter().map(|row| cells(row, &document.classes, 3)))
 }
 
-fn csv_text(document: &Document<'_>) -> Result<String, CliError> {
+fn csv_text(document: &Document) -> Result<String, CliError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let write = |writer: &mut csv::Writer<Vec<u8>>| {
         writer.write_record(header(document))?;
-        document.rows.iter().try_for_each(|row| writer.write_record(cells(row, document.classes, 6)))
+        document.rows.iter().try_for_each(|row| writer.write_record(cells(row, &document.classes, 6)))
     };
     write(&mut writer).map_err(std::io::Error::from)?;
     let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn columns(document: &Document<'_>) -> Vec<(String, OutColumn)> {
-    let rows = document.rows;
+fn columns(document: &Document) -> Vec<(String, OutColumn)> {
+    let rows = &document.rows;
     let text = |value: fn(&Row) -> &String| OutColumn::Text(rows.iter().map(|row| value(row).clone()).collect());
     let seconds = |value: fn(&Row) -> Option<f64>| OutColumn::Float64(rows.iter().filter_map(value).collect());
     let mut columns = vec![("path".to_owned(), text(|row| &row.path))];
@@ -232,7 +238,7 @@ fn columns(document: &Document<'_>) -> Vec<(String, OutColumn)> {
     }
     columns.push(("predicted".to_owned(), text(|row| &row.predicted)));
     columns.push(("confidence".to_owned(), OutColumn::Float32(rows.iter().map(|row| row.confidence).collect())));
-    for class in document.classes {
+    for class in &document.classes {
         let values = rows.iter().map(|row| row.probabilities[class]).collect();
         columns.push((class.clone(), OutColumn::Float32(values)));
     }

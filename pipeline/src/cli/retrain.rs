@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::report;
 use super::session::Globals;
 use crate::ExitStatus;
-use crate::engine::{Pipeline, Record, RunOutcome, Selection, preflight, run};
+use crate::engine::{Lock, Pipeline, Record, RunError, RunOutcome, Selection, preflight, run};
 
 /// Runs the verb.
 pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
@@ -44,8 +44,9 @@ pub(crate) fn execute(
     let clock = Instant::now();
     let name = globals.run_name();
     let stages = selection.of(pipeline)?;
-    // What cannot run leaves no trace: neither a record nor a folder.
+    // What cannot run, or may not run now, leaves no record.
     preflight(&stages, &globals.context(source, &name, pipeline.max_failed, &|_| {}))?;
+    let lock = Lock::take(&globals.layout.lock(), &name.started_at).map_err(RunError::from)?;
     let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, &pipeline.table)?);
     let progress = Progress::new(printer);
     let events = |event: Event| {
@@ -54,7 +55,7 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
-    let result = run(&stages, &globals.context(source, &name, pipeline.max_failed, &events));
+    let result = run(&stages, &globals.context(source, &name, pipeline.max_failed, &events), &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());

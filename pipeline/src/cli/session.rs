@@ -176,6 +176,7 @@ fn cache_folder() -> Result<PathBuf, CliError> {
     })
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+/// The path from the root of the file system.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CliError> {
     Ok(std::path::absolute(path).map_err(DatasetError::at("find", path))?)
 }

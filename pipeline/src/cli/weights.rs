@@ -12,14 +12,14 @@ use super::args::{WeightsArgs, WeightsVerb};
 use super::error::CliError;
 use super::printer::Printer;
 use super::report;
-use super::session::{Globals, now};
+use super::session::{Globals, absolute, now};
 use crate::ExitStatus;
 
 /// Runs the verb.
 pub(crate) fn weights(args: &WeightsArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     match &args.verb {
         WeightsVerb::Fetch { url } => download(url.as_deref().unwrap_or(OFFICIAL_URL), globals, printer),
-        WeightsVerb::Import { file } => import(file, globals, printer),
+        WeightsVerb::Import { file } => import(file, &absolute(file)?.display().to_string(), globals, printer),
         WeightsVerb::List => list(globals, printer),
     }
 }
@@ -48,15 +48,15 @@ fn download(url: &str, globals: &Globals, printer: &Printer) -> Result<ExitStatu
     if !done {
         return Err(CliError::interrupted("run it again: it goes on where it stopped"));
     }
-    let status = import(&destination, globals, printer)?;
+    let status = import(&destination, url, globals, printer)?;
     // The import keeps its own copy.
     std::fs::remove_file(&destination)?;
     Ok(status)
 }
 
-fn import(file: &Path, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+fn import(file: &Path, source: &str, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let imported_at = now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let record = globals.weights.import(file, &imported_at).map_err(ModelError::from)?;
+    let record = globals.weights.import(file, source, &imported_at).map_err(ModelError::from)?;
     if !record.official {
         printer.warning(&format!(
             "this is not the published file: its SHA-256 is {}, the published one's {OFFICIAL_SHA256}; \
@@ -75,7 +75,7 @@ fn show(record: &WeightsRecord, printer: &Printer) -> Result<ExitStatus, CliErro
         printer.result(&format!(
             "yamnet {} from {} ({origin})\n",
             &record.content_hash.as_str()[..12],
-            record.source_name
+            record.source
         ))?;
     }
     Ok(ExitStatus::Ok)
@@ -98,16 +98,9 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
         let is_current = current.as_ref() == Some(&record.content_hash);
         let state = if is_current { "current" } else { "" };
         let origin = if record.official { "yes" } else { "no" };
-        [
-            &record.content_hash.as_str()[..12],
-            state,
-            origin,
-            &record.source_name,
-            &record.source_sha256,
-            &record.imported_at,
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        [&record.content_hash.as_str()[..12], state, origin, &record.source, &record.source_sha256, &record.imported_at]
+            .map(str::to_owned)
+            .to_vec()
     });
     printer.result(&report::table(&["weights", "", "official", "from", "SHA-256", "imported"], rows))?;
     printer.note(&format!("in {}", globals.weights_folder().display()));

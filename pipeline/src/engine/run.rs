@@ -93,10 +93,8 @@ pub fn preflight(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Runs `stages`; the context's events tell what happens.
-pub fn run(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), RunError> {
-    preflight(stages, context)?;
-    let _lock = Lock::take(&context.layout.lock(), context.started_at)?;
+/// Runs `stages` under the lock of the data root; the context's events tell what happens.
+pub fn run(stages: &[&PlannedStage], context: &Context<'_>, _lock: &Lock) -> Result<(), RunError> {
     let source = serde_json::to_vec(context.source).expect("a source is plain data");
     write_atomic(&context.layout.last_source(), &source)?;
     let quarantined = Mutex::new(Vec::new());
@@ -108,28 +106,26 @@ pub fn run(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), RunErr
         outer(event);
     };
     let context = &Context { events: &events, ..*context };
+    let mut reached = Vec::new();
     let result = stages.iter().try_for_each(|stage| {
         let name = stage.definition.name;
         let started = Instant::now();
+        reached.push(name);
         context.emit(Event::StageStarted { stage: name });
         stage.stage.run(context)?;
         context.emit(Event::StageFinished { stage: name, seconds: started.elapsed().as_secs_f64() });
         Ok(())
     });
     let fresh = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    write_quarantine(stages, context, fresh)?;
-    result
+    let kept = write_quarantine(&reached, context, fresh);
+    result.and(kept)
 }
 
-/// Replaces the rows of the stages that ran, also after a failure: the reasons are wanted most then.
-fn write_quarantine(
-    stages: &[&PlannedStage],
-    context: &Context<'_>,
-    fresh: Vec<QuarantineRow>,
-) -> Result<(), RunError> {
+/// Replaces the rows of the stages that were reached, also after a failure: the reasons are wanted most then.
+fn write_quarantine(reached: &[&str], context: &Context<'_>, fresh: Vec<QuarantineRow>) -> Result<(), RunError> {
     let folder = context.layout.table("quarantine");
     let old: Vec<QuarantineRow> = if folder.is_dir() { read_rows(&folder)? } else { Vec::new() };
-    let stays = |row: &QuarantineRow| !stages.iter().any(|stage| stage.definition.name == row.stage);
+    let stays = |row: &QuarantineRow| !reached.contains(&row.stage.as_str());
     let mut rows: Vec<_> = old.into_iter().filter(stays).chain(fresh).collect();
     rows.sort_by(|a, b| (&a.stage, &a.uri).cmp(&(&b.stage, &b.uri)));
     write_rows(context.layout, &rows)?;

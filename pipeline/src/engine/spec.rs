@@ -65,9 +65,11 @@ pub fn parse(table: Table) -> Result<Pipeline, SpecError> {
         None => problems.push(Problem::new("version", format!("is missing; write `version = {VERSION}`"))),
     }
     let max_failed = max_failed(&table, &mut problems);
-    let mut stages = declared(&table, &mut problems);
-    check_needs(&stages, &mut problems);
+    let declared = declared(&table, &mut problems);
+    check_needs(&declared, &mut problems);
     if problems.is_empty() {
+        let planned = |d: Declared| Some(PlannedStage { definition: d.definition, needs: d.needs, stage: d.stage? });
+        let mut stages: Vec<PlannedStage> = declared.into_iter().filter_map(planned).collect();
         stages.sort_by_key(|stage| rank(stage.definition.name));
         order(&mut stages);
         return Ok(Pipeline { max_failed, stages, table });
@@ -103,8 +105,15 @@ fn max_failed(table: &Table, problems: &mut Vec<Problem>) -> f64 {
     }
 }
 
+/// A stage of a known kind; without a stage where its parameters are wrong, so that its needs are checked all the same.
+struct Declared {
+    definition: &'static Definition,
+    needs: Vec<String>,
+    stage: Option<Box<dyn Stage>>,
+}
+
 /// Configures each stage for itself.
-fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<PlannedStage> {
+fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<Declared> {
     let stages = match table.get("stages") {
         Some(Value::Table(stages)) if !stages.is_empty() => stages,
         _ => {
@@ -112,7 +121,7 @@ fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<PlannedStage> {
             return Vec::new();
         }
     };
-    let mut planned = Vec::new();
+    let mut declared = Vec::new();
     for (name, value) in stages {
         let at = format!("stages.{name}");
         let Some(definition) = ALL.iter().find(|definition| definition.name == name) else {
@@ -128,28 +137,25 @@ fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<PlannedStage> {
             problems.push(Problem::new(format!("{at}.needs"), "expected a list of stages' names"));
             Vec::new()
         });
-        match (definition.configure)(&params) {
-            Ok(stage) => planned.push(PlannedStage { definition, needs, stage }),
-            Err(found) => problems.extend(found.into_iter().map(|problem| {
+        let stage = (definition.configure)(&params).map_err(|found| {
+            problems.extend(found.into_iter().map(|problem| {
                 let at = if problem.at.is_empty() { at.clone() } else { format!("{at}.{}", problem.at) };
                 Problem::new(at, problem.message)
-            })),
-        }
+            }));
+        });
+        declared.push(Declared { definition, needs, stage: stage.ok() });
     }
-    planned
+    declared
 }
 
 /// Unknown needs, needs that lead back, and inputs that nothing upstream makes.
-fn check_needs(stages: &[PlannedStage], problems: &mut Vec<Problem>) {
+fn check_needs(stages: &[Declared], problems: &mut Vec<Problem>) {
     let needs: BTreeMap<&str, &[String]> = stages.iter().map(|s| (s.definition.name, s.needs.as_slice())).collect();
     for stage in stages {
         let name = stage.definition.name;
         let at = format!("stages.{name}.needs");
         for need in &stage.needs {
-            // A stage with wrong parameters is not among `stages`, but it is declared: it has its own message.
-            let is_known = needs.contains_key(need.as_str())
-                || problems.iter().any(|p| p.at.starts_with(&format!("stages.{need}")));
-            if !is_known {
+            if !needs.contains_key(need.as_str()) {
                 problems.push(Problem::new(&at, unknown("stage", need, needs.keys().copied())));
             }
         }
@@ -240,6 +246,21 @@ mod tests {
     }
 
     #[test]
+    fn the_built_in_file_shows_the_defaults() {
+        fn check<P: ecosight_stages::params::Params + std::fmt::Debug>(stage: &str) {
+            let table: Table = BUILT_IN.parse().unwrap();
+            let mut shown = table["stages"][stage].as_table().unwrap().clone();
+            shown.remove("needs");
+            let parsed: P = ecosight_stages::params::parse(&shown).unwrap();
+            assert_eq!(format!("{parsed:?}"), format!("{:?}", P::default()), "{stage}");
+        }
+        check::<ecosight_stages::split::Split>("split");
+        check::<ecosight_stages::augment::Augment>("augment");
+        check::<ecosight_stages::embed::Embed>("embed");
+        check::<ecosight_models::head::TrainConfig>("train");
+    }
+
+    #[test]
     fn all_mistakes_are_reported_at_once() {
         let problems = with(
             "colour = 1\n[pipeline]\nmax_failed = 2\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
@@ -252,6 +273,8 @@ mod tests {
             "pipeline.max_failed: 2 is out of range",
             "stages.splitt: unknown stage `splitt`; did you mean `split`?",
             "stages.split.train: ",
+            "stages.split.needs: unknown stage `manifets`; did you mean `manifest`?",
+            "stages.manifest.needs: the stages need each other in a circle: manifest ► publish ► ",
             "stages.train.l2: ",
             "stages.train.learning_rat: unknown parameter `learning_rat`; did you mean `learning_rate`?",
         ] {
