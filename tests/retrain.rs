@@ -197,7 +197,7 @@ fn a_model_is_never_judged_on_tables_that_have_changed_since() {
     sandbox.ok(&format!("retrain --source recordings {FAST}"));
     sandbox.ok(&format!("evaluate {FAST}"));
     sandbox.ok(&format!("retrain --to split {FAST} --set split.seed=7"));
-    let ran = sandbox.run(&format!("evaluate {FAST}"));
+    let ran = sandbox.run(&format!("evaluate {FAST} --set split.seed=7"));
     assert_eq!(ran.code, 1, "{}", ran.stdout);
     assert!(ran.stderr.contains("the tables have changed since the model was trained"), "{}", ran.stderr);
 }
@@ -245,4 +245,45 @@ fn a_class_called_like_a_column_of_the_predictions_is_refused() {
     let ran = sandbox.run(&format!("retrain --source recordings {FAST}"));
     assert_eq!(ran.code, 5);
     assert!(ran.stderr.contains("rename its folder"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_next_run_reads_the_same_source_and_is_told_what_else_differs() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    sandbox.ok(&format!("retrain --source recordings {FAST} --set split.pattern=/(?<recording>[0-9]+)"));
+    let ran = sandbox.ok(&format!("evaluate --cv {FAST}"));
+    assert!(
+        ran.stderr.contains("since the last run split.pattern was \"/(?<recording>[0-9]+)\", now \"\""),
+        "{}",
+        ran.stderr
+    );
+    // A run that failed before its manifest was made is not remembered.
+    fs::create_dir(sandbox.path().join("empty")).unwrap();
+    assert_eq!(sandbox.run(&format!("retrain --source empty {FAST}")).code, 1);
+    assert!(sandbox.ok(&format!("retrain --dry-run {FAST}")).stdout.contains("recordings"));
+}
+
+#[test]
+fn a_damaged_model_is_refused_with_the_way_out() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 8);
+    let outcome = sandbox.json(&format!("retrain --source recordings {FAST}"));
+    let head =
+        sandbox.path().join("ecosight-data/models").join(outcome["model"].as_str().unwrap()).join("head.safetensors");
+    let mut bytes = fs::read(&head).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&head, bytes).unwrap();
+    let ran = sandbox.run("predict recordings/high/1.wav");
+    assert!(
+        ran.code == 1 && ran.stderr.contains("damaged") && ran.stderr.contains("hint: train anew"),
+        "{}",
+        ran.stderr
+    );
+    let unknown = sandbox.run("predict recordings/high/1.wav --model nowhere");
+    assert!(
+        unknown.stderr.contains(&format!("hint: there are {}", outcome["model"].as_str().unwrap())),
+        "{}",
+        unknown.stderr
+    );
 }

@@ -76,8 +76,8 @@ impl Layout {
         self.root.join(".lock")
     }
 
-    /// What the last run read, so that the next needs no `--source`.
-    pub fn last_source(&self) -> PathBuf {
-        self.root.join(".source.json")
+    /// What the last run read, so that the next needs no `--source`, and with which parameters.
+    pub fn last_run(&self) -> PathBuf {
+        self.root.join(".last_run.json")
     }
 }

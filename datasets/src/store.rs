@@ -97,15 +97,17 @@ impl Store {
     /// Opens the file at `uri`: a path below the root as [`list`](Self::list) gives it, or (in a manifest written by a person) any
     /// local path, absolute or relative to the root.
     pub async fn open(&self, uri: &str) -> Result<Box<dyn AudioSource>, OpenError> {
+        // Opening a pipe would wait for a writer that may never come.
+        let path = self.root.join(uri);
+        if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+            return Err(OpenError::File { code: "not_a_file", message: format!("`{uri}` is no regular file") });
+        }
         let opened = match object_store::path::Path::parse(uri) {
             Ok(location) if !uri.starts_with('/') => self.files.get(&location).await,
-            _ => {
-                let path = self.root.join(uri);
-                match object_store::path::Path::from_filesystem_path(&path) {
-                    Ok(location) => LocalFileSystem::new().get(&location).await,
-                    Err(_) => return Err(missing(uri)),
-                }
-            }
+            _ => match object_store::path::Path::from_filesystem_path(&path) {
+                Ok(location) => LocalFileSystem::new().get(&location).await,
+                Err(_) => return Err(missing(uri)),
+            },
         };
         let result = opened.map_err(|error| open_error(uri, error))?;
         match result.payload {
@@ -207,6 +209,15 @@ mod tests {
                 Ok(_) => panic!("{uri:?} opened"),
             }
         }
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_never_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("folder.wav")).unwrap();
+        let store = Store::folder(dir.path()).unwrap();
+        assert!(matches!(block_on(store.open("folder.wav")), Err(OpenError::File { code: "not_a_file", .. })));
+        assert!(matches!(block_on(store.open("/dev/zero")), Err(OpenError::File { code: "not_a_file", .. })));
     }
 
     #[test]

@@ -55,6 +55,9 @@ impl ModelError {
                  `ecosight retrain`"
                     .to_owned(),
             ),
+            Self::Artefact(_) => Some(
+                "train anew with `ecosight retrain`, or name another model with `--model VERSION` (a folder in models/)".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -1,4 +1,5 @@
-//! One clip: from bytes to the embeddings of all its variants, in bounded memory however long the recording is.
+//! One clip: from bytes to the embeddings of all its variants. Audio is held in blocks however long the recording is; only the
+//! embeddings of the clip stay in memory until it is done.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

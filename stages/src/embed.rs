@@ -1,6 +1,6 @@
 //! `embed`: the embedding of every patch of every variant.
 //!
-//! Clips are opened ahead by the [`bridge`], worked on in parallel in groups of a fixed size and written in the
+//! Clips are opened ahead by the [`bridge`], worked on in parallel in groups that bound memory, and written in the
 //! manifest's order, so the table does not depend on the number of threads.
 
 use std::collections::HashMap;

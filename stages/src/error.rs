@@ -63,7 +63,7 @@ impl StageErrorKind {
             Self::Data { hint, .. } => Some(hint.clone()),
             Self::Model(error) => error.hint(),
             Self::FailureBudget { .. } => Some(
-                "read the reasons in tables/quarantine, repair or remove the files, or raise `max_failed` in the pipeline file".into(),
+                "read the reasons in tables/quarantine, repair or remove the files, or allow more with `--set pipeline.max_failed=0.2`".into(),
             ),
             Self::Cancelled => Some("the finished tables stay; run the same command again, and this stage begins anew".into()),
             Self::Dataset(_) => None,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, AudioSource, Container, sniff};
 use ecosight_datasets::key::{ClipId, ContentHash};
-use ecosight_datasets::manifest::{Distinct, Entry, distinct};
+use ecosight_datasets::manifest::{Distinct, Entries, Entry, distinct};
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::{ClipRow, QuarantineRow, write_rows};
 use rayon::iter::{ParallelBridge, ParallelIterator};
@@ -81,8 +81,12 @@ pub fn classes(clips: &[ClipRow]) -> BTreeMap<&str, usize> {
 /// Lists and hashes everything in the context's source.
 pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
     let store = context.source.store()?;
-    let (entries, unreadable) = bridge::block_on(context.source.entries(&store))?;
+    let Entries { entries, unreadable, ignored_columns } = bridge::block_on(context.source.entries(&store))?;
     let warn = |message: String| context.emit(Event::Warning { stage: NAME, message });
+    if !ignored_columns.is_empty() {
+        let columns: Vec<_> = ignored_columns.iter().map(|name| format!("`{name}`")).collect();
+        warn(format!("the manifest's columns {} mean nothing here and are ignored", columns.join(", ")));
+    }
     // Many spans may lie in one file: it is read once.
     let mut by_uri: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
     for entry in &entries {
@@ -173,9 +177,10 @@ fn judge(entry: &Entry, seen: &Seen) -> Outcome {
         (None, _) if !claims_audio => Outcome::Ignored,
         (None, _) if size_bytes == 0 => failed("empty", "the file is empty"),
         (None, _) => failed("not_audio", "the content is no audio format that is known here"),
-        (Some(_), None) => {
-            failed("no_label", "it lies in no class folder: the first folder below the source is the label")
-        }
+        (Some(_), None) => failed(
+            "no_label",
+            "it has no label: the first folder below the source, or the column `label` of a manifest",
+        ),
         (Some(_), Some(label)) if RESERVED.contains(&label.as_str()) => {
             failed("reserved_label", "a class cannot be called like a column of the predictions; rename its folder")
         }

@@ -25,6 +25,15 @@ pub struct Predictor {
     embedder: Box<dyn Embedder>,
 }
 
+/// The models below `layout`, in order of their age.
+fn versions(layout: &Layout) -> Vec<String> {
+    let entries = std::fs::read_dir(layout.models()).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
 /// Probabilities of a whole clip and of its windows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
@@ -60,7 +69,14 @@ impl Predictor {
             Some(version) => version.to_owned(),
             None => Pointer::read(&layout.production())?.ok_or_else(none)?.version,
         };
-        Self::load(&layout.model(&version), version, weights)
+        let folder = layout.model(&version);
+        if !folder.is_dir() {
+            let there_are = versions(layout).join(", ");
+            let hint =
+                if there_are.is_empty() { "there is none yet".to_owned() } else { format!("there are {there_are}") };
+            return Err(StageErrorKind::data(format!("there is no model `{version}`"), hint));
+        }
+        Self::load(&folder, version, weights)
     }
 
     fn load(folder: &Path, version: String, weights: &WeightsCache) -> Result<Self, StageErrorKind> {

@@ -11,8 +11,11 @@ use crate::audio::Span;
 use crate::manifest::Entry;
 use crate::tables::Columns;
 
-/// The entries of the manifest at `path`.
-pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
+/// The columns that mean something.
+const COLUMNS: [&str; 6] = ["uri", "label", "recording_id", "fold", "start_s", "end_s"];
+
+/// The entries of the manifest at `path`, and its columns that are ignored.
+pub fn read_manifest_file(path: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
     let frame = read_frame(path)?;
     let name = path.display().to_string();
     let columns = Columns { frame: &frame, table: &name };
@@ -27,10 +30,14 @@ pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
     let text = |name: &str| {
         if columns.has(name) { columns.optional_text(name) } else { Ok(vec![None; n]) }
     };
-    let number = |name: &str| {
-        if columns.has(name) { columns.optional_f64(name) } else { Ok(vec![None; n]) }
+    let number = |name: &str| -> Result<Vec<Option<f64>>, DatasetError> {
+        let parse = |(row, text): (usize, Option<String>)| {
+            let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+            text.map(|text| text.parse().map_err(|_| no_number(path, name, row, &text))).transpose()
+        };
+        text(name)?.into_iter().enumerate().map(parse).collect()
     };
-    let (uri, label) = (columns.text("uri")?, columns.text("label")?);
+    let (uri, label) = (columns.text("uri")?, columns.optional_text("label")?);
     let (recording, fold) = (text("recording_id")?, text("fold")?);
     let (start, end) = (number("start_s")?, number("end_s")?);
     let mut entries = Vec::with_capacity(n);
@@ -40,12 +47,13 @@ pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
             (start_s, end_s) => Some(Span { start_s: start_s.unwrap_or(0.0), end_s }),
         };
         if span.is_some_and(|s| !(s.start_s >= 0.0 && s.end_s.is_none_or(|end| end > s.start_s))) {
-            let why = format!("row {}: `end_s` must be greater than `start_s`, and both at least 0", i + 1);
+            let why =
+                format!("row {} below the header: `end_s` must be greater than `start_s`, and both at least 0", i + 1);
             return Err(DatasetError::invalid("read manifest", &name, why));
         }
         entries.push(Entry {
             uri: uri[i].clone(),
-            label: Some(label[i].trim().to_owned()).filter(|l| !l.is_empty()),
+            label: label[i].as_deref().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()),
             recording_id: recording[i].clone(),
             fold: fold[i].clone(),
             span,
@@ -53,7 +61,13 @@ pub fn read_manifest_file(path: &Path) -> Result<Vec<Entry>, DatasetError> {
             explicit: true,
         });
     }
-    Ok(entries)
+    let names = frame.get_column_names().into_iter().map(ToString::to_string);
+    Ok((entries, names.filter(|name| !COLUMNS.contains(&name.as_str())).collect()))
+}
+
+fn no_number(path: &Path, column: &str, row: usize, text: &str) -> DatasetError {
+    let why = format!("row {} below the header: `{column}` is `{text}`, which is no number", row + 1);
+    DatasetError::invalid("read manifest", path.display().to_string(), why)
 }
 
 fn read_frame(path: &Path) -> Result<DataFrame, DatasetError> {
@@ -74,7 +88,7 @@ fn read_frame(path: &Path) -> Result<DataFrame, DatasetError> {
 mod tests {
     use super::*;
 
-    fn csv(text: &str) -> Result<Vec<Entry>, DatasetError> {
+    fn csv(text: &str) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.csv");
         std::fs::write(&path, text).unwrap();
@@ -83,7 +97,9 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_and_text_stays_text() {
-        let entries = csv("label,site,uri,fold,start_s,end_s\ndog,x,\"a, b.wav\",01,1.5,2\ncat,y,c.wav,,,\n").unwrap();
+        let (entries, ignored) =
+            csv("label,site,uri,fold,start_s,end_s\ndog,x,\"a, b.wav\",01,1.5,2\ncat,y,c.wav,,,\n").unwrap();
+        assert_eq!(ignored, ["site"]);
         assert_eq!(entries[0].uri, "a, b.wav");
         assert_eq!(entries[0].fold.as_deref(), Some("01"));
         assert_eq!(entries[0].span, Some(Span { start_s: 1.5, end_s: Some(2.0) }));
@@ -96,7 +112,7 @@ mod tests {
         assert!(cause("uri,class\na,b\n").contains("no column `label` (it has `uri`, `class`)"));
         assert!(cause("uri,label,start_s,end_s\na,b,3,2\n").contains("row 1"));
         assert!(cause("uri,label\n,b\n").contains("no value in row 1"));
-        assert!(csv("uri,label,start_s\na,b,soon\n").is_err());
+        assert!(cause("uri,label,start_s\na,b,soon\n").contains("`start_s` is `soon`"));
         assert!(csv("").is_err());
     }
 }

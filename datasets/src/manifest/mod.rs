@@ -6,4 +6,4 @@ mod source;
 
 pub use conflicts::{Distinct, distinct};
 pub use file::read_manifest_file;
-pub use source::{Entry, Source};
+pub use source::{Entries, Entry, Source};

@@ -39,6 +39,16 @@ pub struct Entry {
     pub explicit: bool,
 }
 
+/// What a source names.
+pub struct Entries {
+    /// Labelled files and spans.
+    pub entries: Vec<Entry>,
+    /// One message for each file whose name cannot be addressed.
+    pub unreadable: Vec<String>,
+    /// Columns of a manifest that mean nothing here.
+    pub ignored_columns: Vec<String>,
+}
+
 impl Source {
     /// The source that `text` means: a folder, or a manifest where it names a `.csv` or `.parquet` file.
     pub fn of_path(path: &Path) -> Self {
@@ -58,8 +68,8 @@ impl Source {
         }
     }
 
-    /// Everything that the source names, with a message for each name that cannot be addressed.
-    pub async fn entries(&self, store: &Store) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
+    /// Everything that the source names.
+    pub async fn entries(&self, store: &Store) -> Result<Entries, DatasetError> {
         match self {
             Self::Folder(_) => {
                 let Listing { objects, unreadable } = store.list().await?;
@@ -72,9 +82,13 @@ impl Source {
                     etag: object.etag,
                     explicit: false,
                 };
-                Ok((objects.into_iter().map(entry).collect(), unreadable))
+                let entries = objects.into_iter().map(entry).collect();
+                Ok(Entries { entries, unreadable, ignored_columns: Vec::new() })
             }
-            Self::Manifest(file) => Ok((read_manifest_file(file)?, Vec::new())),
+            Self::Manifest(file) => {
+                let (entries, ignored_columns) = read_manifest_file(file)?;
+                Ok(Entries { entries, unreadable: Vec::new(), ignored_columns })
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::embedder::{EmbedderId, Precision};
-use crate::head::{Examples, HeadError, HeadKind, TrainConfig, train};
+use crate::head::{Examples, HeadError, HeadKind, HeadRecord, TrainConfig, train};
 use crate::metrics::Metrics;
 
 fn artefact(kind: HeadKind) -> Artefact {
@@ -127,15 +127,25 @@ fn each_contradiction_names_its_file() {
 }
 
 #[test]
-fn weights_that_are_not_numbers_are_refused() {
+fn a_changed_weight_is_noticed() {
     let (_root, dir, _) = saved(HeadKind::Linear);
     let path = dir.join(WEIGHTS_FILE);
     let mut bytes = fs::read(&path).unwrap();
-    let end = bytes.len();
-    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    *bytes.last_mut().unwrap() ^= 1;
     fs::write(&path, bytes).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
-    assert!(matches!(error.kind, ArtefactErrorKind::Head(HeadError::TensorValues(_))), "{error:?}");
+    assert!(matches!(&error.kind, ArtefactErrorKind::Safetensors(why) if why.contains("damaged")), "{error:?}");
+}
+
+#[test]
+fn weights_that_are_not_numbers_are_refused() {
+    let artefact = artefact(HeadKind::Linear);
+    let mut record = HeadRecord::from(&artefact.head);
+    for tensor in record.0.values_mut() {
+        tensor.values[0] = f32::NAN;
+    }
+    let error = record.into_head(HeadKind::Linear, 3).unwrap_err();
+    assert!(matches!(error, HeadError::TensorValues(_)), "{error:?}");
 }
 
 #[test]

@@ -65,7 +65,8 @@ pub(crate) enum Verb {
 
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub(crate) struct PipelineArgs {
-    /// Folder with one folder per class, or a .csv or .parquet manifest with `uri` and `label`
+    /// Folder with one folder per class, or a .csv or .parquet manifest with the columns `uri` and `label`, and if wanted
+    /// `start_s`, `end_s`, `recording_id`, `fold`
     /// [default: that of the last run, else `extracted_audio/` in the data root]
     #[arg(long, value_name = "DIR|FILE")]
     pub(crate) source: Option<PathBuf>,

@@ -10,35 +10,41 @@ use ecosight_datasets::store::Store;
 use ecosight_stages::bridge::block_on;
 
 use super::error::CliError;
-use super::printer::Printer;
 
-/// All audio files that `paths` name, in a stable order. In folders, files that are no audio by content and by name are passed over.
-pub(crate) fn expand(paths: &[PathBuf], printer: &Printer) -> Result<Vec<PathBuf>, CliError> {
-    let mut files = Vec::new();
+/// What the paths on a command line name.
+pub(crate) struct Named {
+    /// Audio files, in a stable order.
+    pub(crate) files: Vec<PathBuf>,
+    /// One message for each file in a folder whose name cannot be addressed.
+    pub(crate) unreadable: Vec<String>,
+}
+
+/// All audio files that `paths` name. In folders, files that are no audio by content and by name are passed over.
+pub(crate) fn expand(paths: &[PathBuf]) -> Result<Named, CliError> {
+    let mut named = Named { files: Vec::new(), unreadable: Vec::new() };
     for path in paths {
         if !path.is_dir() {
-            files.push(path.clone());
+            named.files.push(path.clone());
             continue;
         }
         let listing = block_on(Store::folder(path)?.list())?;
-        listing.unreadable.iter().for_each(|message| printer.warning(message));
+        named.unreadable.extend(listing.unreadable);
         let found = listing.objects.into_iter().map(|object| path.join(object.uri));
-        files.extend(found.filter(|file| is_audio(file)));
+        named.files.extend(found.filter(|file| is_audio(file)));
     }
-    if files.is_empty() {
-        let named: Vec<_> = paths.iter().map(|p| format!("`{}`", p.display())).collect();
-        return Err(CliError::usage(
-            format!("there is no audio in {}", named.join(", ")),
-            "name audio files or folders of them",
-        ));
+    if named.files.is_empty() && named.unreadable.is_empty() {
+        let paths: Vec<_> = paths.iter().map(|p| format!("`{}`", p.display())).collect();
+        let message = format!("there is no audio in {}", paths.join(", "));
+        return Err(CliError::usage(message, "name audio files or folders of them"));
     }
-    Ok(files)
+    Ok(named)
 }
 
 /// Opens a file named on the command line.
 pub(crate) fn open(path: &Path) -> Result<Box<File>, DatasetError> {
-    if path.is_dir() {
-        return Err(DatasetError::invalid("open", path.display().to_string(), "it is a folder"));
+    // Opening a pipe would wait for a writer that may never come.
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Err(DatasetError::invalid("open", path.display().to_string(), "it is no regular file"));
     }
     File::open(path).map(Box::new).map_err(DatasetError::at("open", path))
 }

@@ -8,7 +8,7 @@ use ecosight_stages::embed::EMBEDDER_KEY;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::args::EmbedArgs;
-use super::audio_paths;
+use super::audio_paths::{self, Named};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -22,11 +22,19 @@ const GROUP: usize = 32;
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let name = if args.embedder == EmbedderName::Logmel.word() { EmbedderName::Logmel } else { EmbedderName::Yamnet };
     let embedder = open_embedder(name, &globals.weights)?;
-    let files = audio_paths::expand(&args.paths, printer)?;
+    if args.out.extension().is_none_or(|e| e != "parquet") {
+        let message = format!("`--out {}` is written as Parquet", args.out.display());
+        return Err(CliError::usage(message, "end the name with .parquet"));
+    }
+    let Named { files, unreadable } = audio_paths::expand(&args.paths)?;
     let id = serde_json::to_string(embedder.id())?;
     let mut table = FileEmbeddings::create(&args.out, embedder.dim(), &[(EMBEDDER_KEY, id)])?;
     let progress = Progress::new(printer);
-    let (mut patches, mut failed, mut done) = (0, Vec::new(), 0);
+    let (mut read, mut patches, mut failed, mut done) = (0, 0, Vec::new(), 0);
+    for message in unreadable {
+        printer.warning(&message);
+        failed.push(serde_json::json!({ "path": "", "code": "bad_name", "message": message }));
+    }
     for group in files.chunks(GROUP) {
         if globals.is_cancelled() {
             return Err(CliError::interrupted("nothing was written; run the same command again"));
@@ -41,6 +49,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
             match result {
                 Ok(mut embedded) => {
                     let variant = embedded.variants.pop().unwrap_or_default();
+                    read += 1;
                     patches += variant.start_s.len();
                     table.write(&path, variant.start_s, variant.embeddings)?;
                 }
@@ -59,14 +68,14 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
         printer.document(&serde_json::json!({
             "out": args.out,
             "embedder": embedder.id().slug(),
-            "files": files.len() - failed.len(),
+            "files": read,
             "patches": patches,
             "failed": failed,
         }))?;
     } else {
         printer.note(&format!(
             "wrote {patches} patches of {} file(s) by {} to {}",
-            files.len() - failed.len(),
+            read,
             embedder.id().slug(),
             args.out.display()
         ));

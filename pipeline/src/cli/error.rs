@@ -66,22 +66,24 @@ impl CliError {
 
 /// What the user can do about a failure of a store, and its exit code.
 fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
-    let io = match &error.kind {
-        DatasetErrorKind::Io(io) => Some(io.kind()),
-        _ => None,
-    };
+    let first: &(dyn Error + 'static) = &error.kind;
+    let causes: Vec<_> = std::iter::successors(Some(first), |e| (*e).source()).collect();
+    let io = causes.iter().find_map(|e| e.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    // Parquet passes some of the file system's refusals on as text alone.
+    let is_full =
+        io == Some(std::io::ErrorKind::StorageFull) || causes.iter().any(|e| e.to_string().contains("No space left"));
     let hint = match io {
-        Some(std::io::ErrorKind::StorageFull) => Some("free some space on that disk, then run the same command again"),
-        Some(std::io::ErrorKind::PermissionDenied) => {
-            Some("check the permissions, or name another folder with `--data-root`")
-        }
+        _ if is_full => Some("free some space on that disk, then run the same command again"),
+        Some(std::io::ErrorKind::PermissionDenied) => Some("check the permissions, or name another folder"),
         _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
+        _ if error.action == "read table" => Some("`ecosight retrain` computes the tables again"),
+        _ if error.action == "read manifest" => Some(
+            "a manifest has the columns `uri` and `label`, and may have `start_s`, `end_s`, `recording_id` and `fold`",
+        ),
         _ => None,
     };
-    let status = match &error.kind {
-        DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_) => ExitStatus::Store,
-        _ => ExitStatus::Failed,
-    };
+    let is_store = is_full || matches!(error.kind, DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_));
+    let status = if is_store { ExitStatus::Store } else { ExitStatus::Failed };
     (status, hint.map(str::to_owned))
 }
 

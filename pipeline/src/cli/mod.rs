@@ -7,6 +7,7 @@ mod embed;
 mod error;
 mod evaluate;
 mod graph;
+mod last_run;
 mod predict;
 mod printer;
 mod progress;

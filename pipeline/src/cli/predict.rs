@@ -13,7 +13,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::args::{Format, PredictArgs};
-use super::audio_paths;
+use super::audio_paths::{self, Named};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -77,12 +77,16 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
 /// Classifies everything that `args` name.
 pub(crate) fn classify(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<Document, CliError> {
     let predictor = Predictor::open(&globals.layout, args.model.as_deref(), &globals.weights)?;
-    let files = audio_paths::expand(&args.paths, printer)?;
+    let Named { files, unreadable } = audio_paths::expand(&args.paths)?;
     let results = score(&files, &predictor, globals, printer);
     if globals.is_cancelled() {
         return Err(CliError::interrupted("nothing was written; run the same command again"));
     }
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for message in unreadable {
+        printer.warning(&message);
+        failed.push(Failed { path: String::new(), code: "bad_name".to_owned(), message });
+    }
     for (file, result) in files.iter().zip(results) {
         let path = file.display().to_string();
         match result {

@@ -8,6 +8,7 @@ use ecosight_stages::Event;
 
 use super::args::RetrainArgs;
 use super::error::CliError;
+use super::last_run::LastRun;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::report;
@@ -45,7 +46,13 @@ pub(crate) fn execute(
     let name = globals.run_name();
     let stages = selection.of(pipeline)?;
     // What cannot run, or may not run now, leaves no record.
-    preflight(&stages, &globals.context(source, &name, pipeline.max_failed, &|_| {}))?;
+    if let Err(error) = preflight(&stages, &globals.context(source, &name, pipeline.max_failed, &|_| {})) {
+        // What is missing may be in the making.
+        if globals.layout.lock().exists() {
+            Lock::take(&globals.layout.lock(), &name.started_at).map_err(RunError::from)?;
+        }
+        return Err(error.into());
+    }
     let lock = Lock::take(&globals.layout.lock(), &name.started_at).map_err(RunError::from)?;
     let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, &pipeline.table)?);
     let progress = Progress::new(printer);
@@ -55,13 +62,18 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
+    globals.warn_of_changes(pipeline, source, printer)?;
     let result = run(&stages, &globals.context(source, &name, pipeline.max_failed, &events), &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
     let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
+    let outcome = outcome?;
+    if outcome.stages.iter().any(|(stage, _)| stage == "manifest") {
+        LastRun { source: source.clone(), pipeline: pipeline.table.clone() }.write(&globals.layout)?;
+    }
     result?;
-    Ok(outcome?)
+    Ok(outcome)
 }
 
 /// An error with its causes in one line.

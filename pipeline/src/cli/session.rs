@@ -14,6 +14,8 @@ use ecosight_stages::{Context, Event};
 
 use super::args::{GlobalArgs, PipelineArgs};
 use super::error::CliError;
+use super::last_run::LastRun;
+use super::printer::Printer;
 use crate::engine::{BUILT_IN, Layer, Pipeline, merge, parse, set};
 
 /// Name of the user's pipeline file in the current folder.
@@ -96,19 +98,31 @@ impl Globals {
             }
             return Ok(Source::of_path(&absolute(path)?));
         }
-        match std::fs::read(self.layout.last_source()) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                let message = format!("`{}` is unreadable: {error}", self.layout.last_source().display());
-                CliError::usage(message, "name the source again with `--source`")
-            }),
-            Err(_) if self.layout.extracted_audio().is_dir() => {
-                Ok(Source::Folder(absolute(&self.layout.extracted_audio())?))
-            }
-            Err(_) => Err(CliError::usage(
-                "there is nothing to train on yet",
-                "name a folder with one folder of recordings per class: `--source DIR`; or try `ecosight demo`",
-            )),
+        if let Some(last) = LastRun::read(&self.layout)? {
+            return Ok(last.source);
         }
+        if self.layout.extracted_audio().is_dir() {
+            return Ok(Source::Folder(absolute(&self.layout.extracted_audio())?));
+        }
+        Err(CliError::usage(
+            "there is nothing to train on yet",
+            "name a folder with one folder of recordings per class: `--source DIR`; or try `ecosight demo`",
+        ))
+    }
+
+    /// Warns where the split or the embedder is declared otherwise than in the last run, of which only the source is remembered.
+    pub(crate) fn warn_of_changes(
+        &self,
+        pipeline: &Pipeline,
+        source: &Source,
+        printer: &Printer,
+    ) -> Result<(), CliError> {
+        let Some(last) = LastRun::read(&self.layout)?.filter(|last| last.source == *source) else { return Ok(()) };
+        for difference in last.differences(&pipeline.table, &["split", "embed"]) {
+            printer
+                .warning(&format!("since the last run {difference} (`{USER_FILE}` keeps parameters from run to run)"));
+        }
+        Ok(())
     }
 
     /// A context for stages.

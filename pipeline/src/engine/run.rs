@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::tables::{QuarantineRow, read_rows, write_rows};
 use ecosight_stages::{Context, Event, StageError};
 
@@ -95,8 +94,6 @@ pub fn preflight(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), 
 
 /// Runs `stages` under the lock of the data root; the context's events tell what happens.
 pub fn run(stages: &[&PlannedStage], context: &Context<'_>, _lock: &Lock) -> Result<(), RunError> {
-    let source = serde_json::to_vec(context.source).expect("a source is plain data");
-    write_atomic(&context.layout.last_source(), &source)?;
     let quarantined = Mutex::new(Vec::new());
     let outer = context.events;
     let events = |event: Event| {

@@ -53,7 +53,12 @@ pub fn parse(table: Table) -> Result<Pipeline, SpecError> {
     let mut problems = Vec::new();
     for key in table.keys() {
         if !["version", "pipeline", "stages"].contains(&key.as_str()) {
-            problems.push(Problem::new(key, unknown("key", key, ["version", "pipeline", "stages"].into_iter())));
+            let message = if ALL.iter().any(|definition| definition.name == key) {
+                format!("unknown key `{key}`; did you mean `[stages.{key}]`?")
+            } else {
+                unknown("key", key, ["version", "pipeline", "stages"].into_iter())
+            };
+            problems.push(Problem::new(key, message));
         }
     }
     match table.get("version") {
