@@ -5,6 +5,8 @@
 mod cli;
 mod demo;
 mod esc10;
+#[cfg(unix)]
+mod interrupt;
 mod retrain;
 mod support;
 mod tables;

@@ -1,0 +1,79 @@
+//! Runs that are stopped, killed or started twice: nothing is lost, and the next run ends as an undisturbed one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Ran, Sandbox, ran};
+
+const RETRAIN: &str =
+    "retrain --source ecosight-demo/extracted_audio --set embed.embedder=logmel --set augment.variants=11 --jobs 1";
+
+/// Starts a run and waits until its stage `embed` has begun.
+fn started(sandbox: &Sandbox, root: &str) -> Child {
+    let mut command = sandbox.command(&format!("{RETRAIN} --data-root {root}"));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while !sandbox.path().join(root).join(".staging/embed").exists() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "the run does not get to `embed`");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child
+}
+
+fn signal(child: Child, name: &str) -> Ran {
+    // The shell's own `kill` is everywhere, the program is not.
+    let sent = Command::new("sh").args(["-c", &format!("kill {name} {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    ran(&child.wait_with_output().unwrap())
+}
+
+/// Content of the tables, by path below `tables/`.
+fn tables(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![root.join("tables")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_stopped_or_killed_run_leaves_what_the_next_one_completes() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("demo -q");
+    sandbox.ok(&format!("{RETRAIN} --data-root undisturbed"));
+    let expected = tables(&sandbox.path().join("undisturbed"));
+
+    let stopped = signal(started(&sandbox, "stopped"), "-INT");
+    assert_eq!(stopped.code, 130, "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("interrupted") && stopped.stderr.contains("hint: "), "{}", stopped.stderr);
+    let killed = signal(started(&sandbox, "killed"), "-KILL");
+    assert_eq!(killed.code, -1, "{}", killed.stderr);
+    for root in ["stopped", "killed"] {
+        assert!(!sandbox.path().join(root).join("tables/embed").exists(), "a half-made table is never seen");
+        sandbox.ok(&format!("{RETRAIN} --data-root {root}"));
+        assert!(tables(&sandbox.path().join(root)) == expected, "the tables of the {root} run differ");
+    }
+}
+
+#[test]
+fn a_second_run_in_one_data_root_is_told_who_holds_it() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("demo -q");
+    let first = started(&sandbox, "shared");
+    let second = sandbox.run(&format!("{RETRAIN} --data-root shared"));
+    assert_eq!(second.code, 6, "{}", second.stderr);
+    assert!(second.stderr.contains(&format!("process {}", first.id())), "{}", second.stderr);
+    let first = ran(&first.wait_with_output().unwrap());
+    assert_eq!(first.code, 0, "{}", first.stderr);
+}
