@@ -35,7 +35,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         train: parameters(&pipeline, "train")?,
         groups: args.groups.map(|k| k as usize),
     };
-    globals.warn_of_changes(&pipeline, &source, printer)?;
+    globals.warn_of_changes(&pipeline, &source, printer);
     let progress = Progress::new(printer);
     let name = globals.run_name();
     let events = |event| progress.show(&event);

@@ -54,6 +54,7 @@ pub(crate) fn execute(
         return Err(error.into());
     }
     let lock = Lock::take(&globals.layout.lock(), &name.started_at).map_err(RunError::from)?;
+    globals.warn_of_changes(pipeline, source, printer);
     let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, &pipeline.table)?);
     let progress = Progress::new(printer);
     let events = |event: Event| {
@@ -62,18 +63,21 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
-    globals.warn_of_changes(pipeline, source, printer)?;
     let result = run(&stages, &globals.context(source, &name, pipeline.max_failed, &events), &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
     let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
-    let outcome = outcome?;
-    if outcome.stages.iter().any(|(stage, _)| stage == "manifest") {
-        LastRun { source: source.clone(), pipeline: pipeline.table.clone() }.write(&globals.layout)?;
-    }
+    let has_manifest = |outcome: &RunOutcome| outcome.stages.iter().any(|(stage, _)| stage == "manifest");
+    let kept = if outcome.as_ref().is_ok_and(has_manifest) {
+        LastRun { source: source.clone(), pipeline: pipeline.table.clone() }.write(&globals.layout)
+    } else {
+        Ok(())
+    };
+    // What stopped the run comes before what its record met.
     result?;
-    Ok(outcome)
+    kept?;
+    Ok(outcome?)
 }
 
 /// An error with its causes in one line.

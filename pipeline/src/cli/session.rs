@@ -111,18 +111,14 @@ impl Globals {
     }
 
     /// Warns where the split or the embedder is declared otherwise than in the last run, of which only the source is remembered.
-    pub(crate) fn warn_of_changes(
-        &self,
-        pipeline: &Pipeline,
-        source: &Source,
-        printer: &Printer,
-    ) -> Result<(), CliError> {
-        let Some(last) = LastRun::read(&self.layout)?.filter(|last| last.source == *source) else { return Ok(()) };
-        for difference in last.differences(&pipeline.table, &["split", "embed"]) {
-            printer
-                .warning(&format!("since the last run {difference} (`{USER_FILE}` keeps parameters from run to run)"));
+    pub(crate) fn warn_of_changes(&self, pipeline: &Pipeline, source: &Source, printer: &Printer) {
+        // An unreadable record matters only to who needs its source.
+        let last = LastRun::read(&self.layout).ok().flatten().filter(|last| last.source == *source);
+        let differences = last.map(|last| last.differences(&pipeline.table, &["split", "embed"])).unwrap_or_default();
+        for difference in differences {
+            let message = format!("since the last run {difference} (`{USER_FILE}` keeps parameters from run to run)");
+            printer.warning(&message);
         }
-        Ok(())
     }
 
     /// A context for stages.
