@@ -12,16 +12,24 @@ const SLUG_HASH_DIGITS: usize = 12;
 
 /// Number format in which an embedder computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// IEEE single precision.
+    #[serde(rename = "f32")]
     F32,
+    /// Products of bfloat16 factors, added in single precision in the order of AVX-512 BF16.
+    #[serde(rename = "bf16-avx512")]
+    Bf16Avx512,
+    /// Products of bfloat16 factors, added in single precision in the order of AMX.
+    #[serde(rename = "bf16-amx")]
+    Bf16Amx,
 }
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::F32 => f.write_str("f32"),
+            Self::Bf16Avx512 => f.write_str("bf16-avx512"),
+            Self::Bf16Amx => f.write_str("bf16-amx"),
         }
     }
 }

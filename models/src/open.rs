@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
-use crate::embedder::{Embedder, EmbedderId};
+use crate::embedder::{Embedder, EmbedderId, Precision};
 use crate::logmel::LogMelEmbedder;
 use crate::weights::WeightsCache;
 use crate::yamnet::YamnetEmbedder;
@@ -43,7 +43,7 @@ pub fn open_embedder(name: EmbedderName, cache: &WeightsCache) -> Result<Box<dyn
         EmbedderName::Logmel => Ok(Box::new(LogMelEmbedder::new())),
         EmbedderName::Yamnet => {
             let missing = || ModelError::MissingWeights { embedder: name.word().to_owned() };
-            Ok(Box::new(YamnetEmbedder::load(&cache.load_current()?.ok_or_else(missing)?)))
+            Ok(Box::new(YamnetEmbedder::load(&cache.load_current()?.ok_or_else(missing)?, Precision::F32)))
         }
     }
 }
@@ -58,7 +58,7 @@ pub fn open_identity(id: &EmbedderId, cache: &WeightsCache) -> Result<Box<dyn Em
             let Some(record) = records.iter().find(|record| record.content_hash.as_str() == hash) else {
                 return other(None);
             };
-            Box::new(YamnetEmbedder::load(&cache.load(&record.content_hash)?))
+            Box::new(YamnetEmbedder::load(&cache.load(&record.content_hash)?, id.precision))
         }
         _ => return other(None),
     };

@@ -2,11 +2,13 @@
 
 use burn::tensor::Device;
 
-/// Patches that are computed together. A fixed number, filled up with zeros, because the kernels of matrix products
-/// choose their blocks, and with them the order of additions, by the size of the matrices: the bits of a row must not
-/// depend on how many rows there are. Sixteen keep the activations of a batch near the caches of a CPU core; a GPU wants
-/// more work at once.
-pub(super) const BATCH: usize = if cfg!(any(feature = "cuda", feature = "wgpu")) { 128 } else { 16 };
+/// Whether this build computes the network on a GPU.
+pub(super) const IS_FOR_GPU: bool = cfg!(any(feature = "cuda", feature = "wgpu"));
+
+/// Patches that burn computes together. A fixed number, filled up with zeros, because the kernels of matrix products choose
+/// their blocks, and with them the order of additions, by the size of the matrices: the bits of a row must not depend on
+/// how many rows there are. A GPU wants much work at once.
+pub(super) const BATCH: usize = 128;
 
 /// The first of these that is built in: CUDA (feature `cuda`), WGPU (feature `wgpu`), burn's CPU backend Flex.
 ///

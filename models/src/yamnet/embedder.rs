@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::architecture::EMBEDDING_DIM;
-use super::device::BATCH;
+use super::cpu::{CpuNetwork, Isa};
+use super::device::{BATCH, IS_FOR_GPU};
 use super::network::Yamnet;
 use crate::embedder::{EmbedError, Embedder, EmbedderId, Precision};
 use crate::frontend::params::PATCH_FRAMES;
@@ -16,45 +17,73 @@ const VERSION: u32 = 1;
 /// Values of a patch.
 const PATCH_VALUES: usize = PATCH_FRAMES * MEL_BANDS;
 
-/// YAMNet's embedding of 0.96 s, 1024 values. It computes on the calling thread when the device is the CPU, so several
-/// threads may share one embedder.
+/// YAMNet's embedding of 0.96 s, 1024 values. On the CPU it computes on the calling thread, so several threads may share
+/// one embedder.
 #[derive(Debug)]
 pub struct YamnetEmbedder {
     id: EmbedderId,
-    network: Yamnet,
-    device: Device,
+    network: Network,
+}
+
+/// What computes the network.
+#[derive(Debug)]
+enum Network {
+    Cpu(CpuNetwork),
+    Gpu(Box<Yamnet>, Device),
 }
 
 impl YamnetEmbedder {
-    /// The embedder with `weights` on the [device of this build](super::device()).
-    pub fn load(weights: &YamnetWeights) -> Self {
-        let device = super::device();
-        let id = EmbedderId {
-            name: "yamnet".to_owned(),
-            version: VERSION,
-            weights: Some(weights.content_hash().to_string()),
-            precision: Precision::F32,
-        };
-        Self { id, network: Yamnet::new(weights, &device), device }
+    /// The embedder with `weights` at `precision`: on the GPU in builds for one, where that knows the precision, else by the
+    /// best instructions of this CPU.
+    pub fn load(weights: &YamnetWeights, precision: Precision) -> Self {
+        if IS_FOR_GPU && precision == Precision::F32 {
+            let device = super::device();
+            let network = Network::Gpu(Box::new(Yamnet::new(weights, &device)), device);
+            return Self { id: identity(weights, precision), network };
+        }
+        Self::with_isa(weights, precision, Isa::best())
     }
 
-    /// Appends the embeddings of at most [`BATCH`] windows.
-    fn embed_batch(&self, windows: &[Window], rows: &mut Vec<f32>) -> Result<(), EmbedError> {
-        let mut patches = Vec::with_capacity(BATCH * PATCH_VALUES);
-        for window in windows {
-            patches.extend_from_slice(&window.logmel);
-        }
-        patches.resize(BATCH * PATCH_VALUES, 0.0);
-        let patches = TensorData::new(patches, [BATCH, PATCH_FRAMES, MEL_BANDS]);
-        let embeddings = self.network.embed(Tensor::from_data(patches, &self.device));
-        let values = embeddings
-            .try_into_data()
-            .map_err(|error| EmbedError::Device { message: error.to_string() })?
-            .try_into_vec::<f32>()
-            .map_err(|error| EmbedError::Device { message: error.to_string() })?;
-        rows.extend_from_slice(&values[..windows.len() * EMBEDDING_DIM]);
-        Ok(())
+    /// The embedder with `weights` at `precision` on the CPU, by instructions of `isa` at most. The values do not depend on it.
+    ///
+    /// # Panics
+    /// When this CPU does not have `isa`.
+    pub fn with_isa(weights: &YamnetWeights, precision: Precision, isa: Isa) -> Self {
+        assert!(isa.is_available(), "this CPU has no {isa}");
+        let network = Network::Cpu(CpuNetwork::new(weights, precision, isa));
+        Self { id: identity(weights, precision), network }
     }
+
+    /// What computes: the instruction set of the CPU's kernels, or `gpu`.
+    pub fn kernel(&self) -> &'static str {
+        match &self.network {
+            Network::Cpu(network) => network.isa().word(),
+            Network::Gpu(..) => "gpu",
+        }
+    }
+}
+
+fn identity(weights: &YamnetWeights, precision: Precision) -> EmbedderId {
+    let weights = Some(weights.content_hash().to_string());
+    EmbedderId { name: "yamnet".to_owned(), version: VERSION, weights, precision }
+}
+
+/// Embeddings of at most [`BATCH`] windows by burn, appended to `rows`.
+fn embed_on(network: &Yamnet, device: &Device, windows: &[Window], rows: &mut Vec<f32>) -> Result<(), EmbedError> {
+    let mut patches = Vec::with_capacity(BATCH * PATCH_VALUES);
+    for window in windows {
+        patches.extend_from_slice(&window.logmel);
+    }
+    patches.resize(BATCH * PATCH_VALUES, 0.0);
+    let patches = TensorData::new(patches, [BATCH, PATCH_FRAMES, MEL_BANDS]);
+    let values = network
+        .embed(Tensor::from_data(patches, device))
+        .try_into_data()
+        .map_err(|error| EmbedError::Device { message: error.to_string() })?
+        .try_into_vec::<f32>()
+        .map_err(|error| EmbedError::Device { message: error.to_string() })?;
+    rows.extend_from_slice(&values[..windows.len() * EMBEDDING_DIM]);
+    Ok(())
 }
 
 impl Embedder for YamnetEmbedder {
@@ -72,10 +101,15 @@ impl Embedder for YamnetEmbedder {
 
     fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {
         EmbedError::check(windows, PATCH_FRAMES..=PATCH_FRAMES)?;
-        let mut rows = Vec::with_capacity(windows.len() * EMBEDDING_DIM);
-        for batch in windows.chunks(BATCH) {
-            self.embed_batch(batch, &mut rows)?;
+        match &self.network {
+            Network::Cpu(network) => Ok(network.embed(windows)),
+            Network::Gpu(network, device) => {
+                let mut rows = Vec::with_capacity(windows.len() * EMBEDDING_DIM);
+                for batch in windows.chunks(BATCH) {
+                    embed_on(network, device, batch, &mut rows)?;
+                }
+                Ok(rows)
+            }
         }
-        Ok(rows)
     }
 }

@@ -13,9 +13,9 @@ pub(super) const TAPS: usize = 9;
 
 /// A folded convolution: `kernel` `[rows, columns]` and `bias` `[out]`.
 pub(super) struct Folded {
-    kernel: Vec<f32>,
+    pub(super) kernel: Vec<f32>,
     shape: [usize; 2],
-    bias: Vec<f32>,
+    pub(super) bias: Vec<f32>,
 }
 
 impl Folded {

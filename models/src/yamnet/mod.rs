@@ -1,12 +1,15 @@
 //! YAMNet: the network as a burn module, and the embedder on top of it.
 
 mod architecture;
+#[expect(unsafe_code, reason = "the kernels use instructions of particular CPUs")]
+mod cpu;
 mod device;
 mod embedder;
 mod folding;
 mod network;
 
 pub use architecture::{BLOCKS, Block, CLASSES, EMBEDDING_DIM, STEM_CHANNELS};
+pub use cpu::Isa;
 pub use device::device;
 pub use embedder::YamnetEmbedder;
 pub use network::{Yamnet, YamnetOutput};

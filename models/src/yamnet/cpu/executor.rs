@@ -1,0 +1,176 @@
+//! The network, layer by layer, on the calling thread.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::aligned::{Aligned, Plain};
+use super::depthwise::Depthwise;
+use super::element::Element;
+use super::isa::Isa;
+use super::kernels::Kernels;
+use super::product::Pointwise;
+use super::rows::{PADDING, Rows};
+use super::stem::{self, Stem};
+use crate::frontend::{MEL_BANDS, Window};
+use crate::frontend::params::PATCH_FRAMES;
+use crate::weights::YamnetWeights;
+use crate::yamnet::architecture::{BLOCKS, EMBEDDING_DIM, STEM_CHANNELS};
+use crate::yamnet::folding::Folded;
+
+/// The first layers work on one patch after the other, while its image is large and fits the second-level cache; the rest
+/// on a batch of patches, while the weights are large and want to be used often.
+const PATCHWISE_LAYERS: usize = 4;
+
+/// Patches of a batch, at most.
+const BATCH: usize = 24;
+
+/// Values between a depthwise and a pointwise convolution, about: they stay in the second-level cache.
+const BLOCK_VALUES: usize = 96 * 1024;
+
+/// YAMNet with packed weights.
+pub(super) struct Executor<T> {
+    kernels: Kernels<T>,
+    stem: Stem,
+    layers: Vec<Layer<T>>,
+    /// Buffers of calls that have ended, for calls to come.
+    idle: Mutex<Vec<Buffers<T>>>,
+}
+
+struct Layer<T> {
+    depthwise: Depthwise,
+    pointwise: Pointwise<T>,
+}
+
+/// All memory of a call.
+struct Buffers<T> {
+    /// Images of one patch.
+    patch: [Aligned<f32>; 2],
+    /// Images of a batch.
+    batch: [Aligned<f32>; 2],
+    rows: Rows<T>,
+}
+
+impl<T: Element + Plain> Executor<T> {
+    /// Packs `weights` for `kernels`.
+    pub(super) fn new(weights: &YamnetWeights, kernels: Kernels<T>) -> Self {
+        let stem = Folded::stem(weights);
+        let stem = Stem { kernel: taps_first(&stem), bias: Aligned::of(stem.bias.iter().copied()) };
+        let (mut extents, mut channels) = ([stem::HEIGHT, stem::WIDTH], STEM_CHANNELS);
+        let mut layers = Vec::with_capacity(BLOCKS.len());
+        for (number, block) in (2..).zip(BLOCKS) {
+            let folded = Folded::depthwise(weights, number);
+            let bias = Aligned::of(folded.bias.iter().copied());
+            let depthwise = Depthwise::new(taps_first(&folded), bias, extents, channels, block.stride);
+            let folded = Folded::pointwise(weights, number, channels);
+            let pointwise = kernels.pointwise(&transposed(&folded.kernel, channels), &folded.bias);
+            (extents, channels) = (depthwise.extents_out(), block.channels);
+            layers.push(Layer { depthwise, pointwise });
+        }
+        Self { kernels, stem, layers, idle: Mutex::new(Vec::new()) }
+    }
+
+    /// The instruction set of its products.
+    pub(super) fn isa(&self) -> Isa {
+        self.kernels.isa
+    }
+
+    /// Embeddings `[windows, 1024]` of windows of one patch each.
+    pub(super) fn embed(&self, windows: &[Window]) -> Vec<f32> {
+        let mut embeddings = vec![0.0; windows.len() * EMBEDDING_DIM];
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = idle().pop().unwrap_or_else(|| self.buffers());
+        // Batches of even size: a small last one would use the weights badly.
+        let size = windows.len().div_ceil(windows.len().div_ceil(BATCH).max(1)).max(1);
+        for (windows, out) in windows.chunks(size).zip(embeddings.chunks_mut(size * EMBEDDING_DIM)) {
+            self.embed_batch(windows, &mut buffers, out);
+        }
+        idle().push(buffers);
+        embeddings
+    }
+
+    fn buffers(&self) -> Buffers<T> {
+        let (patchwise, batched) = self.layers.split_at(PATCHWISE_LAYERS);
+        let largest = |layers: &[Layer<T>]| layers.iter().map(|layer| layer.depthwise.image_len()).max().unwrap_or(0);
+        let patch = || Aligned::zeroed(largest(patchwise));
+        let batch = || Aligned::zeroed(largest(batched) * BATCH);
+        let rows = self.layers.iter().map(Layer::room).max().unwrap_or(0);
+        Buffers { patch: [patch(), patch()], batch: [batch(), batch()], rows: Rows::with_capacity(rows) }
+    }
+
+    fn embed_batch(&self, windows: &[Window], buffers: &mut Buffers<T>, embeddings: &mut [f32]) {
+        let Buffers { patch: [patch, patch_out], batch: [batch, batch_out], rows } = buffers;
+        let (patchwise, batched) = self.layers.split_at(PATCHWISE_LAYERS);
+        let image = batched[0].depthwise.image_len();
+        for (window, batch) in windows.iter().zip(batch.chunks_exact_mut(image)) {
+            debug_assert_eq!(window.logmel.len(), PATCH_FRAMES * MEL_BANDS);
+            let (last, before) = patchwise.split_last().expect("some layers are patchwise");
+            self.kernels.stem(&self.stem, &window.logmel, &mut patch[..stem::HEIGHT * stem::WIDTH * STEM_CHANNELS]);
+            for layer in before {
+                self.run(layer, patch, 1, rows, patch_out);
+                std::mem::swap(patch, patch_out);
+            }
+            self.run(last, patch, 1, rows, batch);
+        }
+        for layer in batched {
+            self.run(layer, batch, windows.len(), rows, batch_out);
+            std::mem::swap(batch, batch_out);
+        }
+        self.pool(batch, windows, embeddings);
+    }
+
+    /// One layer of `count` images, some lines at a time.
+    fn run(&self, layer: &Layer<T>, images: &[f32], count: usize, rows: &mut Rows<T>, out: &mut [f32]) {
+        let Layer { depthwise, pointwise } = layer;
+        let [height, width] = depthwise.extents_out();
+        let (lines, step) = (count * height, layer.lines());
+        let line_len = width * pointwise.outputs;
+        for start in (0..lines).step_by(step) {
+            let end = lines.min(start + step);
+            self.kernels.depthwise(depthwise, images, start..end, rows);
+            self.kernels.product(pointwise, rows, &mut out[start * line_len..end * line_len]);
+        }
+    }
+
+    /// The mean of each image over its pixels; not a number for a patch that holds such, which rectifiers would hide.
+    fn pool(&self, images: &[f32], windows: &[Window], embeddings: &mut [f32]) {
+        let [height, width] = self.layers[self.layers.len() - 1].depthwise.extents_out();
+        let image = height * width * EMBEDDING_DIM;
+        for ((window, image), embedding) in
+            windows.iter().zip(images.chunks_exact(image)).zip(embeddings.chunks_exact_mut(EMBEDDING_DIM))
+        {
+            if !window.logmel.iter().all(|x| x.is_finite()) {
+                embedding.fill(f32::NAN);
+                continue;
+            }
+            for pixel in image.chunks_exact(EMBEDDING_DIM) {
+                embedding.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
+            }
+            embedding.iter_mut().for_each(|sum| *sum /= (height * width) as f32);
+        }
+    }
+}
+
+impl<T> Layer<T> {
+    /// Lines of the output images that are computed at once.
+    fn lines(&self) -> usize {
+        let [_, width] = self.depthwise.extents_out();
+        (BLOCK_VALUES / self.depthwise.channels / width).max(1)
+    }
+
+    /// Values that its rows need room for.
+    fn room(&self) -> usize {
+        let [_, width] = self.depthwise.extents_out();
+        (self.lines() * width).next_multiple_of(PADDING) * self.depthwise.channels
+    }
+}
+
+/// A mirrored kernel `[channels, 9]` as `[9, channels]`, not mirrored.
+fn taps_first(folded: &Folded) -> Aligned<f32> {
+    let channels = folded.bias.len();
+    Aligned::of((0..9 * channels).map(|at| folded.kernel[at % channels * 9 + 8 - at / channels]))
+}
+
+/// A matrix `[outputs, inputs]` as `[inputs, outputs]`.
+fn transposed(matrix: &[f32], inputs: usize) -> Vec<f32> {
+    let outputs = matrix.len() / inputs;
+    (0..matrix.len()).map(|at| matrix[at % outputs * inputs + at / outputs]).collect()
+}
