@@ -1,0 +1,1 @@
+"""The driver of `tests/peers/compare`; the standard library only."""

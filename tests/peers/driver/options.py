@@ -1,0 +1,37 @@
+"""Values of options that hold several words."""
+
+from argparse import ArgumentTypeError
+
+PRECISIONS = ("f32", "bf16")
+
+
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"`{text}` is no whole number above 0")
+    return int(text)
+
+
+def counts(text: str) -> list[int]:
+    """Such as `1,2`, each once."""
+    return list(dict.fromkeys(count(word) for word in text.split(",")))
+
+
+def seconds(text: str) -> float:
+    """A time above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.0 < value < 3_600.0:
+        raise ArgumentTypeError(f"`{text}` is no time between 0 and 3,600 s")
+    return value
+
+
+def precisions(text: str) -> list[str]:
+    """Of `f32,bf16`."""
+    words = list(dict.fromkeys(text.split(",")))
+    unknown = [word for word in words if word not in PRECISIONS]
+    if unknown:
+        raise ArgumentTypeError(f"no precision `{unknown[0]}`; there are {', '.join(PRECISIONS)}")
+    return words

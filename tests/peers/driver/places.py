@@ -1,0 +1,68 @@
+"""Where things are, and how they are made: the repository, the reference data, the peers' Python, our binaries."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PEERS = Path(__file__).resolve().parent.parent
+REPOSITORY = PEERS.parent.parent
+RUNTIMES = PEERS / "runtimes"
+
+
+class Unusable(Exception):
+    """Why something cannot be measured."""
+
+
+def log(text: str) -> None:
+    """Progress, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def test_data() -> Path:
+    """The folder of reference data, which may be missing."""
+    return Path(os.environ.get("ECOSIGHT_TEST_DATA") or REPOSITORY / ".." / "shared").resolve()
+
+
+def default_weights() -> Path | None:
+    """The weights among the reference data."""
+    path = test_data() / "weights" / "yamnet.h5"
+    return path if path.is_file() else None
+
+
+def python() -> Path:
+    """The Python that has the peers; installs them where it is missing."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    venv = Path(os.environ.get("ECOSIGHT_PEERS_VENV") or cache / "ecosight" / "peers-venv")
+    if not (venv / "bin" / "python").exists():
+        log(f"installing the peers into {venv} (once, about 3 GB)")
+        subprocess.run([PEERS / "setup"], check=True, stdout=sys.stderr)
+    return venv / "bin" / "python"
+
+
+def run_script(script: str, *arguments: str | Path) -> dict:
+    """Runs a script of `runtimes/` to its end; its answer."""
+    command = [python(), RUNTIMES / script, *arguments]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Unusable(f"{script}: {last_line(done.stderr)}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def build(package: str, *target: str) -> dict[str, Path]:
+    """Builds with Cargo; name and path of each executable."""
+    log(f"building {package} {' '.join(target)}")
+    command = ["cargo", "build", "--release", "--quiet", "-p", package, *target, "--message-format=json"]
+    done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Unusable(f"{package} does not build")
+    messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
+    found = [message for message in messages if message.get("executable")]
+    return {message["target"]["name"]: Path(message["executable"]) for message in found}
+
+
+def last_line(text: str) -> str:
+    """The last line with something in it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "no message"
