@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::architecture::EMBEDDING_DIM;
 use super::device::BATCH;
 use super::network::Yamnet;
-use crate::embedder::{EmbedError, Embedder, EmbedderId, Precision};
+use crate::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
 use crate::frontend::params::PATCH_FRAMES;
 use crate::frontend::{MEL_BANDS, Window, Windowing};
 use crate::weights::YamnetWeights;
@@ -34,6 +34,7 @@ impl YamnetEmbedder {
             version: VERSION,
             weights: Some(weights.content_hash().to_string()),
             precision: Precision::F32,
+            dtype: Dtype::F32,
         };
         Self { id, network: Yamnet::new(weights, &device), device }
     }
