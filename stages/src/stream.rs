@@ -247,3 +247,7 @@ fn wait<T>(reports: &Receiver<T>) -> Option<T> {
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;
