@@ -63,7 +63,7 @@ pub struct EmbedderSpec {
 
 impl EmbedderSpec {
     /// What cannot go together, in words; known without looking at the machine.
-    pub fn contradiction(&self) -> Option<String> {
+    pub fn contradiction(self) -> Option<String> {
         (self.name == EmbedderName::Logmel && self.precision != PrecisionChoice::F32).then(|| {
             let (name, precision) = (self.name.word(), self.precision.word());
             format!("`{name}` computes in `f32` only, not in `{precision}`: leave it out, or set it to \"f32\"")
@@ -71,7 +71,7 @@ impl EmbedderSpec {
     }
 
     /// Whether [`open_embedder`] would find what it needs; reads no weights.
-    pub fn check(&self, cache: &WeightsCache) -> Result<(), ModelError> {
+    pub fn check(self, cache: &WeightsCache) -> Result<(), ModelError> {
         self.resolve()?;
         match self.name {
             EmbedderName::Logmel => Ok(()),
@@ -81,7 +81,7 @@ impl EmbedderSpec {
     }
 
     /// The number format that this machine computes in when it is asked for [`PrecisionChoice`].
-    fn resolve(&self) -> Result<Precision, ModelError> {
+    fn resolve(self) -> Result<Precision, ModelError> {
         if self.contradiction().is_some() {
             return Err(unavailable(self.name.word(), self.precision.word(), "it computes in `f32` only"));
         }
@@ -91,13 +91,13 @@ impl EmbedderSpec {
         }
     }
 
-    fn missing_weights(&self) -> ModelError {
+    fn missing_weights(self) -> ModelError {
         ModelError::MissingWeights { embedder: self.name.word().to_owned() }
     }
 }
 
 /// The embedder of `spec` with the weights that are current in `cache`.
-pub fn open_embedder(spec: &EmbedderSpec, cache: &WeightsCache) -> Result<Box<dyn Embedder>, ModelError> {
+pub fn open_embedder(spec: EmbedderSpec, cache: &WeightsCache) -> Result<Box<dyn Embedder>, ModelError> {
     let precision = spec.resolve()?;
     let embedder: Box<dyn Embedder> = match spec.name {
         EmbedderName::Logmel => Box::new(LogMelEmbedder::new()),
@@ -154,7 +154,7 @@ mod tests {
         let cache = WeightsCache::new(std::path::Path::new("nowhere"));
         for dtype in [Dtype::F32, Dtype::F16] {
             let spec = EmbedderSpec { name: EmbedderName::Logmel, precision: PrecisionChoice::F32, dtype };
-            let embedder = open_embedder(&spec, &cache).unwrap();
+            let embedder = open_embedder(spec, &cache).unwrap();
             assert_eq!(embedder.id().dtype, dtype);
             assert_eq!(open_identity(embedder.id(), &cache).unwrap().id(), embedder.id());
         }

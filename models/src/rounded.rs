@@ -60,7 +60,8 @@ mod tests {
         let window = Window { start_s: 0.0, frames: 3, logmel: (0..192u8).map(|i| f32::from(i) * 0.37).collect() };
         let plain = LogMelEmbedder::new();
         let rounded = Rounded::new(Box::new(LogMelEmbedder::new()));
-        let (exact, halves) = (plain.embed(&[window.clone()]).unwrap(), rounded.embed(&[window]).unwrap());
+        let windows = [window];
+        let (exact, halves) = (plain.embed(&windows).unwrap(), rounded.embed(&windows).unwrap());
         assert!(exact != halves && rounded.id().slug() == "logmel-v1-f32-f16");
         for (exact, half) in exact.iter().zip(&halves) {
             assert_eq!(f16::from_f32(*exact).to_f32().to_bits(), half.to_bits());

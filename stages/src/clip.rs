@@ -1,7 +1,7 @@
 //! One clip: from bytes to the embeddings of all its variants, in bounded memory however long the recording is.
 //!
 //! While one batch of windows is embedded, the next is decoded, so that a single recording keeps several threads busy. A clip whose
-//! rows fit into [`HELD_BYTES`] is decoded once for all its variants and handed over whole; a longer one is decoded once for each, so that
+//! rows take no more than 8 MiB is decoded once for all its variants and handed over whole; a longer one is decoded once for each, so that
 //! the rows of a variant come one after the other and none has to wait in memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,6 +92,13 @@ pub struct ClipEmbeddings {
     pub variants: Vec<Patches>,
     /// What else is known of it.
     pub heard: Heard,
+}
+
+impl ClipEmbeddings {
+    /// Patches of all variants.
+    pub fn patches(&self) -> usize {
+        self.variants.iter().map(Patches::len).sum()
+    }
 }
 
 /// Why a clip cannot be used.

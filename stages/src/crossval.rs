@@ -66,7 +66,7 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
     let labels = Labels::join(&found.clips, split);
     check_classes(&labels, &folds)?;
-    let embedder = open_embedder(&settings.embed.spec(), context.weights)?;
+    let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
     let failed = originals.compute(context, &found.clips)?;

@@ -89,7 +89,7 @@ impl Stage for Embed {
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let recipes: Vec<RecipeRow> = read_rows(&context.layout.table("augment")).in_stage(NAME)?;
-        let embedder = open_embedder(&self.spec(), context.weights).in_stage(NAME)?;
+        let embedder = open_embedder(self.spec(), context.weights).in_stage(NAME)?;
         let work = plan(clips, recipes).in_stage(NAME)?;
         let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
         let bench = Bench { embedder: &*embedder, meter: &meter, stop: &stop };
@@ -114,7 +114,7 @@ fn run(context: &Context<'_>, bench: Bench<'_>, work: &[Work]) -> Result<(), Sta
                 Piece::Rows(_, _, rows) => patches += rows.len(),
                 Piece::Done(_, Outcome::Whole(embeddings)) => {
                     units += embeddings.variants.len();
-                    patches += embeddings.variants.iter().map(|variant| variant.len()).sum::<usize>();
+                    patches += embeddings.patches();
                 }
                 Piece::Done(number, Outcome::Long(_)) => units += work[*number].recipes.len(),
                 Piece::Done(number, Outcome::Failed(error)) => failed.push(work[*number].quarantined(error)),
@@ -142,7 +142,7 @@ fn write(table: &mut EmbedWriter, meter: &Meter, work: &[Work], piece: Piece) ->
             let clip = &work[number];
             match outcome {
                 Outcome::Whole(embeddings) => {
-                    let rows = embeddings.variants.iter().map(|variant| variant.len()).sum();
+                    let rows = embeddings.patches();
                     let variants = clip.recipes.iter().map(|recipe| recipe.variant).zip(embeddings.variants);
                     meter.time(Step::Write, rows, || table.write(clip.clip_id, variants))
                 }

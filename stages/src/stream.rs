@@ -242,10 +242,7 @@ fn wait<T>(reports: &Receiver<T>) -> Option<T> {
         }
         return report;
     }
-    match reports.recv_timeout(LOOK) {
-        Ok(report) => Some(report),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-    }
+    reports.recv_timeout(LOOK).ok()
 }
 
 #[cfg(test)]

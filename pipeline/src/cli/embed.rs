@@ -27,7 +27,7 @@ use crate::ExitStatus;
 
 /// Runs the verb.
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let embedder = open_embedder(&spec(args), &globals.weights)?;
+    let embedder = open_embedder(spec(args), &globals.weights)?;
     if args.out.extension().is_none_or(|e| e != "parquet") {
         let message = format!("`--out {}` is written as Parquet", args.out.display());
         return Err(CliError::usage(message, "end the name with .parquet"));
@@ -116,7 +116,7 @@ fn stream_files(
                     Piece::Done(number, outcome) => each(
                         &names[*number],
                         match outcome {
-                            Outcome::Whole(embeddings) => Ok(embeddings.variants.iter().map(|v| v.len()).sum()),
+                            Outcome::Whole(embeddings) => Ok(embeddings.patches()),
                             Outcome::Long(_) => Ok(long_rows[*number]),
                             Outcome::Failed(error) => Err(error),
                         },
