@@ -38,6 +38,34 @@ fn all_mistakes_of_a_pipeline_file_are_reported_at_once() {
 }
 
 #[test]
+fn logmel_has_one_precision() {
+    let ran = Sandbox::new().run("graph --set embed.embedder=logmel --set embed.precision=bf16");
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("stages.embed.precision") && ran.stderr.contains("`f32` only"), "{}", ran.stderr);
+}
+
+#[test]
+fn files_keep_their_order_and_a_bad_one_leaves_no_rows() {
+    let sandbox = Sandbox::new();
+    sandbox.ok("demo -q");
+    let clip = |name: &str| format!("ecosight-demo/new_clips/new-{name}.wav");
+    let whole = fs::read(sandbox.path().join(clip("rain"))).unwrap();
+    fs::write(sandbox.path().join("cut.wav"), &whole[..whole.len() / 2]).unwrap();
+    let line = format!("embed {} cut.wav gone.wav {} --embedder logmel", clip("rain"), clip("bird"));
+    let document = |jobs: u32| {
+        let ran = sandbox.run(&format!("{line} --out {jobs}.parquet --jobs {jobs} --json"));
+        assert_eq!(ran.code, 1, "{}", ran.stderr);
+        serde_json::from_str::<serde_json::Value>(&ran.stdout).unwrap()
+    };
+    let first = document(1);
+    let codes: Vec<_> = first["failed"].as_array().unwrap().iter().map(|f| f["code"].as_str().unwrap()).collect();
+    assert_eq!((codes, first["files"].as_u64()), (vec!["truncated", "io"], Some(2)));
+    document(4);
+    let bytes = |name: &str| fs::read(sandbox.path().join(name)).unwrap();
+    assert!(bytes("1.parquet") == bytes("4.parquet"), "the rows depend on the number of threads");
+}
+
+#[test]
 fn a_file_named_ecosight_toml_in_the_current_folder_counts() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path().join("ecosight.toml"), "[stages.publish]\nneeds = ['train', 'evaluate', 'split']")
@@ -91,6 +119,15 @@ fn embeddings_of_any_audio_go_to_a_file() {
     let document = sandbox.json("embed ecosight-demo/new_clips --embedder logmel --out deep/e.parquet");
     assert_eq!((document["files"].as_u64(), document["patches"].as_u64()), (Some(5), Some(5)));
     assert!(sandbox.path().join("deep/e.parquet").exists());
+    let halves =
+        sandbox.json("embed ecosight-demo/new_clips --embedder logmel --dtype f16 --out half.parquet --verbose");
+    assert_eq!((&halves["embedder"], halves["patches"].as_u64()), (&"logmel-v1-f32-f16".into(), Some(5)));
+    let steps = halves["timings"][0]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["step"] == "network" && step["items"] == 5), "{steps:?}");
+    let size = |name: &str| fs::metadata(sandbox.path().join(name)).unwrap().len();
+    assert!(size("half.parquet") < size("deep/e.parquet") * 3 / 4);
+    let bf16 = sandbox.run("embed ecosight-demo/new_clips --embedder logmel --precision bf16 --out e.parquet");
+    assert!(bf16.code == 1 && bf16.stderr.contains("hint: leave `precision` out"), "{}", bf16.stderr);
     let missing = sandbox.run("embed ecosight-demo/new_clips --out e.parquet");
     assert!(missing.code == 1 && missing.stderr.contains("ecosight weights fetch"), "{}", missing.stderr);
 }

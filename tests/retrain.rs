@@ -176,6 +176,38 @@ fn cross_validation_reuses_embeddings_and_knows_folds_and_groups() {
 }
 
 #[test]
+fn a_model_trained_on_halves_predicts_with_halves() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 12);
+    let outcome = sandbox.json(&format!("retrain --source recordings {FAST} --set embed.dtype=f16"));
+    let root = sandbox.path().join("ecosight-data");
+    assert!(root.join("tables/embed/embedder=logmel-v1-f32-f16/part-00000.parquet").exists());
+    let model = root.join("models").join(outcome["model"].as_str().unwrap());
+    let meta: serde_json::Value = serde_json::from_slice(&fs::read(model.join("model.json")).unwrap()).unwrap();
+    assert_eq!(meta["embedder"]["dtype"], "f16");
+    let predicted = sandbox.json("predict recordings/high");
+    assert!(predicted["rows"].as_array().unwrap().iter().all(|row| row["predicted"] == "high"));
+}
+
+#[test]
+fn a_run_tells_where_its_time_went() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    let ran = sandbox.ok(&format!("retrain --source recordings {FAST} --json --verbose"));
+    for word in ["per CPU second", "decode", "log-mel", "network", "write", "evaluate"] {
+        assert!(ran.stderr.contains(word), "{word} is missing in\n{}", ran.stderr);
+    }
+    let outcome: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let timings = outcome["timings"].as_array().unwrap();
+    let embed = timings.iter().find(|timing| timing["stage"] == "embed").unwrap();
+    let items =
+        |name: &str| embed["steps"].as_array().unwrap().iter().find(|s| s["step"] == name).unwrap()["items"].clone();
+    let patches = outcome["counts"]["embed"]["patches"].clone();
+    assert_eq!((items("network"), items("write")), (patches.clone(), patches));
+    assert_eq!(timings.len(), 7);
+}
+
+#[test]
 fn the_mlp_is_a_setting_and_the_seed_changes_it() {
     let sandbox = Sandbox::new();
     recordings(&sandbox, 12);

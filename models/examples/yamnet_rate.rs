@@ -1,17 +1,17 @@
 //! Patches that YAMNet embeds per second, for `tests/peers/compare yamnet`.
 //!
-//! `yamnet_rate --weights FILE --patches FILE [--precision f32|bf16] [--isa auto|avx512|avx2|portable]`, where the
+//! `yamnet_rate --weights FILE --patches FILE [--precision f32|bf16] [--isa auto|amx|avx512-bf16|avx512|avx2|portable]`, where the
 //! patches are raw little-endian f32 `[n, 96, 64]`. Requests: `rate THREADS BATCH SECONDS`, and `write FILE` for the
 //! embeddings of all patches.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ecosight_models::embedder::Embedder;
+use ecosight_models::embedder::{Embedder, Precision};
 use ecosight_models::frontend::params::PATCH_FRAMES;
 use ecosight_models::frontend::{MEL_BANDS, Window};
 use ecosight_models::weights::YamnetWeights;
-use ecosight_models::yamnet::YamnetEmbedder;
+use ecosight_models::yamnet::{Isa, YamnetEmbedder, fastest_bf16};
 use line_protocol::{Started, number, option, rate, read_f32, required, serve, write_f32};
 use serde_json::json;
 
@@ -26,14 +26,23 @@ fn main() -> std::io::Result<()> {
 }
 
 /// The embedder in `precision` with the instructions `isa`, and the name of what computes it.
-fn load(weights: &YamnetWeights, precision: &str, isa: &str) -> Result<(Box<dyn Embedder>, &'static str), String> {
-    match (precision, isa) {
-        ("f32", "auto") => Ok((Box::new(YamnetEmbedder::load(weights)), "burn-flex")),
-        ("f32" | "bf16", "auto" | "avx512" | "avx2" | "portable") => {
-            Err(format!("this build has no choice of `{precision}` with `{isa}`"))
+fn load(weights: &YamnetWeights, precision: &str, isa: &str) -> Result<(YamnetEmbedder, &'static str), String> {
+    let precision = match precision {
+        "f32" => Precision::F32,
+        "bf16" => fastest_bf16(),
+        _ => return Err(format!("no precision `{precision}`")),
+    };
+    let embedder = if isa == "auto" {
+        YamnetEmbedder::load(weights, precision)
+    } else {
+        let isa: Isa = isa.parse()?;
+        if !isa.is_available() {
+            return Err(format!("this CPU has no {isa}"));
         }
-        _ => Err(format!("no precision `{precision}` or no instruction set `{isa}`")),
-    }
+        YamnetEmbedder::with_isa(weights, precision, isa)
+    };
+    let kernel = embedder.kernel();
+    Ok((embedder, kernel))
 }
 
 fn start() -> Started {

@@ -16,21 +16,48 @@ pub enum Precision {
     /// IEEE single precision.
     #[serde(rename = "f32")]
     F32,
-    /// Products of bfloat16 factors, added in single precision in the order of AVX-512 BF16.
-    #[serde(rename = "bf16-avx512")]
-    Bf16Avx512,
     /// Products of bfloat16 factors, added in single precision in the order of AMX.
     #[serde(rename = "bf16-amx")]
     Bf16Amx,
+    /// Products of bfloat16 factors, added in single precision in the order of AVX-512 BF16.
+    #[serde(rename = "bf16-avx512")]
+    Bf16Avx512,
 }
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16Amx => "bf16-amx",
+            Self::Bf16Avx512 => "bf16-avx512",
+        })
+    }
+}
+
+/// Number format in which embeddings are kept; whatever they were computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// IEEE single precision.
+    #[default]
+    F32,
+    /// IEEE half precision: half the size, three decimal digits, at most 65,504.
+    F16,
+}
+
+impl Dtype {
+    /// As in the pipeline file.
+    pub const fn word(self) -> &'static str {
         match self {
-            Self::F32 => f.write_str("f32"),
-            Self::Bf16Avx512 => f.write_str("bf16-avx512"),
-            Self::Bf16Amx => f.write_str("bf16-amx"),
+            Self::F32 => "f32",
+            Self::F16 => "f16",
         }
+    }
+
+    /// For identities, which name the format only where it is not the usual one.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+    fn is_f32(&self) -> bool {
+        *self == Self::F32
     }
 }
 
@@ -47,16 +74,20 @@ pub struct EmbedderId {
     pub weights: Option<String>,
     /// Number format of the computation.
     pub precision: Precision,
+    /// Number format of the result. Not written where it is `f32`, as in identities from before there was another.
+    #[serde(default, skip_serializing_if = "Dtype::is_f32")]
+    pub dtype: Dtype,
 }
 
 impl EmbedderId {
-    /// A short name that can serve as a folder: `yamnet-v1-1a2b3c4d5e6f-f32`, `logmel-v1-f32`.
+    /// A short name that can serve as a folder: `yamnet-v1-1a2b3c4d5e6f-f32`, `logmel-v1-f32-f16`.
     pub fn slug(&self) -> String {
         let weights = self.weights.as_deref().map_or(String::new(), |hash| {
             let digits: String = hash.chars().take(SLUG_HASH_DIGITS).collect();
             format!("-{digits}")
         });
-        format!("{}-v{}{weights}-{}", self.name, self.version, self.precision)
+        let dtype = if self.dtype.is_f32() { "" } else { "-f16" };
+        format!("{}-v{}{weights}-{}{dtype}", self.name, self.version, self.precision)
     }
 }
 
@@ -77,6 +108,11 @@ pub trait Embedder: Send + Sync {
 
     /// How a clip has to be cut for this embedder.
     fn windowing(&self) -> Windowing;
+
+    /// Windows of one call that keep it busy; more gain nothing, and are better given to another thread.
+    fn batch(&self) -> usize {
+        32
+    }
 
     /// Embeddings `[windows, dim]`, row-major. Non-finite input gives non-finite rows, not an error.
     fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError>;
@@ -120,20 +156,28 @@ impl EmbedError {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_slug_names_method_version_weights_and_precision() {
-        let mut id = EmbedderId { name: "logmel".into(), version: 1, weights: None, precision: Precision::F32 };
-        assert_eq!(id.slug(), "logmel-v1-f32");
-        id.weights = Some("0123456789abcdef".repeat(4));
-        assert_eq!(id.to_string(), "logmel-v1-0123456789ab-f32");
+    fn id(precision: Precision, dtype: Dtype) -> EmbedderId {
+        EmbedderId { name: "yamnet".into(), version: 1, weights: Some("00ff".repeat(16)), precision, dtype }
     }
 
     #[test]
-    fn an_identity_survives_json() {
-        let id =
-            EmbedderId { name: "yamnet".into(), version: 1, weights: Some("00ff".into()), precision: Precision::F32 };
-        let json = serde_json::to_string(&id).unwrap();
-        assert_eq!(json, r#"{"name":"yamnet","version":1,"weights":"00ff","precision":"f32"}"#);
-        assert_eq!(serde_json::from_str::<EmbedderId>(&json).unwrap(), id);
+    fn a_slug_names_method_version_weights_precision_and_an_unusual_dtype() {
+        assert_eq!(id(Precision::F32, Dtype::F32).to_string(), "yamnet-v1-00ff00ff00ff-f32");
+        assert_eq!(id(Precision::F32, Dtype::F16).slug(), "yamnet-v1-00ff00ff00ff-f32-f16");
+        let logmel = EmbedderId { name: "logmel".into(), weights: None, ..id(Precision::Bf16Amx, Dtype::F32) };
+        assert_eq!(logmel.slug(), "logmel-v1-bf16-amx");
+    }
+
+    #[test]
+    fn an_identity_survives_json_and_reads_as_it_did_before_there_was_a_dtype() {
+        let old = format!(r#"{{"name":"yamnet","version":1,"weights":"{}","precision":"f32"}}"#, "00ff".repeat(16));
+        assert_eq!(serde_json::to_string(&id(Precision::F32, Dtype::F32)).unwrap(), old);
+        for precision in [Precision::F32, Precision::Bf16Amx, Precision::Bf16Avx512] {
+            for dtype in [Dtype::F32, Dtype::F16] {
+                let json = serde_json::to_string(&id(precision, dtype)).unwrap();
+                assert!(json.contains(&format!("\"precision\":\"{precision}\"")), "{json}");
+                assert_eq!(serde_json::from_str::<EmbedderId>(&json).unwrap(), id(precision, dtype));
+            }
+        }
     }
 }

@@ -16,6 +16,16 @@ pub enum ModelError {
         /// Name of the embedder.
         embedder: String,
     },
+    /// The embedder cannot compute in the number format that was asked for.
+    #[error("`{embedder}` cannot compute in `{precision}`: {why}")]
+    Precision {
+        /// Name of the embedder.
+        embedder: String,
+        /// The number format.
+        precision: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// A model was trained with an embedder that cannot be had here.
     #[error("the model was trained with the embedder `{wanted}`, which is not at hand{}", .found.as_ref().map_or(String::new(), |f| format!(" (there is `{f}`)")))]
     OtherEmbedder {
@@ -50,6 +60,7 @@ impl ModelError {
                  `--set embed.embedder=logmel` needs none"
                     .to_owned(),
             ),
+            Self::Precision { .. } => Some("leave `precision` out, or set it to \"f32\"".to_owned()),
             Self::OtherEmbedder { .. } => Some(
                 "import the weights that the model was trained with (`ecosight weights import FILE`), or train anew with \
                  `ecosight retrain`"

@@ -11,6 +11,7 @@ pub mod head;
 pub mod logmel;
 pub mod metrics;
 pub mod open;
+mod rounded;
 pub mod weights;
 pub mod yamnet;
 

@@ -6,7 +6,7 @@
 mod reference;
 
 use burn::tensor::{Tensor, TensorData};
-use ecosight_models::embedder::Embedder;
+use ecosight_models::embedder::{Embedder, Precision};
 use ecosight_models::frontend::{Window, Windowing};
 use ecosight_models::weights::YamnetWeights;
 use ecosight_models::yamnet::{Yamnet, YamnetEmbedder, device};
@@ -29,7 +29,7 @@ fn genuine_weights_reproduce_the_reference() {
         return;
     };
     let weights = YamnetWeights::from_h5(&folder.join("weights/yamnet.h5")).unwrap();
-    let (network, embedder) = (Yamnet::new(&weights, &device()), YamnetEmbedder::load(&weights));
+    let (network, embedder) = (Yamnet::new(&weights, &device()), YamnetEmbedder::load(&weights, Precision::F32));
     let golden = npz::read(&folder.join("golden/yamnet_golden.npz"));
     let mut worst = [0.0f32; 4];
     let mut clips = 0;

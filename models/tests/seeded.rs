@@ -6,11 +6,11 @@
 mod reference;
 
 use burn::tensor::{Tensor, TensorData};
-use ecosight_models::embedder::Embedder;
+use ecosight_models::embedder::{Embedder, Precision};
 use ecosight_models::frontend::{Window, Windowing};
 use ecosight_models::logmel::LogMelEmbedder;
 use ecosight_models::weights::tensor_specs;
-use ecosight_models::yamnet::{Yamnet, YamnetEmbedder, device};
+use ecosight_models::yamnet::{Isa, Yamnet, YamnetEmbedder, device};
 use reference::{max_difference, seeded, windows};
 use serde_json::Value;
 
@@ -52,7 +52,7 @@ fn seeded_weights_reproduce_tensorflow() {
 
 #[test]
 fn the_bits_of_a_row_do_not_depend_on_its_batch() {
-    let embedder = YamnetEmbedder::load(&seeded::weights());
+    let embedder = YamnetEmbedder::load(&seeded::weights(), Precision::F32);
     let all = windows(Windowing::YAMNET, &seeded::waveform(320_000));
     let rows = embedder.embed(&all).unwrap();
     for count in [1, 2, 7, 16, 17, 33] {
@@ -63,6 +63,34 @@ fn the_bits_of_a_row_do_not_depend_on_its_batch() {
     let beside = embedder.embed(&spoilt).unwrap();
     assert!(beside[..1024].iter().all(|value| value.is_nan()));
     assert_eq!(beside[1024..], rows[1024..2048]);
+}
+
+#[test]
+fn the_kernels_compute_what_the_burn_module_computes() {
+    let weights = seeded::weights();
+    let windows = windows(Windowing::YAMNET, &seeded::waveform(32_000));
+    let logmel: Vec<f32> = windows.iter().flat_map(|w| w.logmel.iter().copied()).collect();
+    let patches = Tensor::from_data(TensorData::new(logmel, [windows.len(), 96, 64]), &device());
+    let expected: Vec<f32> = Yamnet::new(&weights, &device()).embed(patches).into_data().try_into_vec().unwrap();
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+        let rows = YamnetEmbedder::with_isa(&weights, Precision::F32, isa).embed(&windows).unwrap();
+        assert!(max_difference(&rows, &expected) < 1e-4, "{isa}: {}", max_difference(&rows, &expected));
+    }
+    for precision in [Precision::Bf16Avx512, Precision::Bf16Amx] {
+        let embed = |isa| YamnetEmbedder::with_isa(&weights, precision, isa).embed(&windows).unwrap();
+        let rows = embed(Isa::Portable);
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            assert!(embed(isa) == rows, "{precision} on {isa}");
+        }
+        for (row, expected) in rows.chunks_exact(1024).zip(expected.chunks_exact(1024)) {
+            assert!(cosine(row, expected) > 0.999, "{precision}: {}", cosine(row, expected));
+        }
+    }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// The spectrogram of `tests/oracles/logmel_features.py`.

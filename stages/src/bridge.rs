@@ -16,14 +16,22 @@ pub type Opened = Result<Box<dyn AudioSource>, OpenError>;
 
 /// Opens `uris` in order on a thread of its own while `work` takes them from the channel.
 pub fn fetch<T>(store: &Store, uris: &[&str], work: impl FnOnce(Receiver<Opened>) -> T) -> Result<T, DatasetError> {
+    ahead(uris.iter().map(|uri| store.open(uri)), work)
+}
+
+/// Runs `files`, which open one file each, on a thread of its own, a few at a time; `work` gets the files in their order.
+pub fn ahead<T, F: Future<Output = Opened>>(
+    files: impl Iterator<Item = F> + Send,
+    work: impl FnOnce(Receiver<Opened>) -> T,
+) -> Result<T, DatasetError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
-        .map_err(|e| DatasetError::new("start the reader for", store.root().display().to_string(), e))?;
+        .map_err(|e| DatasetError::new("start the reader of", "files", e))?;
     std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
         scope.spawn(move || {
             runtime.block_on(async {
-                let mut opened = futures::stream::iter(uris).map(|uri| store.open(uri)).buffered(AHEAD);
+                let mut opened = futures::stream::iter(files).buffered(AHEAD);
                 while let Some(file) = opened.next().await {
                     // The worker has gone: it failed or was cancelled, and says so itself.
                     if sender.send(file).is_err() {

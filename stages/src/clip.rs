@@ -1,21 +1,24 @@
-//! One clip: from bytes to the embeddings of all its variants. Audio is held in blocks however long the recording is; only the
-//! embeddings of the clip stay in memory until it is done.
+//! One clip: from bytes to the embeddings of all its variants, in bounded memory however long the recording is.
+//!
+//! While one batch of windows is embedded, the next is decoded, so that a single recording keeps several threads busy. A clip whose
+//! rows take no more than 8 MiB is decoded once for all its variants and handed over whole; a longer one is decoded once for each, so that
+//! the rows of a variant come one after the other and none has to wait in memory.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use ecosight_datasets::audio::{AudioSource, MonoReader, SAMPLE_RATE_HZ, Span};
+use ecosight_datasets::audio::{AudioSource, Span};
 use ecosight_datasets::effects::Effect;
+use ecosight_datasets::tables::Patches;
 use ecosight_models::embedder::Embedder;
-use ecosight_models::frontend::{Framer, Window};
+use ecosight_models::frontend::params::FRAME_HOP_S;
 
-/// Effects work on blocks of this length: a longer recording is augmented block by block, so that memory stays bounded.
-const EFFECT_BLOCK: usize = 30 * SAMPLE_RATE_HZ as usize;
+use crate::pass::Pass;
+use crate::recording::Recording;
+use crate::timings::Meter;
 
-/// Windows that are embedded together.
-const BATCH: usize = 64;
-
-/// A clip whose samples all lie below this is silent (−80 dB of full scale).
-const SILENCE: f32 = 1e-4;
+/// Rows of one clip that are held in memory until it is complete: 2048 patches of YAMNet, sixteen minutes of one variant.
+pub(crate) const HELD_BYTES: usize = 8 << 20;
 
 /// How one variant of a clip is made.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,26 +36,69 @@ impl Recipe {
     pub const ORIGINAL: Self = Self { variant: 0, effect: None, seed: 0 };
 }
 
-/// The embeddings of one variant.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Embedded {
-    /// Start of each window in seconds, `[windows]`.
-    pub start_s: Vec<f64>,
-    /// `[windows, dim]`, row-major.
-    pub embeddings: Vec<f32>,
+/// What all work on clips shares.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// Makes the rows.
+    pub embedder: &'a dyn Embedder,
+    /// Counts what the steps cost.
+    pub meter: &'a Meter,
+    /// Says when to leave off.
+    pub stop: &'a Stop<'a>,
 }
 
-/// What came of a clip.
-#[derive(Clone, Debug, Default)]
-pub struct ClipEmbeddings {
-    /// One for each recipe, in their order.
-    pub variants: Vec<Embedded>,
+/// Tells work on clips to leave off: the user asks for it, or nobody wants the rows any more.
+pub struct Stop<'a> {
+    cancelled: &'a AtomicBool,
+    given_up: AtomicBool,
+}
+
+impl<'a> Stop<'a> {
+    /// Work goes on until `cancelled` is set.
+    pub fn new(cancelled: &'a AtomicBool) -> Self {
+        Self { cancelled, given_up: AtomicBool::new(false) }
+    }
+
+    /// Work is to leave off.
+    pub(crate) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed) || self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// An error once work is to leave off.
+    pub(crate) fn check(&self) -> Result<(), ClipError> {
+        if self.is_set() { Err(ClipError::new("interrupted", &"interrupted")) } else { Ok(()) }
+    }
+}
+
+/// What is known of a clip once all of it was heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Heard {
     /// Length of the clip in seconds.
     pub duration_s: f64,
     /// No sample reaches −80 dB of full scale.
     pub is_silent: bool,
     /// Packets that could not be decoded and were left out.
     pub skipped_packets: u64,
+}
+
+/// What came of a clip.
+#[derive(Clone, Debug, Default)]
+pub struct ClipEmbeddings {
+    /// One for each recipe, in their order.
+    pub variants: Vec<Patches>,
+    /// What else is known of it.
+    pub heard: Heard,
+}
+
+impl ClipEmbeddings {
+    /// Patches of all variants.
+    pub fn patches(&self) -> usize {
+        self.variants.iter().map(Patches::len).sum()
+    }
 }
 
 /// Why a clip cannot be used.
@@ -66,119 +112,121 @@ pub struct ClipError {
 }
 
 impl ClipError {
-    fn new(code: &str, error: &impl ToString) -> Self {
+    pub(crate) fn new(code: &str, error: &impl ToString) -> Self {
         Self { code: code.to_owned(), message: error.to_string() }
     }
 }
 
-/// Decodes `source` once and embeds every variant of it that `recipes` ask for.
+/// Embeds every variant of `source` that `recipes` ask for and holds all rows in memory, however many they are.
 ///
 /// A panic in a decoder or an effect is an error of this clip with the code `panic`.
 pub fn embed_clip(
-    embedder: &dyn Embedder,
+    bench: Bench<'_>,
     source: Box<dyn AudioSource>,
     span: Option<Span>,
     recipes: &[Recipe],
 ) -> Result<ClipEmbeddings, ClipError> {
-    catch_unwind(AssertUnwindSafe(|| Clip::new(embedder, recipes).run(source, span))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(ClipError::new("panic", &format!("a bug in EcoSight or in a decoder: {text}")))
-    })
+    let mut clip = Clip::new(bench, source, span, recipes);
+    let mut variants = vec![Patches::default(); recipes.len()];
+    loop {
+        match clip.advance()? {
+            Advance::Whole(embeddings) => return Ok(embeddings),
+            Advance::Rows(rows) => rows.iter().for_each(|(recipe, patches)| variants[*recipe].append(patches)),
+            Advance::End(heard) => return Ok(ClipEmbeddings { variants, heard }),
+        }
+    }
 }
 
 /// A clip on its way.
-struct Clip<'a> {
-    embedder: &'a dyn Embedder,
+pub(crate) struct Clip<'a> {
+    bench: Bench<'a>,
+    recording: Recording,
+    span: Option<Span>,
     recipes: &'a [Recipe],
-    framers: Vec<Framer>,
-    windows: Vec<Window>,
-    /// Recipe that each of `windows` belongs to.
-    owners: Vec<usize>,
-    result: ClipEmbeddings,
-    peak: f32,
-    samples: usize,
+    /// The recipe that is next, and the pass of the one before it; none until the clip has turned out to be long.
+    long: Option<(usize, Option<Pass<'a>>)>,
+    heard: Heard,
+}
+
+/// How far a clip has got.
+pub(crate) enum Advance {
+    /// It is complete, and here is all of it.
+    Whole(ClipEmbeddings),
+    /// It is long; these are the next rows of some recipes. The rows of a recipe come together and in order.
+    Rows(Vec<(usize, Patches)>),
+    /// It was long, and is complete.
+    End(Heard),
 }
 
 impl<'a> Clip<'a> {
-    fn new(embedder: &'a dyn Embedder, recipes: &'a [Recipe]) -> Self {
-        Self {
-            embedder,
-            recipes,
-            framers: recipes.iter().map(|_| Framer::new(embedder.windowing())).collect(),
-            windows: Vec::new(),
-            owners: Vec::new(),
-            result: ClipEmbeddings { variants: vec![Embedded::default(); recipes.len()], ..Default::default() },
-            peak: 0.0,
-            samples: 0,
-        }
+    pub(crate) fn new(
+        bench: Bench<'a>,
+        source: Box<dyn AudioSource>,
+        span: Option<Span>,
+        recipes: &'a [Recipe],
+    ) -> Self {
+        Self { bench, recording: Recording::new(source), span, recipes, long: None, heard: Heard::default() }
     }
 
-    fn run(mut self, source: Box<dyn AudioSource>, span: Option<Span>) -> Result<ClipEmbeddings, ClipError> {
-        let audio = |error: ecosight_datasets::audio::AudioError| ClipError::new(error.code(), &error);
-        let mut reader = MonoReader::open(source, span).map_err(audio)?;
-        let mut block = Vec::new();
-        let mut blocks = 0;
-        while let Some(samples) = reader.next_block().map_err(audio)? {
-            block.extend_from_slice(samples);
-            while block.len() >= EFFECT_BLOCK {
-                let rest = block.split_off(EFFECT_BLOCK);
-                self.push(&block, blocks)?;
-                (block, blocks) = (rest, blocks + 1);
-            }
-        }
-        self.push(&block, blocks)?;
-        self.result.skipped_packets = reader.skipped_packets();
-        for index in 0..self.framers.len() {
-            let before = self.windows.len();
-            self.framers[index].finish(&mut self.windows);
-            self.own(index, before)?;
-        }
-        self.embed()?;
-        self.result.duration_s = self.samples as f64 / f64::from(SAMPLE_RATE_HZ);
-        self.result.is_silent = self.peak < SILENCE;
-        Ok(self.result)
+    /// Goes on until there is something to hand over: all of a short clip, or a batch of a long one.
+    pub(crate) fn advance(&mut self) -> Result<Advance, ClipError> {
+        catch_unwind(AssertUnwindSafe(|| self.go_on())).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(ClipError::new("panic", &format!("a bug in EcoSight or in a decoder: {text}")))
+        })
     }
 
-    /// Takes the next block of the clip through every recipe.
-    fn push(&mut self, block: &[f32], number: u64) -> Result<(), ClipError> {
-        self.peak = block.iter().fold(self.peak, |peak, x| peak.max(x.abs()));
-        self.samples += block.len();
-        for (index, recipe) in self.recipes.iter().enumerate() {
-            let before = self.windows.len();
-            match &recipe.effect {
-                None => self.framers[index].push(block, &mut self.windows),
-                Some(effect) => {
-                    let changed = effect.apply(block, recipe.seed.wrapping_add(number));
-                    self.framers[index].push(&changed, &mut self.windows);
-                }
+    fn go_on(&mut self) -> Result<Advance, ClipError> {
+        if self.long.is_none() {
+            if let Some(embeddings) = self.hold_all()? {
+                return Ok(Advance::Whole(embeddings));
             }
-            self.own(index, before)?;
+            self.long = Some((0, None));
         }
-        Ok(())
+        let (next, mut pass) = self.long.take().unwrap_or_default();
+        let rows = match &mut pass {
+            Some(pass) => pass.step()?,
+            None => None,
+        };
+        if let Some(rows) = rows {
+            self.long = Some((next, pass));
+            return Ok(Advance::Rows(rows.into_iter().map(|(_, patches)| (next - 1, patches)).collect()));
+        }
+        if let Some(pass) = pass {
+            self.heard = pass.heard();
+        }
+        let Some(recipe) = self.recipes.get(next) else { return Ok(Advance::End(self.heard)) };
+        let pass = Pass::open(self.bench, &self.recording, self.span, std::slice::from_ref(recipe))?;
+        self.long = Some((next + 1, Some(pass)));
+        Ok(Advance::Rows(Vec::new()))
     }
 
-    /// Notes that the windows from `before` on belong to recipe `index`; embeds when enough have come together.
-    fn own(&mut self, index: usize, before: usize) -> Result<(), ClipError> {
-        self.owners.extend(std::iter::repeat_n(index, self.windows.len() - before));
-        if self.windows.len() >= BATCH { self.embed() } else { Ok(()) }
-    }
-
-    fn embed(&mut self) -> Result<(), ClipError> {
-        let dim = self.embedder.dim();
-        for (windows, owners) in self.windows.chunks(BATCH).zip(self.owners.chunks(BATCH)) {
-            let embeddings = self.embedder.embed(windows).map_err(|error| ClipError::new("embedding", &error))?;
-            if !embeddings.iter().all(|x| x.is_finite()) {
-                return Err(ClipError::new("non_finite", &"an embedding holds values that are not finite"));
+    /// Everything, decoded once; nothing if that is too much to be held.
+    fn hold_all(&mut self) -> Result<Option<ClipEmbeddings>, ClipError> {
+        let mut pass = Pass::open(self.bench, &self.recording, self.span, self.recipes)?;
+        if pass.declared_s().is_some_and(|length_s| self.estimated_bytes(length_s) > HELD_BYTES as f64) {
+            return Ok(None);
+        }
+        let mut variants = vec![Patches::default(); self.recipes.len()];
+        let mut held = 0;
+        while let Some(rows) = pass.step()? {
+            for (recipe, patches) in rows {
+                held += size_of_val(patches.embeddings.as_slice());
+                variants[recipe].append(&patches);
             }
-            for ((window, owner), embedding) in windows.iter().zip(owners).zip(embeddings.chunks_exact(dim)) {
-                let variant = &mut self.result.variants[*owner];
-                variant.start_s.push(window.start_s);
-                variant.embeddings.extend_from_slice(embedding);
+            // The header did not say how long it is, or not the truth.
+            if held > HELD_BYTES {
+                return Ok(None);
             }
         }
-        self.windows.clear();
-        self.owners.clear();
-        Ok(())
+        Ok(Some(ClipEmbeddings { variants, heard: pass.heard() }))
+    }
+
+    /// Bytes of all rows if the file is as long as its header says.
+    fn estimated_bytes(&self, file_s: f64) -> f64 {
+        let clip_s = self.span.map_or(file_s, |span| span.end_s.unwrap_or(file_s).min(file_s) - span.start_s);
+        let rows = clip_s / (self.bench.embedder.windowing().hop_frames as f64 * FRAME_HOP_S);
+        rows * (self.recipes.len() * self.bench.embedder.dim() * size_of::<f32>()) as f64
     }
 }

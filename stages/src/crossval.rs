@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ecosight_datasets::key::{ClipId, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, SplitRow, Unit};
+use ecosight_datasets::tables::{ClipRow, Patches, SplitRow, Unit};
 use ecosight_models::ModelError;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::head::{TrainConfig, train};
@@ -15,11 +15,13 @@ use ecosight_models::open::open_embedder;
 use serde::Serialize;
 use std::ops::ControlFlow;
 
-use crate::clip::Recipe;
+use crate::clip::{Bench, Recipe, Stop};
 use crate::embed::{Embed, Work, embed_all};
 use crate::pooled::{Labels, Rows, read_pooled};
 use crate::split::{Split, warn_unmatched};
 use crate::stage::Context;
+use crate::stream::{Outcome, Piece};
+use crate::timings::Meter;
 use crate::{StageErrorKind, manifest};
 
 /// Name of the work in progress events.
@@ -64,7 +66,7 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
     let labels = Labels::join(&found.clips, split);
     check_classes(&labels, &folds)?;
-    let embedder = open_embedder(settings.embed.embedder, context.weights)?;
+    let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
     let failed = originals.compute(context, &found.clips)?;
@@ -116,21 +118,32 @@ impl Originals<'_> {
                 clip_id: clip.clip_id,
                 uri: clip.uri.clone(),
                 span: clip.span,
-                size_bytes: clip.size_bytes,
                 recipes: vec![Recipe::ORIGINAL],
             })
             .collect();
         let (dim, pooling) = (self.embedder.dim(), self.settings.train.pooling);
+        let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
+        let bench = Bench { embedder: self.embedder, meter: &meter, stop: &stop };
         let mut failed = Vec::new();
-        embed_all(context, NAME, self.embedder, &work, &mut |clip, result| {
-            match result {
-                Ok(embedded) => {
-                    let unit = Unit { clip_id: clip.clip_id, variant: 0 };
-                    let row = pooling.pool(&embedded.variants[0].embeddings, dim);
-                    self.rows.push(unit, self.labels.clips[&clip.clip_id].class, &row);
+        // The rows so far of long clips: a pooled row needs all of them.
+        let mut long: HashMap<usize, Patches> = HashMap::new();
+        embed_all(context, NAME, bench, &work, &mut |piece| {
+            let (number, patches) = match piece {
+                Piece::Rows(number, _, patches) => {
+                    long.entry(number).or_default().append(&patches);
+                    return Ok(());
                 }
-                Err(error) => failed.push(clip.quarantined(error)),
-            }
+                Piece::Done(number, Outcome::Failed(error)) => {
+                    long.remove(&number);
+                    failed.push(work[number].quarantined(&error));
+                    return Ok(());
+                }
+                Piece::Done(number, Outcome::Whole(mut embeddings)) => (number, embeddings.variants.remove(0)),
+                Piece::Done(number, Outcome::Long(_)) => (number, long.remove(&number).unwrap_or_default()),
+            };
+            let clip_id = work[number].clip_id;
+            let row = pooling.pool(&patches.embeddings, dim);
+            self.rows.push(Unit { clip_id, variant: 0 }, self.labels.clips[&clip_id].class, &row);
             Ok(())
         })?;
         context.quarantine(&failed, clips.len())?;

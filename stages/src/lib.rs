@@ -4,19 +4,25 @@
 //! emit [`Event`]s.
 
 pub mod augment;
+pub mod behind;
 pub mod bridge;
 pub mod clip;
 pub mod crossval;
 pub mod embed;
 mod error;
 pub mod evaluate;
+mod intake;
 pub mod manifest;
 pub mod params;
+mod pass;
 pub mod pooled;
 pub mod predict;
 pub mod publish;
+mod recording;
 pub mod split;
 pub mod stage;
+pub mod stream;
+pub mod timings;
 pub mod train;
 
 pub use error::{StageError, StageErrorKind};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ecosight_datasets::audio::AudioSource;
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::tables::Patches;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::embedder::Embedder;
@@ -12,7 +13,8 @@ use ecosight_models::open::open_identity;
 use ecosight_models::weights::WeightsCache;
 
 use crate::StageErrorKind;
-use crate::clip::{ClipError, Embedded, Recipe, embed_clip};
+use crate::clip::{Bench, ClipError, Recipe, Stop, embed_clip};
+use crate::timings::Meter;
 use crate::train::Pointer;
 
 /// Length of audio that a window score is about, where the clip is longer: about the length of the clips that people label.
@@ -96,9 +98,15 @@ impl Predictor {
     }
 
     /// Scores one clip.
-    pub fn predict(&self, source: Box<dyn AudioSource>) -> Result<Prediction, ClipError> {
-        let mut embedded = embed_clip(&*self.embedder, source, None, &[Recipe::ORIGINAL])?;
-        let duration_s = embedded.duration_s;
+    pub fn predict(
+        &self,
+        source: Box<dyn AudioSource>,
+        meter: &Meter,
+        stop: &Stop<'_>,
+    ) -> Result<Prediction, ClipError> {
+        let bench = Bench { embedder: &*self.embedder, meter, stop };
+        let mut embedded = embed_clip(bench, source, None, &[Recipe::ORIGINAL])?;
+        let duration_s = embedded.heard.duration_s;
         let patches = embedded.variants.pop().unwrap_or_default();
         let clip = self.score(&patches.embeddings);
         let windows = if self.window_patches() >= patches.start_s.len() {
@@ -126,7 +134,7 @@ impl Predictor {
     }
 
     /// Windows that overlap by half; the last one ends with the clip.
-    fn windows(&self, patches: &Embedded, duration_s: f64) -> Vec<WindowScore> {
+    fn windows(&self, patches: &Patches, duration_s: f64) -> Vec<WindowScore> {
         let (dim, n, size) = (self.embedder.dim(), patches.start_s.len(), self.window_patches());
         let (length, _) = self.patch_s();
         let mut firsts: Vec<usize> = (0..=n - size).step_by(size.div_ceil(2)).collect();

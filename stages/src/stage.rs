@@ -15,6 +15,7 @@ use ecosight_models::weights::WeightsCache;
 use serde::Serialize;
 
 use crate::params::Problem;
+use crate::timings::StepTime;
 use crate::{StageError, StageErrorKind};
 
 /// A kind of stage.
@@ -148,12 +149,21 @@ pub enum Event {
         /// Version of the model before it.
         previous: Option<String>,
     },
+    /// Where the time of a stage went.
+    Timed {
+        /// Its word.
+        stage: &'static str,
+        /// Its steps.
+        steps: Vec<StepTime>,
+    },
     /// A stage is done.
     StageFinished {
         /// Its word.
         stage: &'static str,
         /// Wall time in seconds.
         seconds: f64,
+        /// Processor time in seconds, over all threads.
+        cpu_s: f64,
     },
 }
 

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{EpochRow, PartWriter, Row};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta, SCHEMA_VERSION};
@@ -122,7 +123,7 @@ impl Stage for TrainConfig {
             .collect();
         let write_history = || {
             let path = folder.join("training_history.parquet");
-            let mut part = PartWriter::create(&path, EpochRow::TABLE.arrow(0), &[])?;
+            let mut part = PartWriter::create(&path, EpochRow::TABLE.arrow(Vectors::NONE), &[])?;
             part.write(&EpochRow::batch(&history)?)?;
             part.finish()
         };

@@ -1,23 +1,23 @@
-//! The table of embeddings: written clip by clip, read back unit by unit, never all in memory.
+//! The table of embeddings, written clip by clip, never all in memory.
+//!
+//! Parts hold the clips in the order in which they are completed. A clip too long to be held in memory has a part of its own, which
+//! becomes one of the table's when the clip is complete, and is deleted if it turns out to be unusable.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type, UInt32Type};
-use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, RecordBatch, StringArray, UInt32Array};
 use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::read::parts;
-use super::schema::{self, Table};
+use super::patches::Patches;
+use super::schema::{self, Vectors};
 use super::write::{PartWriter, fresh_staging};
 use crate::files::replace_folder;
 use crate::key::ClipId;
 use crate::{DatasetError, layout::Layout};
 
-/// Rows after which a new part begins, between two units.
+/// Rows after which a new part begins, between two clips.
 const PART_ROWS: usize = 65_536;
 
 /// A clip and the number of its variant: what `embed` computes as one.
@@ -29,17 +29,6 @@ pub struct Unit {
     pub variant: u32,
 }
 
-/// All rows of one unit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnitRows {
-    /// Which clip and variant.
-    pub unit: Unit,
-    /// Start of each patch in seconds, `[patches]`.
-    pub start_s: Vec<f64>,
-    /// `[patches, dim]`, row-major.
-    pub embeddings: Vec<f32>,
-}
-
 /// Writes the table of embeddings of one embedder; it replaces the live table only when [`finish`](Self::finish) is called.
 pub struct EmbedWriter {
     layout: Layout,
@@ -47,18 +36,19 @@ pub struct EmbedWriter {
     folder: PathBuf,
     schema: SchemaRef,
     metadata: Vec<(&'static str, String)>,
-    dim: usize,
+    vectors: Vectors,
     part: Option<PartWriter>,
     parts: usize,
     rows_in_part: usize,
+    long: HashMap<ClipId, (PathBuf, PartWriter)>,
 }
 
 impl EmbedWriter {
-    /// A new table for the embedder `id` (a folder name) with vectors of `dim` values; `metadata` goes into every part.
+    /// A new table for the embedder `id` (a folder name) with `vectors`; `metadata` goes into every part.
     pub fn create(
         layout: &Layout,
         id: &str,
-        dim: usize,
+        vectors: Vectors,
         metadata: Vec<(&'static str, String)>,
     ) -> Result<Self, DatasetError> {
         let staged = fresh_staging(layout, schema::EMBED.name)?;
@@ -68,24 +58,55 @@ impl EmbedWriter {
             layout: layout.clone(),
             staged,
             folder,
-            schema: schema::EMBED.arrow(dim),
+            schema: schema::EMBED.arrow(vectors),
             metadata,
-            dim,
+            vectors,
             part: None,
             parts: 0,
             rows_in_part: 0,
+            long: HashMap::new(),
         })
     }
 
-    /// Appends the rows of one unit; they all lie in one part.
-    pub fn write(&mut self, rows: &UnitRows) -> Result<(), DatasetError> {
-        let batch = batch(&self.schema, self.dim, rows)?;
-        self.part()?.write(&batch)?;
-        self.rows_in_part += batch.num_rows();
-        if self.rows_in_part >= PART_ROWS {
-            self.finish_part()?;
+    /// Appends all rows of one clip, variant by variant; they lie in one part.
+    pub fn write(
+        &mut self,
+        clip_id: ClipId,
+        variants: impl IntoIterator<Item = (u32, Patches)>,
+    ) -> Result<(), DatasetError> {
+        for (variant, patches) in variants {
+            let batch = self.batch(Unit { clip_id, variant }, patches)?;
+            self.part()?.write(&batch)?;
+            self.rows_in_part += batch.num_rows();
         }
-        Ok(())
+        if self.rows_in_part >= PART_ROWS { self.finish_part() } else { Ok(()) }
+    }
+
+    /// Takes the next rows of a clip that is too long to be held; several such clips may be on their way at a time.
+    pub fn write_long(&mut self, unit: Unit, patches: Patches) -> Result<(), DatasetError> {
+        let batch = self.batch(unit, patches)?;
+        let id = unit.clip_id;
+        if !self.long.contains_key(&id) {
+            let path = self.folder.join(format!("long-{id}.parquet"));
+            let part = PartWriter::create(&path, self.schema.clone(), &self.metadata)?;
+            self.long.insert(id, (path, part));
+        }
+        self.long.get_mut(&id).map_or(Ok(()), |(_, part)| part.write(&batch))
+    }
+
+    /// The long clip is complete: its rows become the next part.
+    pub fn keep_long(&mut self, clip_id: ClipId) -> Result<(), DatasetError> {
+        let Some((path, part)) = self.long.remove(&clip_id) else { return Ok(()) };
+        self.finish_part()?;
+        part.finish()?;
+        std::fs::rename(&path, self.next_path()).map_err(DatasetError::at("write table", &path))
+    }
+
+    /// The long clip cannot be used: its rows vanish. Nothing happens where it has none.
+    pub fn drop_long(&mut self, clip_id: ClipId) -> Result<(), DatasetError> {
+        let Some((path, part)) = self.long.remove(&clip_id) else { return Ok(()) };
+        drop(part);
+        std::fs::remove_file(&path).map_err(DatasetError::at("write table", &path))
     }
 
     /// Completes the table and puts it in place of the live one.
@@ -100,164 +121,108 @@ impl EmbedWriter {
 
     fn part(&mut self) -> Result<&mut PartWriter, DatasetError> {
         if self.part.is_none() {
-            let path = self.folder.join(format!("part-{:05}.parquet", self.parts));
+            let path = self.next_path();
             self.part = Some(PartWriter::create(&path, self.schema.clone(), &self.metadata)?);
-            self.parts += 1;
             self.rows_in_part = 0;
         }
         Ok(self.part.as_mut().expect("the part was just created"))
     }
 
+    fn next_path(&mut self) -> PathBuf {
+        self.parts += 1;
+        self.folder.join(format!("part-{:05}.parquet", self.parts - 1))
+    }
+
     fn finish_part(&mut self) -> Result<(), DatasetError> {
         self.part.take().map_or(Ok(()), PartWriter::finish)
     }
-}
 
-fn batch(schema: &SchemaRef, dim: usize, rows: &UnitRows) -> Result<RecordBatch, DatasetError> {
-    let n = rows.start_s.len();
-    let id = rows.unit.clip_id.to_string();
-    let embeddings = embedding_array(rows.embeddings.clone(), dim)?;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(std::iter::repeat_n(id, n))),
-        Arc::new(UInt32Array::from(vec![rows.unit.variant; n])),
-        Arc::new(UInt32Array::from_iter_values(0..n as u32)),
-        Arc::new(Float64Array::from(rows.start_s.clone())),
-        embeddings,
-    ];
-    RecordBatch::try_new(schema.clone(), columns).map_err(|e| DatasetError::new("build table", schema::EMBED.name, e))
-}
-
-/// `[rows, dim]` values as a column of fixed-size lists.
-pub(super) fn embedding_array(values: Vec<f32>, dim: usize) -> Result<ArrayRef, DatasetError> {
-    let list = FixedSizeListArray::try_new(Table::item(), dim as i32, Arc::new(Float32Array::from(values)), None);
-    Ok(Arc::new(list.map_err(|e| DatasetError::new("build table", schema::EMBED.name, e))?))
-}
-
-/// Reads the table of embeddings unit by unit, in the order in which they were written.
-pub struct EmbedReader {
-    folder: PathBuf,
-    parts: std::vec::IntoIter<PathBuf>,
-    batches: Option<ParquetRecordBatchReader>,
-    pending: Option<UnitRows>,
-    ready: std::collections::VecDeque<UnitRows>,
-}
-
-impl EmbedReader {
-    /// The live table; an error where there is none.
-    pub fn open(layout: &Layout) -> Result<Self, DatasetError> {
-        let folder = embedder_folder(layout)?;
-        let parts = parts(&folder)?.into_iter();
-        Ok(Self { folder, parts, batches: None, pending: None, ready: std::collections::VecDeque::new() })
-    }
-
-    /// The folder `embedder=<id>` that is read.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    fn advance(&mut self) -> Result<Option<UnitRows>, DatasetError> {
-        loop {
-            if let Some(rows) = self.ready.pop_front() {
-                return Ok(Some(rows));
-            }
-            if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
-                let batch = batch.map_err(DatasetError::at("read table", &self.folder))?;
-                self.take(&batch)?;
-            } else if let Some(part) = self.parts.next() {
-                let open = || {
-                    let file = File::open(&part)?;
-                    ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1024).build()
-                };
-                self.batches = Some(open().map_err(DatasetError::at("read table", &part))?);
-            } else {
-                return Ok(self.pending.take());
-            }
-        }
-    }
-
-    /// Cuts a batch into units; the last one may go on in the next batch.
-    fn take(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
-        let malformed = || DatasetError::invalid("read table", self.folder.display().to_string(), "unexpected columns");
-        if batch.schema().fields().len() != schema::EMBED.columns.len() {
-            return Err(malformed());
-        }
-        let ids = batch.column(0).as_string_opt::<i32>().ok_or_else(malformed)?;
-        let variants = batch.column(1).as_primitive_opt::<UInt32Type>().ok_or_else(malformed)?;
-        let starts = batch.column(3).as_primitive_opt::<Float64Type>().ok_or_else(malformed)?;
-        let lists = batch.column(4).as_fixed_size_list_opt().ok_or_else(malformed)?;
-        let dim = lists.value_length() as usize;
-        let values = lists.values().as_primitive_opt::<Float32Type>().ok_or_else(malformed)?.values();
-        for row in 0..batch.num_rows() {
-            let clip_id = ids.value(row).parse().map_err(|_| malformed())?;
-            let unit = Unit { clip_id, variant: variants.value(row) };
-            if self.pending.as_ref().is_none_or(|rows| rows.unit != unit) {
-                let new = UnitRows { unit, start_s: Vec::new(), embeddings: Vec::new() };
-                self.ready.extend(self.pending.replace(new));
-            }
-            if let Some(rows) = &mut self.pending {
-                rows.start_s.push(starts.value(row));
-                rows.embeddings.extend_from_slice(&values[row * dim..(row + 1) * dim]);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Iterator for EmbedReader {
-    type Item = Result<UnitRows, DatasetError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.advance().transpose()
-    }
-}
-
-/// The one folder `embedder=<id>` of the live table.
-fn embedder_folder(layout: &Layout) -> Result<PathBuf, DatasetError> {
-    let table = layout.table(schema::EMBED.name);
-    let entries = std::fs::read_dir(&table).map_err(DatasetError::at("read table", &table))?;
-    let is_embedder = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("embedder="));
-    let mut folders = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(is_embedder);
-    match (folders.next(), folders.next()) {
-        (Some(folder), None) => Ok(folder),
-        _ => Err(DatasetError::invalid("read table", table.display().to_string(), "expected one folder `embedder=…`")),
+    fn batch(&self, unit: Unit, patches: Patches) -> Result<RecordBatch, DatasetError> {
+        let n = patches.len();
+        let id = unit.clip_id.to_string();
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(id, n))),
+            Arc::new(UInt32Array::from(vec![unit.variant; n])),
+        ];
+        columns.extend(patches.columns(self.vectors)?);
+        RecordBatch::try_new(self.schema.clone(), columns)
+            .map_err(|e| DatasetError::new("build table", schema::EMBED.name, e))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{EmbedReader, UnitRows, read_metadata, schema::ValueType};
     use super::*;
     use crate::key::ContentHash;
+    use crate::tables::read::parts;
 
-    fn unit(n: u8, variant: u32, patches: usize) -> UnitRows {
-        let clip_id = ClipId::of_file(&ContentHash::of_reader(&[n][..]).unwrap());
-        let start_s = (0..patches).map(|k| k as f64 * 0.48).collect();
-        let embeddings = (0..patches * 3).map(|k| k as f32 + f32::from(n)).collect();
-        UnitRows { unit: Unit { clip_id, variant }, start_s, embeddings }
+    fn clip(n: u8) -> ClipId {
+        ClipId::of_file(&ContentHash::of_reader(&[n][..]).unwrap())
+    }
+
+    fn patches(n: u8, first: u32, count: u32) -> Patches {
+        let start_s = (first..first + count).map(|k| f64::from(k) * 0.48).collect();
+        let embeddings = (first * 3..(first + count) * 3).map(|k| (k % 2000) as f32 + f32::from(n)).collect();
+        Patches { first, start_s, embeddings }
+    }
+
+    fn writer(layout: &Layout, values: ValueType) -> EmbedWriter {
+        let vectors = Vectors { dim: 3, values };
+        EmbedWriter::create(layout, "test-v1", vectors, vec![("who", "me".into())]).unwrap()
     }
 
     #[test]
-    fn units_come_back_as_they_were_written_across_batches_and_parts() {
+    fn units_come_back_as_they_were_written_across_batches_and_parts_in_both_widths() {
+        for values in [ValueType::Float32, ValueType::Float16] {
+            let dir = tempfile::tempdir().unwrap();
+            let layout = Layout::new(dir.path());
+            let units = [(1, 0, 3), (1, 1, 66_000), (2, 0, 1), (3, 0, 2000)];
+            let mut writer = writer(&layout, values);
+            for clips in [&units[..2], &units[2..3], &units[3..]] {
+                let variants = clips.iter().map(|(n, variant, count)| (*variant, patches(*n, 0, *count)));
+                writer.write(clip(clips[0].0), variants).unwrap();
+            }
+            writer.finish().unwrap();
+            let reader = EmbedReader::open(&layout).unwrap();
+            assert_eq!(read_metadata(reader.folder(), "who").unwrap().as_deref(), Some("me"));
+            assert_eq!(parts(reader.folder()).unwrap().len(), 2);
+            for (rows, (n, variant, count)) in reader.zip(units) {
+                let Patches { start_s, embeddings, .. } = patches(n, 0, count);
+                let expected = UnitRows { unit: Unit { clip_id: clip(n), variant }, start_s, embeddings };
+                assert!(rows.unwrap() == expected, "rows differ");
+            }
+        }
+    }
+
+    #[test]
+    fn long_clips_have_parts_of_their_own_in_the_order_of_completion_and_vanish_when_they_fail() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let units = [unit(1, 0, 3), unit(1, 1, 66_000), unit(2, 0, 1), unit(3, 0, 2000)];
-        let mut writer = EmbedWriter::create(&layout, "test-v1", 3, vec![("who", "me".into())]).unwrap();
-        for rows in &units {
-            writer.write(rows).unwrap();
-        }
+        let mut writer = writer(&layout, ValueType::Float32);
+        let unit = |n, variant| Unit { clip_id: clip(n), variant };
+        writer.write_long(unit(3, 0), patches(3, 0, 5)).unwrap();
+        writer.write(clip(1), [(0, patches(1, 0, 2))]).unwrap();
+        writer.write_long(unit(2, 0), patches(2, 0, 4)).unwrap();
+        writer.write_long(unit(3, 0), patches(3, 5, 2)).unwrap();
+        writer.keep_long(clip(3)).unwrap();
+        writer.drop_long(clip(2)).unwrap();
+        writer.drop_long(clip(9)).unwrap();
+        writer.write(clip(4), [(0, patches(4, 0, 1))]).unwrap();
         writer.finish().unwrap();
         let reader = EmbedReader::open(&layout).unwrap();
-        assert_eq!(super::super::read_metadata(reader.folder(), "who").unwrap().as_deref(), Some("me"));
-        assert_eq!(parts(reader.folder()).unwrap().len(), 2);
-        let back: Vec<_> = reader.map(Result::unwrap).collect();
-        assert!(back == units, "rows differ");
+        let names: Vec<_> = std::fs::read_dir(reader.folder()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        let lengths: Vec<_> = reader.map(|rows| rows.map(|r| (r.unit.clip_id, r.start_s.len())).unwrap()).collect();
+        assert_eq!(lengths, [(clip(1), 2), (clip(3), 7), (clip(4), 1)]);
     }
 
     #[test]
     fn a_truncated_part_is_an_error_not_a_panic() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let mut writer = EmbedWriter::create(&layout, "test-v1", 3, vec![]).unwrap();
-        writer.write(&unit(1, 0, 500)).unwrap();
+        let mut writer = writer(&layout, ValueType::Float32);
+        writer.write(clip(1), [(0, patches(1, 0, 500))]).unwrap();
         writer.finish().unwrap();
         let part = parts(EmbedReader::open(&layout).unwrap().folder()).unwrap().remove(0);
         let bytes = std::fs::read(&part).unwrap();

@@ -5,14 +5,18 @@
 
 mod embed;
 mod out;
+mod patches;
 mod read;
 mod rows;
 pub mod schema;
+mod units;
 mod write;
 
-pub use embed::{EmbedReader, EmbedWriter, Unit, UnitRows};
+pub use embed::{EmbedWriter, Unit};
 pub use out::{FileEmbeddings, OutColumn, write_columns};
+pub use patches::Patches;
 pub(crate) use read::Columns;
 pub use read::{read_metadata, read_rows};
 pub use rows::{ClipRow, EpochRow, QuarantineRow, RecipeRow, Row, Side, SplitRow};
+pub use units::{EmbedReader, UnitRows};
 pub use write::{PartWriter, write_rows};

@@ -7,7 +7,7 @@ use polars::prelude::DataFrame;
 use serde::{Deserialize, Serialize};
 
 use super::read::Columns;
-use super::schema::{self, Table};
+use super::schema::{self, Table, Vectors};
 use crate::DatasetError;
 use crate::audio::Span;
 use crate::key::ClipId;
@@ -25,7 +25,7 @@ pub trait Row: Sized {
 
     /// The rows as one Arrow batch.
     fn batch(rows: &[Self]) -> Result<RecordBatch, DatasetError> {
-        RecordBatch::try_new(Self::TABLE.arrow(0), Self::arrays(rows))
+        RecordBatch::try_new(Self::TABLE.arrow(Vectors::NONE), Self::arrays(rows))
             .map_err(|e| DatasetError::new("build table", Self::TABLE.name, e))
     }
 }

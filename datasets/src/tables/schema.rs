@@ -15,8 +15,40 @@ pub enum ColumnKind {
     UInt64,
     /// 64-bit floating point.
     Float64,
-    /// Fixed-size list of 32-bit floating point; the length is the embedder's.
+    /// Fixed-size list of floating point; length and width are the embedder's.
     Embedding,
+}
+
+/// Width of the values of an embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// 32-bit floating point.
+    Float32,
+    /// 16-bit floating point.
+    Float16,
+}
+
+/// The vectors of an embedding column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vectors {
+    /// Values of a vector.
+    pub dim: usize,
+    /// Their type.
+    pub values: ValueType,
+}
+
+impl Vectors {
+    /// For tables without such a column.
+    pub const NONE: Self = Self { dim: 0, values: ValueType::Float32 };
+
+    /// The field of one value.
+    pub(super) fn item(self) -> Arc<Field> {
+        let data_type = match self.values {
+            ValueType::Float32 => DataType::Float32,
+            ValueType::Float16 => DataType::Float16,
+        };
+        Arc::new(Field::new("element", data_type, false))
+    }
 }
 
 /// A column of a table.
@@ -44,24 +76,19 @@ pub struct Table {
 }
 
 impl Table {
-    /// The Arrow schema; `dim` is the length of the embedding column, for tables that have one.
-    pub fn arrow(&self, dim: usize) -> SchemaRef {
+    /// The Arrow schema; `vectors` are those of the embedding column, for tables that have one.
+    pub fn arrow(&self, vectors: Vectors) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
             let data_type = match column.kind {
                 ColumnKind::Text => DataType::Utf8,
                 ColumnKind::UInt32 => DataType::UInt32,
                 ColumnKind::UInt64 => DataType::UInt64,
                 ColumnKind::Float64 => DataType::Float64,
-                ColumnKind::Embedding => DataType::FixedSizeList(Self::item(), dim as i32),
+                ColumnKind::Embedding => DataType::FixedSizeList(vectors.item(), vectors.dim as i32),
             };
             Field::new(column.name, data_type, column.nullable)
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    }
-
-    /// The field of one value of an embedding.
-    pub fn item() -> Arc<Field> {
-        Arc::new(Field::new("element", DataType::Float32, false))
     }
 }
 
@@ -136,7 +163,11 @@ pub const EMBED: Table = Table {
         VARIANT,
         column("patch", UInt32, "number of the patch within the clip, from 0"),
         column("start_s", Float64, "start of the patch in seconds from the start of the clip (of the variant)"),
-        column("embedding", Embedding, "the embedding, a fixed-size list of 32-bit floats"),
+        column(
+            "embedding",
+            Embedding,
+            "the embedding, a fixed-size list of floats: 32 bits, or 16 where the identity ends in `-f16`",
+        ),
     ],
 };
 
@@ -177,6 +208,10 @@ pub const FILE_EMBEDDINGS: Table = Table {
         column("path", Text, "path as it was given"),
         column("patch", UInt32, "number of the patch within the file, from 0"),
         column("start_s", Float64, "start of the patch in seconds"),
-        column("embedding", Embedding, "the embedding, a fixed-size list of 32-bit floats"),
+        column(
+            "embedding",
+            Embedding,
+            "the embedding, a fixed-size list of floats: 32 bits, or 16 where the identity ends in `-f16`",
+        ),
     ],
 };

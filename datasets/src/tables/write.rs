@@ -8,10 +8,11 @@ use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::rows::Row;
+use super::schema::Vectors;
 use crate::files::{folder_of, replace_folder, sync_folder};
 use crate::{DatasetError, layout::Layout};
 
@@ -31,11 +32,14 @@ impl PartWriter {
         std::fs::create_dir_all(folder).map_err(DatasetError::at("create table", folder))?;
         let file = File::create(path).map_err(DatasetError::at("create table", path))?;
         let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone())).collect();
+        let embedding = ColumnPath::new(["embedding", "list", "element"].map(str::to_owned).to_vec());
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(DatasetError::at("create table", path))?))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            // Embeddings hardly repeat: a dictionary only costs time and memory.
-            .set_column_dictionary_enabled(ColumnPath::from("embedding.list.element"), false)
+            // Embeddings hardly repeat, and their least and largest value say nothing: both only cost time and space. Their many zeros
+            // are what compresses, and do so best where they lie side by side, so the bytes are not split into streams either.
+            .set_column_dictionary_enabled(embedding.clone(), false)
+            .set_column_statistics_enabled(embedding, EnabledStatistics::None)
             .set_key_value_metadata(Some(pairs))
             .build();
         let writer =
@@ -59,7 +63,7 @@ impl PartWriter {
 /// Replaces the whole table of `R` by `rows`.
 pub fn write_rows<R: Row>(layout: &Layout, rows: &[R]) -> Result<(), DatasetError> {
     let staged = fresh_staging(layout, R::TABLE.name)?;
-    let mut part = PartWriter::create(&staged.join("part-00000.parquet"), R::TABLE.arrow(0), &[])?;
+    let mut part = PartWriter::create(&staged.join("part-00000.parquet"), R::TABLE.arrow(Vectors::NONE), &[])?;
     part.write(&R::batch(rows)?)?;
     part.finish()?;
     replace_folder(&staged, &layout.table(R::TABLE.name))

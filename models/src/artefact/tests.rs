@@ -8,7 +8,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::embedder::{EmbedderId, Precision};
+use crate::embedder::{Dtype, EmbedderId, Precision};
 use crate::head::{Examples, HeadError, HeadKind, HeadRecord, TrainConfig, train};
 use crate::metrics::Metrics;
 
@@ -20,7 +20,8 @@ fn artefact(kind: HeadKind) -> Artefact {
     let head = train(&examples, None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
     let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
     let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
-    let embedder = EmbedderId { name: "logmel".to_owned(), version: 1, weights: None, precision: Precision::F32 };
+    let (precision, dtype) = (Precision::F32, Dtype::F32);
+    let embedder = EmbedderId { name: "logmel".to_owned(), version: 1, weights: None, precision, dtype };
     let meta = ModelMeta {
         schema_version: SCHEMA_VERSION,
         digest: "m-1".to_owned(),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::modulation::{MODULATIONS, Modulation};
 use super::statistics::{STATISTICS, statistics};
-use crate::embedder::{EmbedError, Embedder, EmbedderId, Precision};
+use crate::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
 use crate::frontend::{MEL_BANDS, Tail, Window, Windowing};
 
 /// Values of an embedding: nine statistics and five modulations of each band, and the mean of all.
@@ -27,7 +27,8 @@ pub struct LogMelEmbedder {
 impl LogMelEmbedder {
     /// Plans the transform.
     pub fn new() -> Self {
-        let id = EmbedderId { name: "logmel".to_owned(), version: VERSION, weights: None, precision: Precision::F32 };
+        let (precision, dtype) = (Precision::F32, Dtype::F32);
+        let id = EmbedderId { name: "logmel".to_owned(), version: VERSION, weights: None, precision, dtype };
         Self { id, modulation: Modulation::new() }
     }
 }
@@ -55,6 +56,11 @@ impl Embedder for LogMelEmbedder {
 
     fn windowing(&self) -> Windowing {
         Windowing { frames: WINDOW_FRAMES, hop_frames: WINDOW_FRAMES, tail: Tail::Keep }
+    }
+
+    fn batch(&self) -> usize {
+        // A window is ten times as long as a patch, and has nothing to share with the others.
+        2
     }
 
     fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {

@@ -6,7 +6,7 @@ use super::architecture::EMBEDDING_DIM;
 use super::cpu::{CpuNetwork, Isa};
 use super::device::{BATCH, IS_FOR_GPU};
 use super::network::Yamnet;
-use crate::embedder::{EmbedError, Embedder, EmbedderId, Precision};
+use crate::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
 use crate::frontend::params::PATCH_FRAMES;
 use crate::frontend::{MEL_BANDS, Window, Windowing};
 use crate::weights::YamnetWeights;
@@ -65,7 +65,7 @@ impl YamnetEmbedder {
 
 fn identity(weights: &YamnetWeights, precision: Precision) -> EmbedderId {
     let weights = Some(weights.content_hash().to_string());
-    EmbedderId { name: "yamnet".to_owned(), version: VERSION, weights, precision }
+    EmbedderId { name: "yamnet".to_owned(), version: VERSION, weights, precision, dtype: Dtype::F32 }
 }
 
 /// Embeddings of at most [`BATCH`] windows by burn, appended to `rows`.

@@ -40,7 +40,7 @@ pub(crate) struct GlobalArgs {
     /// Print results and errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Print every warning, and the time of each stage
+    /// Print every warning, the time of each stage, and at the end where it went
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
 }
@@ -158,6 +158,7 @@ pub(crate) struct PredictArgs {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight embed night/ --out night.parquet
+  ecosight embed night/ --dtype f16 --out half-the-size.parquet
   ecosight embed clip.wav --embedder logmel --out clip.parquet")]
 pub(crate) struct EmbedArgs {
     /// Audio files, or folders of them
@@ -169,6 +170,12 @@ pub(crate) struct EmbedArgs {
     /// What turns audio into numbers
     #[arg(long, default_value = "yamnet", value_name = "NAME", value_parser = ["yamnet", "logmel"])]
     pub(crate) embedder: String,
+    /// What the numbers are kept in: f16 takes about half the space
+    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16"])]
+    pub(crate) dtype: String,
+    /// What the network computes in: bf16 is faster where the processor has it, and a little less exact
+    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "bf16"])]
+    pub(crate) precision: String,
 }
 
 #[derive(ClapArgs, Debug)]

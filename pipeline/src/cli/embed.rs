@@ -1,69 +1,64 @@
 //! `ecosight embed`: embeddings of any audio, without a pipeline.
 
+use std::future::ready;
+use std::path::{Path, PathBuf};
+
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::FileEmbeddings;
-use ecosight_models::open::{EmbedderName, open_embedder};
-use ecosight_stages::Event;
-use ecosight_stages::clip::{Recipe, embed_clip};
-use ecosight_stages::embed::EMBEDDER_KEY;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use ecosight_models::embedder::Dtype;
+use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder};
+use ecosight_stages::behind::write_behind;
+use ecosight_stages::bridge::{self, Opened};
+use ecosight_stages::clip::{Bench, ClipError, Recipe, Stop};
+use ecosight_stages::embed::{EMBEDDER_KEY, vectors};
+use ecosight_stages::stream::{self, Order, Outcome, Piece};
+use ecosight_stages::timings::{Meter, StageTime, Step, process_cpu};
+use ecosight_stages::{Event, StageErrorKind};
 
 use super::args::EmbedArgs;
 use super::audio_paths::{self, Named};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
+use super::report;
 use super::session::Globals;
 use crate::ExitStatus;
 
-/// Files that are embedded before their rows are written.
-const GROUP: usize = 32;
-
 /// Runs the verb.
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let name = if args.embedder == EmbedderName::Logmel.word() { EmbedderName::Logmel } else { EmbedderName::Yamnet };
-    let embedder = open_embedder(name, &globals.weights)?;
+    let embedder = open_embedder(spec(args), &globals.weights)?;
     if args.out.extension().is_none_or(|e| e != "parquet") {
         let message = format!("`--out {}` is written as Parquet", args.out.display());
         return Err(CliError::usage(message, "end the name with .parquet"));
     }
     let Named { files, unreadable } = audio_paths::expand(&args.paths)?;
-    let id = serde_json::to_string(embedder.id())?;
-    let mut table = FileEmbeddings::create(&args.out, embedder.dim(), &[(EMBEDDER_KEY, id)])?;
-    let progress = Progress::new(printer);
-    let (mut read, mut patches, mut failed, mut done) = (0, 0, Vec::new(), 0);
+    let mut failed = Vec::new();
     for message in unreadable {
         printer.warning(&message);
         failed.push(serde_json::json!({ "path": "", "code": "bad_name", "message": message }));
     }
-    for group in files.chunks(GROUP) {
-        if globals.is_cancelled() {
-            return Err(CliError::interrupted("nothing was written; run the same command again"));
+    let id = serde_json::to_string(embedder.id())?;
+    let mut table = FileEmbeddings::create(&args.out, vectors(&*embedder), &[(EMBEDDER_KEY, id)])?;
+    let (meter, stop) = (Meter::default(), Stop::new(&globals.cancelled));
+    let bench = Bench { embedder: &*embedder, meter: &meter, stop: &stop };
+    let (mut read, mut patches) = (0, 0);
+    let streamed = stream_files(bench, &files, &mut table, printer, &mut |path, outcome| match outcome {
+        Ok(count) => (read, patches) = (read + 1, patches + count),
+        Err(ClipError { code, message }) => {
+            printer.warning(&format!("`{path}` cannot be used ({code}): {message}"));
+            failed.push(serde_json::json!({ "path": path, "code": code, "message": message }));
         }
-        let one = |file: &std::path::PathBuf| match audio_paths::open(file) {
-            Ok(source) => embed_clip(&*embedder, source, None, &[Recipe::ORIGINAL]).map_err(|e| (e.code, e.message)),
-            Err(error) => Err(("io".to_owned(), error.kind.to_string())),
-        };
-        let results: Vec<_> = group.par_iter().map(one).collect();
-        for (file, result) in group.iter().zip(results) {
-            let path = file.display().to_string();
-            match result {
-                Ok(mut embedded) => {
-                    let variant = embedded.variants.pop().unwrap_or_default();
-                    read += 1;
-                    patches += variant.start_s.len();
-                    table.write(&path, variant.start_s, variant.embeddings)?;
-                }
-                Err((code, message)) => {
-                    printer.warning(&format!("`{path}` cannot be used ({code}): {message}"));
-                    failed.push(serde_json::json!({ "path": path, "code": code, "message": message }));
-                }
-            }
-        }
-        done += group.len() as u64;
-        progress.show(&Event::Progress { stage: "embed", done, total: files.len() as u64, unit: "files" });
+    });
+    streamed.map_err(|error| match error {
+        StageErrorKind::Cancelled => CliError::interrupted("nothing was written; run the same command again"),
+        other => other.into(),
+    })?;
+    meter.time(Step::Write, 0, || table.finish())?;
+    let timings = StageTime { stage: "embed".to_owned(), cpu_s: process_cpu().as_secs_f64(), steps: meter.report() };
+    if printer.verbose {
+        printer.note(&format!("{}\n", report::timings(std::slice::from_ref(&timings)).trim_end()));
     }
-    progress.clear();
-    table.finish()?;
     if printer.json {
         printer.document(&serde_json::json!({
             "out": args.out,
@@ -71,6 +66,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
             "files": read,
             "patches": patches,
             "failed": failed,
+            "timings": [timings],
         }))?;
     } else {
         printer.note(&format!(
@@ -81,4 +77,81 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
         ));
     }
     Ok(if failed.is_empty() { ExitStatus::Ok } else { ExitStatus::Failed })
+}
+
+/// The embedder that is asked for; the words were checked when they were parsed.
+fn spec(args: &EmbedArgs) -> EmbedderSpec {
+    EmbedderSpec {
+        name: if args.embedder == EmbedderName::Logmel.word() { EmbedderName::Logmel } else { EmbedderName::Yamnet },
+        precision: if args.precision == PrecisionChoice::Bf16.word() {
+            PrecisionChoice::Bf16
+        } else {
+            PrecisionChoice::F32
+        },
+        dtype: if args.dtype == Dtype::F16.word() { Dtype::F16 } else { Dtype::F32 },
+    }
+}
+
+/// Sends the rows of all files to `table`, file by file, and tells `each` the number of rows of a file or why it cannot be used.
+fn stream_files(
+    bench: Bench<'_>,
+    files: &[PathBuf],
+    table: &mut FileEmbeddings,
+    printer: &Printer,
+    each: &mut dyn FnMut(&str, Result<usize, &ClipError>),
+) -> Result<(), StageErrorKind> {
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    let recipes = [Recipe::ORIGINAL];
+    let orders = vec![Order { span: None, recipes: &recipes }; files.len()];
+    let progress = Progress::new(printer);
+    let total = files.len() as u64;
+    let show = |done| progress.show(&Event::Progress { stage: "embed", done, total, unit: "files" });
+    let mut long_rows = vec![0; files.len()];
+    let result = write_behind(
+        |piece| write(table, bench.meter, &names, piece),
+        |hand| {
+            let mut listen = |piece: Piece| {
+                match &piece {
+                    Piece::Rows(number, _, patches) => long_rows[*number] += patches.len(),
+                    Piece::Done(number, outcome) => each(
+                        &names[*number],
+                        match outcome {
+                            Outcome::Whole(embeddings) => Ok(embeddings.patches()),
+                            Outcome::Long(_) => Ok(long_rows[*number]),
+                            Outcome::Failed(error) => Err(error),
+                        },
+                    ),
+                }
+                hand(piece)
+            };
+            let opened = files.iter().map(|file| ready(open(file)));
+            bridge::ahead(opened, |opened| stream::run(bench, &orders, &opened, &mut listen, &show))?
+        },
+    );
+    progress.clear();
+    result
+}
+
+fn write(table: &mut FileEmbeddings, meter: &Meter, names: &[String], piece: Piece) -> Result<(), DatasetError> {
+    match piece {
+        Piece::Rows(number, _, patches) => {
+            meter.time(Step::Write, patches.len(), || table.write_long(number, &names[number], patches))
+        }
+        Piece::Done(number, Outcome::Whole(embeddings)) => embeddings
+            .variants
+            .into_iter()
+            .try_for_each(|all| meter.time(Step::Write, all.len(), || table.write(&names[number], all))),
+        Piece::Done(number, Outcome::Long(_)) => meter.time(Step::Write, 0, || table.keep_long(number)),
+        Piece::Done(number, Outcome::Failed(_)) => {
+            table.drop_long(number);
+            Ok(())
+        }
+    }
+}
+
+fn open(file: &Path) -> Opened {
+    match audio_paths::open(file) {
+        Ok(file) => Ok(file),
+        Err(error) => Err(OpenError::File { code: "io", message: error.kind.to_string() }),
+    }
 }

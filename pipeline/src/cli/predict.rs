@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::tables::{OutColumn, write_columns};
 use ecosight_stages::Event;
-use ecosight_stages::clip::ClipError;
+use ecosight_stages::clip::{ClipError, Stop};
 use ecosight_stages::predict::{Prediction, Predictor};
+use ecosight_stages::timings::Meter;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
@@ -109,12 +110,13 @@ fn score(
 ) -> Vec<Result<Prediction, ClipError>> {
     let progress = Progress::new(printer);
     let done = AtomicU64::new(0);
+    let (meter, stop) = (Meter::default(), Stop::new(&globals.cancelled));
     let one = |file: &PathBuf| {
         if globals.is_cancelled() {
             return Err(ClipError { code: "interrupted".to_owned(), message: "interrupted".to_owned() });
         }
         let result = match audio_paths::open(file) {
-            Ok(source) => predictor.predict(source),
+            Ok(source) => predictor.predict(source, &meter, &stop),
             Err(error) => Err(ClipError { code: "io".to_owned(), message: error.kind.to_string() }),
         };
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;

@@ -59,10 +59,10 @@ impl<'a> Progress<'a> {
                     counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{n} {what}")).collect();
                 self.line(&format!("{stage:>9}  {}", counts.join(" · ")));
             }
-            Event::StageFinished { stage, seconds } if self.printer.verbose => {
+            Event::StageFinished { stage, seconds, .. } if self.printer.verbose => {
                 self.line(&format!("{stage:>9}  {seconds:.2} s"));
             }
-            Event::Evaluated { .. } | Event::Published { .. } | Event::StageFinished { .. } => {}
+            Event::Evaluated { .. } | Event::Published { .. } | Event::Timed { .. } | Event::StageFinished { .. } => {}
         }
     }
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use comfy_table::{CellAlignment, Table, presets};
+use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_models::metrics::Metrics;
+use ecosight_stages::timings::{StageTime, StepTime};
 
 use crate::engine::RunOutcome;
 
@@ -42,6 +44,39 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     text.push_str(&format!("tables  {}\n", root.join("tables").display()));
     text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id).display()));
     text
+}
+
+/// Where the processor time went: the steps of stages that tell them apart, and the other stages as a whole.
+pub(crate) fn timings(stages: &[StageTime]) -> String {
+    let total: f64 = stages.iter().map(|stage| stage.cpu_s).sum();
+    let mut rows = Vec::new();
+    let mut row = |name: &str, amount: Option<(f64, &str)>, cpu_s: f64| {
+        let [amount, rate] = amount.map_or([String::new(), String::new()], |(items, unit)| {
+            let rate = if cpu_s > 0.0 { format!("{:.0}", items / cpu_s) } else { "–".to_owned() };
+            [format!("{items:.0} {unit}"), rate]
+        });
+        let share = format!("{:.1} %", 100.0 * cpu_s / total.max(f64::MIN_POSITIVE));
+        rows.push(vec![name.to_owned(), amount, rate, format!("{cpu_s:.2}"), share]);
+    };
+    for stage in stages {
+        for step in &stage.steps {
+            row(step.step, Some(amount(step)), step.cpu_s);
+        }
+        let rest = stage.cpu_s - stage.steps.iter().map(|step| step.cpu_s).sum::<f64>();
+        let name = if stage.steps.is_empty() { stage.stage.clone() } else { format!("{}, else", stage.stage) };
+        row(&name, None, rest.max(0.0));
+    }
+    row("all", None, total);
+    table(&["step", "amount", "per CPU second", "CPU seconds", "share"], rows)
+}
+
+/// Items of a step in a unit for people.
+fn amount(step: &StepTime) -> (f64, &'static str) {
+    match step.unit {
+        "bytes" => (step.items as f64 / 1e6, "MB"),
+        "samples" => (step.items as f64 / f64::from(SAMPLE_RATE_HZ), "s of audio"),
+        unit => (step.items as f64, unit),
+    }
 }
 
 /// Overall and per-class figures, and the confusion matrix.

@@ -26,6 +26,9 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
         return dry_run(&selection, &pipeline, &source, globals, printer);
     }
     let outcome = execute(&selection, &pipeline, &source, globals, printer)?;
+    if printer.verbose {
+        printer.note(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
+    }
     if printer.json {
         printer.document(&outcome)?;
     } else {

@@ -11,6 +11,7 @@ use ecosight_datasets::tables::QuarantineRow;
 use ecosight_datasets::{DatasetError, manifest::Source};
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::Event;
+use ecosight_stages::timings::{StageTime, StepTime};
 use serde::Serialize;
 
 /// A sink of events that keeps what a summary needs.
@@ -18,6 +19,8 @@ pub struct Record {
     folder: PathBuf,
     events: BufWriter<File>,
     outcome: RunOutcome,
+    /// Of the stage that runs.
+    steps: Vec<StepTime>,
 }
 
 /// What a run came to.
@@ -39,6 +42,8 @@ pub struct RunOutcome {
     pub exit: String,
     /// Wall time of each stage in seconds, in the order of execution.
     pub stages: Vec<(String, f64)>,
+    /// Processor time of each stage and of its steps, in the order of execution.
+    pub timings: Vec<StageTime>,
     /// What each stage did.
     pub counts: BTreeMap<String, BTreeMap<&'static str, u64>>,
     /// Warnings, with the stage.
@@ -77,6 +82,7 @@ impl Record {
             seconds: 0.0,
             exit: "unfinished".to_owned(),
             stages: Vec::new(),
+            timings: Vec::new(),
             counts: BTreeMap::new(),
             warnings: Vec::new(),
             quarantined: Vec::new(),
@@ -85,7 +91,7 @@ impl Record {
             published: false,
             pipeline: pipeline.clone(),
         };
-        Ok(Self { folder, events, outcome })
+        Ok(Self { folder, events, outcome, steps: Vec::new() })
     }
 
     /// Takes note of an event.
@@ -102,7 +108,12 @@ impl Record {
                 self.outcome.metrics.insert(on.clone(), metrics.clone());
             }
             Event::Published { .. } => self.outcome.published = true,
-            Event::StageFinished { stage, seconds } => self.outcome.stages.push(((*stage).to_owned(), *seconds)),
+            Event::Timed { steps, .. } => self.steps.clone_from(steps),
+            Event::StageFinished { stage, seconds, cpu_s } => {
+                self.outcome.stages.push(((*stage).to_owned(), *seconds));
+                let steps = std::mem::take(&mut self.steps);
+                self.outcome.timings.push(StageTime { stage: (*stage).to_owned(), cpu_s: *cpu_s, steps });
+            }
         }
         serde_json::to_writer(&mut self.events, event)?;
         self.events.write_all(b"\n")?;

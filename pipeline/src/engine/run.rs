@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::tables::{QuarantineRow, read_rows, write_rows};
+use ecosight_stages::timings::process_cpu;
 use ecosight_stages::{Context, Event, StageError};
 
 use super::{Lock, LockError, Pipeline, PlannedStage};
@@ -106,11 +107,12 @@ pub fn run(stages: &[&PlannedStage], context: &Context<'_>, _lock: &Lock) -> Res
     let mut reached = Vec::new();
     let result = stages.iter().try_for_each(|stage| {
         let name = stage.definition.name;
-        let started = Instant::now();
+        let (started, cpu) = (Instant::now(), process_cpu());
         reached.push(name);
         context.emit(Event::StageStarted { stage: name });
         stage.stage.run(context)?;
-        context.emit(Event::StageFinished { stage: name, seconds: started.elapsed().as_secs_f64() });
+        let cpu_s = process_cpu().saturating_sub(cpu).as_secs_f64();
+        context.emit(Event::StageFinished { stage: name, seconds: started.elapsed().as_secs_f64(), cpu_s });
         Ok(())
     });
     let fresh = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();

@@ -1,11 +1,11 @@
 //! Eight values in a register of AVX2, with its fused multiply-add.
 
 use std::arch::x86_64::{
-    __m128i, __m256, __m256i, _CMP_NEQ_UQ, _mm_loadu_si128, _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps,
-    _mm256_and_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_ps,
-    _mm256_cvtepu16_epi32, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps,
-    _mm256_movemask_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srli_epi32,
-    _mm256_storeu_ps, _CMP_GE_OQ, _mm_packus_epi32,
+    __m128i, __m256, __m256i, _CMP_GE_OQ, _CMP_NEQ_UQ, _mm_loadu_si128, _mm_packus_epi32, _mm_storeu_si128,
+    _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_extracti128_si256, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_max_ps, _mm256_movemask_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
 };
 
 use super::element::Bf16;

@@ -90,9 +90,7 @@ pub(super) unsafe fn depthwise<L: Lanes, T: Element + Plain>(
                 let source = Source {
                     rows: rows.map(|row| row.as_ptr().add(channel)),
                     channels: layer.channels,
-                    taps: std::array::from_fn(|tap| {
-                        L::load(layer.kernel.as_ptr().add(tap * layer.channels + channel))
-                    }),
+                    taps: std::array::from_fn(|tap| L::load(layer.kernel.as_ptr().add(tap * layer.channels + channel))),
                     bias: L::load(layer.bias.as_ptr().add(channel)),
                 };
                 let values = out.values.as_mut_ptr().add(pixel * layer.channels + channel);

@@ -3,8 +3,6 @@
 use std::ops::Range;
 
 use super::aligned::{Aligned, Plain};
-#[cfg(target_arch = "x86_64")]
-use super::{amx, avx2::Avx2, avx512::Avx512, avx512_bf16};
 use super::bf16::{Pairs, Tiles};
 use super::depthwise::{Depthwise, depthwise};
 use super::element::{Bf16, Element};
@@ -14,6 +12,8 @@ use super::portable::Portable;
 use super::product::{InOrder, Pointwise, pack, panel_width, product};
 use super::rows::{PADDING, Rows};
 use super::stem::{self, Stem, stem};
+#[cfg(target_arch = "x86_64")]
+use super::{amx, avx2::Avx2, avx512::Avx512, avx512_bf16};
 use crate::frontend::MEL_BANDS;
 use crate::frontend::params::PATCH_FRAMES;
 use crate::yamnet::architecture::STEM_CHANNELS;

@@ -55,7 +55,7 @@ impl fmt::Debug for CpuNetwork {
 }
 
 /// The bfloat16 arithmetic that this CPU computes fastest.
-pub(in crate::yamnet) fn fastest_bf16() -> Precision {
+pub fn fastest_bf16() -> Precision {
     static TILES: OnceLock<bool> = OnceLock::new();
     let tiles = *TILES.get_or_init(|| Isa::Amx.is_available() && agrees(kernels::tiles));
     if tiles { Precision::Bf16Amx } else { Precision::Bf16Avx512 }

@@ -69,7 +69,8 @@ fn definition(layer: &Depthwise, image: &[f32], [y, x, channel]: [usize; 3]) -> 
     let before = usize::from(layer.stride == 1);
     let mut sum = f64::from(layer.bias[channel]);
     for (dy, dx) in (0..3).flat_map(|dy| (0..3).map(move |dx| (dy, dx))) {
-        let (row, column) = ((y * layer.stride + dy).wrapping_sub(before), (x * layer.stride + dx).wrapping_sub(before));
+        let (row, column) =
+            ((y * layer.stride + dy).wrapping_sub(before), (x * layer.stride + dx).wrapping_sub(before));
         if row < layer.height && column < layer.width {
             let value = image[(row * layer.width + column) * layer.channels + channel];
             sum += f64::from(value) * f64::from(layer.kernel[(dy * 3 + dx) * layer.channels + channel]);

@@ -1,0 +1,183 @@
+//! From a recording to windows: decoding, effects and framing, as much at a time as fills a batch.
+
+use std::time::Duration;
+
+use ecosight_datasets::audio::{AudioError, MonoReader, SAMPLE_RATE_HZ, Span};
+use ecosight_models::frontend::{Framer, Window};
+
+use crate::clip::{Bench, ClipError, Heard, Recipe};
+use crate::recording::Recording;
+use crate::timings::{Step, thread_cpu};
+
+/// Effects work on blocks of this length: a longer recording is augmented block by block, so that memory stays bounded.
+const EFFECT_BLOCK: usize = 30 * SAMPLE_RATE_HZ as usize;
+
+/// Windows are handed on once they take this many bytes: about 170 of YAMNet's, enough for several threads.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// A clip whose samples all lie below this is silent (−80 dB of full scale).
+const SILENCE: f32 = 1e-4;
+
+/// Windows in the order in which they were cut.
+#[derive(Default)]
+pub(crate) struct Windows {
+    pub(crate) windows: Vec<Window>,
+    /// Recipe, and the number of windows that follow and belong to it.
+    pub(crate) runs: Vec<(usize, usize)>,
+}
+
+/// A recording being cut into the windows of some recipes, in blocks: within a block recipe by recipe.
+pub(crate) struct Intake<'a> {
+    bench: Bench<'a>,
+    recipes: &'a [Recipe],
+    recording: Recording,
+    reader: MonoReader,
+    framers: Vec<Framer>,
+    /// Samples from the start of the current block on.
+    samples: Vec<f32>,
+    /// Length of the current block.
+    block: usize,
+    /// Number of the next block.
+    blocks: u64,
+    /// The recipe that comes next for the current block.
+    next: usize,
+    state: State,
+    peak: f32,
+    heard: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// More samples may come.
+    Reading,
+    /// The current block is the last one.
+    LastBlock,
+    /// All windows are out.
+    Finished,
+}
+
+impl<'a> Intake<'a> {
+    pub(crate) fn open(
+        bench: Bench<'a>,
+        recording: &Recording,
+        span: Option<Span>,
+        recipes: &'a [Recipe],
+    ) -> Result<Self, ClipError> {
+        let reader = metered(bench, recording, || (MonoReader::open(Box::new(recording.clone()), span), 0))?;
+        Ok(Self {
+            bench,
+            recipes,
+            recording: recording.clone(),
+            reader,
+            framers: recipes.iter().map(|_| Framer::new(bench.embedder.windowing())).collect(),
+            samples: Vec::new(),
+            block: 0,
+            blocks: 0,
+            next: recipes.len(),
+            state: State::Reading,
+            peak: 0.0,
+            heard: 0,
+        })
+    }
+
+    /// Length of the whole file in seconds, where its header tells.
+    pub(crate) fn declared_s(&self) -> Option<f64> {
+        self.reader.info().duration_s
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.state == State::Finished
+    }
+
+    /// What is known of the clip at its end.
+    pub(crate) fn heard(&self) -> Heard {
+        Heard {
+            duration_s: self.heard as f64 / f64::from(SAMPLE_RATE_HZ),
+            is_silent: self.peak < SILENCE,
+            skipped_packets: self.reader.skipped_packets(),
+        }
+    }
+
+    /// The next windows; none once it is finished.
+    pub(crate) fn next_windows(&mut self) -> Result<Windows, ClipError> {
+        let mut out = Windows::default();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES && !self.is_finished() {
+            self.bench.stop.check()?;
+            if self.next == self.recipes.len() {
+                self.next_block()?;
+                continue;
+            }
+            let before = out.windows.len();
+            self.cut(&mut out.windows);
+            let new = &out.windows[before..];
+            bytes += new.iter().map(|window| size_of_val(window.logmel.as_slice())).sum::<usize>();
+            out.runs.push((self.next, new.len()));
+            self.next += 1;
+        }
+        Ok(out)
+    }
+
+    /// Decodes up to the end of the next block.
+    fn next_block(&mut self) -> Result<(), ClipError> {
+        if self.state == State::LastBlock {
+            self.state = State::Finished;
+            return Ok(());
+        }
+        self.samples.drain(..self.block);
+        let (reader, samples) = (&mut self.reader, &mut self.samples);
+        let before = samples.len();
+        let is_last = metered(self.bench, &self.recording, || {
+            let mut fill = || {
+                while samples.len() < EFFECT_BLOCK {
+                    match reader.next_block()? {
+                        Some(block) => samples.extend_from_slice(block),
+                        None => return Ok(true),
+                    }
+                }
+                Ok(false)
+            };
+            let result = fill();
+            (result, samples.len() - before)
+        })?;
+        self.block = self.samples.len().min(EFFECT_BLOCK);
+        let block = &self.samples[..self.block];
+        self.peak = block.iter().fold(self.peak, |peak, x| peak.max(x.abs()));
+        self.heard += block.len();
+        self.state = if is_last { State::LastBlock } else { State::Reading };
+        (self.next, self.blocks) = (0, self.blocks + 1);
+        Ok(())
+    }
+
+    /// Takes the current block through the recipe that comes next.
+    fn cut(&mut self, out: &mut Vec<Window>) {
+        let (recipe, framer, meter) = (&self.recipes[self.next], &mut self.framers[self.next], self.bench.meter);
+        let block = &self.samples[..self.block];
+        let changed = recipe.effect.as_ref().map(|effect| {
+            let seed = recipe.seed.wrapping_add(self.blocks - 1);
+            meter.time(Step::Effects, block.len(), || effect.apply(block, seed))
+        });
+        let samples = changed.as_deref().unwrap_or(block);
+        meter.time(Step::LogMel, samples.len(), || {
+            framer.push(samples, out);
+            if self.state == State::LastBlock {
+                framer.finish(out);
+            }
+        });
+    }
+}
+
+/// Does `work`, which decodes some samples, and counts reading and decoding apart.
+fn metered<T>(
+    bench: Bench<'_>,
+    recording: &Recording,
+    work: impl FnOnce() -> (Result<T, AudioError>, usize),
+) -> Result<T, ClipError> {
+    let start = thread_cpu();
+    let (result, samples) = work();
+    let total = thread_cpu().saturating_sub(start);
+    let (bytes, reading): (u64, Duration) = recording.take_cost();
+    bench.meter.add(Step::Read, bytes, reading);
+    bench.meter.add(Step::Decode, samples as u64, total.saturating_sub(reading));
+    result.map_err(|error| ClipError::new(error.code(), &error))
+}

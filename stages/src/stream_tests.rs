@@ -1,0 +1,276 @@
+use std::io::Cursor;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use ecosight_datasets::audio::{AudioSource, decode};
+use ecosight_datasets::effects::{Effect, Step as EffectStep};
+use ecosight_datasets::key::{ClipId, ContentHash};
+use ecosight_datasets::layout::Layout;
+use ecosight_datasets::tables::schema::{ValueType, Vectors};
+use ecosight_datasets::tables::{EmbedReader, EmbedWriter, Patches, Unit, UnitRows, read_metadata};
+use ecosight_models::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
+use ecosight_models::frontend::{Framer, Window, Windowing};
+use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder, open_identity};
+use ecosight_models::weights::WeightsCache;
+
+use super::*;
+use crate::behind::write_behind;
+use crate::clip::{Recipe, Stop, embed_clip};
+use crate::timings::Meter;
+
+const RATE_HZ: u32 = 16_000;
+
+/// Rows of 64 KiB, so that a clip of 61 s is long.
+struct Wide {
+    id: EmbedderId,
+}
+
+const WIDE_DIM: usize = 16_384;
+
+impl Wide {
+    fn new() -> Self {
+        let (precision, dtype) = (Precision::F32, Dtype::F32);
+        Self { id: EmbedderId { name: "wide".into(), version: 1, weights: None, precision, dtype } }
+    }
+}
+
+impl Embedder for Wide {
+    fn id(&self) -> &EmbedderId {
+        &self.id
+    }
+
+    fn dim(&self) -> usize {
+        WIDE_DIM
+    }
+
+    fn windowing(&self) -> Windowing {
+        Windowing::YAMNET
+    }
+
+    fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {
+        let row = |window: &Window| window.logmel.iter().cycle().take(WIDE_DIM).copied().collect::<Vec<f32>>();
+        Ok(windows.iter().flat_map(row).collect())
+    }
+}
+
+/// A WAV of `seconds` of a sweep, of which the header promises `missing` samples more than there are.
+fn wav(seconds: f64, number: u32, missing: u32) -> Vec<u8> {
+    let count = (seconds * f64::from(RATE_HZ)) as u32;
+    let sample = |i: u32| (f64::from(i) * (0.01 + f64::from(i) * 1e-8) + f64::from(number)).sin() * 12_000.0;
+    let declared = 2 * (count + missing);
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + declared).to_le_bytes());
+    bytes.extend(b"WAVEfmt ");
+    for (value, size) in [(16, 4), (1, 2), (1, 2), (RATE_HZ, 4), (RATE_HZ * 2, 4), (2, 2), (16, 2)] {
+        bytes.extend(&value.to_le_bytes()[..size]);
+    }
+    bytes.extend(b"data");
+    bytes.extend(declared.to_le_bytes());
+    bytes.extend((0..count).flat_map(|i| (sample(i) as i16).to_le_bytes()));
+    bytes
+}
+
+fn source(bytes: &[u8]) -> Box<dyn AudioSource> {
+    Box::new(Cursor::new(bytes.to_vec()))
+}
+
+fn recipes() -> Vec<Recipe> {
+    let noise = Effect(vec![EffectStep::Noise { amplitude: 0.01 }]);
+    let slow = Effect(vec![EffectStep::TimeStretch { rate: 0.5 }]);
+    vec![
+        Recipe::ORIGINAL,
+        Recipe { variant: 1, effect: Some(noise), seed: 11 },
+        Recipe { variant: 2, effect: Some(slow), seed: 12 },
+    ]
+}
+
+/// What the rows of a variant are by definition: effects on blocks of 30 s with a seed each, frames over all of it.
+fn by_definition(embedder: &dyn Embedder, bytes: &[u8], recipe: &Recipe) -> (Vec<f64>, Vec<f32>) {
+    let wave = decode(source(bytes), None).unwrap();
+    let (mut framer, mut windows) = (Framer::new(embedder.windowing()), Vec::new());
+    for (number, block) in wave.chunks(30 * RATE_HZ as usize).enumerate() {
+        match &recipe.effect {
+            None => framer.push(block, &mut windows),
+            Some(effect) => framer.push(&effect.apply(block, recipe.seed + number as u64), &mut windows),
+        }
+    }
+    framer.finish(&mut windows);
+    (windows.iter().map(|w| w.start_s).collect(), embedder.embed(&windows).unwrap())
+}
+
+/// Runs `files`, each through `recipes`.
+fn stream(
+    embedder: &dyn Embedder,
+    files: &[Vec<u8>],
+    recipes: &[Recipe],
+    cancelled: &AtomicBool,
+    each: &mut Receive<'_>,
+) -> Result<(), StageErrorKind> {
+    let (sender, receiver) = sync_channel(files.len());
+    for bytes in files {
+        sender.send(Ok(source(bytes))).unwrap();
+    }
+    let (meter, stop) = (Meter::default(), Stop::new(cancelled));
+    let orders = vec![Order { span: None, recipes }; files.len()];
+    run(Bench { embedder, meter: &meter, stop: &stop }, &orders, &receiver, each, &|_| {})
+}
+
+fn clip_id(number: usize) -> ClipId {
+    ClipId::of_file(&ContentHash::of_reader(&number.to_le_bytes()[..]).unwrap())
+}
+
+/// Writes the table of `files` as the stage does; returns the codes of those that failed.
+fn write_table(layout: &Layout, embedder: &dyn Embedder, files: &[Vec<u8>], recipes: &[Recipe]) -> Vec<String> {
+    let values = if embedder.id().dtype == Dtype::F16 { ValueType::Float16 } else { ValueType::Float32 };
+    let metadata = vec![("id", serde_json::to_string(embedder.id()).unwrap())];
+    let vectors = Vectors { dim: embedder.dim(), values };
+    let mut table = EmbedWriter::create(layout, "x", vectors, metadata).unwrap();
+    let mut failed = Vec::new();
+    let write = |piece| match piece {
+        Piece::Rows(number, recipe, patches) => {
+            table.write_long(Unit { clip_id: clip_id(number), variant: recipes[recipe].variant }, patches)
+        }
+        Piece::Done(number, Outcome::Whole(all)) => {
+            table.write(clip_id(number), recipes.iter().map(|r| r.variant).zip(all.variants))
+        }
+        Piece::Done(number, Outcome::Long(_)) => table.keep_long(clip_id(number)),
+        Piece::Done(number, Outcome::Failed(_)) => table.drop_long(clip_id(number)),
+    };
+    let cancelled = AtomicBool::new(false);
+    write_behind(write, |hand| {
+        stream(embedder, files, recipes, &cancelled, &mut |piece| {
+            if let Piece::Done(_, Outcome::Failed(error)) = &piece {
+                failed.push(error.code.clone());
+            }
+            hand(piece)
+        })
+    })
+    .unwrap();
+    table.finish().unwrap();
+    failed
+}
+
+/// Name and content of the parts.
+fn parts(layout: &Layout) -> Vec<(PathBuf, Vec<u8>)> {
+    let folder = EmbedReader::open(layout).unwrap().folder().to_owned();
+    let entries = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path());
+    let mut parts: Vec<_> =
+        entries.map(|path| (path.strip_prefix(&folder).unwrap().to_owned(), std::fs::read(&path).unwrap())).collect();
+    parts.sort();
+    parts
+}
+
+#[test]
+fn rows_are_those_of_the_definition_in_the_order_of_the_clips_on_any_number_of_threads() {
+    let embedder = Wide::new();
+    // Short; of exactly one block; long because a variant is, which no header tells; of several blocks; and short again.
+    let files: Vec<Vec<u8>> =
+        [2.0, 30.0, 17.0, 75.5, 0.3].iter().zip(0..).map(|(seconds, n)| wav(*seconds, n, 0)).collect();
+    let mut expected = None;
+    for threads in [1, 2, 8] {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let failed = pool.install(|| write_table(&layout, &embedder, &files, &recipes()));
+        assert!(failed.is_empty(), "{failed:?}");
+        let parts = parts(&layout);
+        let first = expected.get_or_insert_with(|| {
+            let units = files.iter().enumerate().flat_map(|(n, file)| recipes().into_iter().map(move |r| (n, file, r)));
+            let mut rows = EmbedReader::open(&layout).unwrap();
+            for (number, file, recipe) in units {
+                let (start_s, embeddings) = by_definition(&embedder, file, &recipe);
+                let unit = Unit { clip_id: clip_id(number), variant: recipe.variant };
+                assert!(rows.next().unwrap().unwrap() == UnitRows { unit, start_s, embeddings }, "{number} {recipe:?}");
+            }
+            assert!(rows.next().is_none());
+            parts.clone()
+        });
+        assert!(*first == parts, "{threads} threads give other parts");
+    }
+    assert_eq!(expected.unwrap().len(), 5, "the three long clips have parts of their own");
+}
+
+#[test]
+fn a_long_clip_that_fails_half_way_leaves_no_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let files = [wav(1.0, 1, 0), wav(90.0, 2, 100_000), wav(1.0, 3, 0)];
+    let failed = write_table(&layout, &Wide::new(), &files, &[Recipe::ORIGINAL]);
+    assert_eq!(failed, ["truncated"]);
+    assert_eq!(parts(&layout).len(), 1);
+    let clips: Vec<_> = EmbedReader::open(&layout).unwrap().map(|rows| rows.unwrap().unit.clip_id).collect();
+    assert_eq!(clips, [clip_id(0), clip_id(2)]);
+}
+
+#[test]
+fn rows_of_a_long_recording_come_in_pieces_however_long_it_is() {
+    let mut rows = 0;
+    stream(&Wide::new(), &[wav(600.0, 1, 0)], &[Recipe::ORIGINAL], &AtomicBool::new(false), &mut |piece| {
+        match piece {
+            Piece::Rows(_, _, Patches { first, start_s, .. }) => {
+                assert!(first as usize == rows && start_s.len() < 300, "{first} {rows} {}", start_s.len());
+                rows += start_s.len();
+            }
+            Piece::Done(_, outcome) => assert!(matches!(outcome, Outcome::Long(heard) if heard.duration_s > 599.9)),
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(rows, 1249);
+}
+
+#[test]
+fn who_asks_to_stop_does_not_wait_for_the_end_of_a_clip() {
+    let cancelled = AtomicBool::new(false);
+    let files = [wav(900.0, 1, 0), wav(900.0, 2, 0)];
+    let mut since = None;
+    let result = stream(&Wide::new(), &files, &recipes(), &cancelled, &mut |piece| {
+        if matches!(piece, Piece::Rows(..)) && since.is_none() {
+            cancelled.store(true, Ordering::Relaxed);
+            since = Some(Instant::now());
+        }
+        Ok(())
+    });
+    assert!(matches!(result, Err(StageErrorKind::Cancelled)), "{result:?}");
+    assert!(since.unwrap().elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_taker_that_fails_ends_the_stream_with_its_error() {
+    let files: Vec<_> = (0..40).map(|n| wav(3.0, n, 0)).collect();
+    let mut taken = 0;
+    let result = stream(&Wide::new(), &files, &recipes(), &AtomicBool::new(false), &mut |_| {
+        taken += 1;
+        if taken < 3 { Ok(()) } else { Err(StageErrorKind::data("the disk is full", "free some space")) }
+    });
+    assert!(result.unwrap_err().to_string().contains("the disk is full"));
+    assert_eq!(taken, 3);
+}
+
+#[test]
+fn halves_in_the_table_are_those_that_a_model_is_used_with() {
+    let cache = WeightsCache::new(std::path::Path::new("nowhere"));
+    let spec = EmbedderSpec { name: EmbedderName::Logmel, precision: PrecisionChoice::F32, dtype: Dtype::F16 };
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let file = wav(25.0, 5, 0);
+    let embedder = open_embedder(spec, &cache).unwrap();
+    write_table(&layout, &*embedder, std::slice::from_ref(&file), &[Recipe::ORIGINAL]);
+    let reader = EmbedReader::open(&layout).unwrap();
+    let id: EmbedderId = serde_json::from_str(&read_metadata(reader.folder(), "id").unwrap().unwrap()).unwrap();
+    let opened = open_identity(&id, &cache).unwrap();
+    let (meter, cancelled) = (Meter::default(), AtomicBool::new(false));
+    let bench = Bench { embedder: &*opened, meter: &meter, stop: &Stop::new(&cancelled) };
+    let predicted = embed_clip(bench, source(&file), None, &[Recipe::ORIGINAL]).unwrap();
+    let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let table: Vec<UnitRows> = reader.map(Result::unwrap).collect();
+    assert_eq!(bits(&table[0].embeddings), bits(&predicted.variants[0].embeddings));
+    let (_, exact) = by_definition(
+        &*open_embedder(EmbedderSpec { dtype: Dtype::F32, ..spec }, &cache).unwrap(),
+        &file,
+        &Recipe::ORIGINAL,
+    );
+    assert_ne!(bits(&exact), bits(&predicted.variants[0].embeddings));
+}
