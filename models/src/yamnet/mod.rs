@@ -1,7 +1,12 @@
 //! YAMNet: the network as a burn module, and the embedder on top of it.
 
 mod architecture;
-#[expect(unsafe_code, reason = "the kernels use instructions of particular CPUs")]
+#[expect(
+    unsafe_code,
+    clippy::inline_always,
+    clippy::cast_ptr_alignment,
+    reason = "kernels for particular CPUs: generic code must be inlined where their instructions are enabled"
+)]
 mod cpu;
 mod device;
 mod embedder;

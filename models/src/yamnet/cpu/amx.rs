@@ -61,9 +61,9 @@ fn cpu_has_tiles() -> bool {
 
 /// `XGETBV`: the operating system saves the state of tiles, bits 17 and 18, when it switches threads.
 fn system_saves_tiles() -> bool {
-    let (low, _high): (u32, u32);
+    let low: u32;
     // SAFETY: AVX-512 has been detected, so the operating system has enabled this instruction.
-    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _high, options(nomem, nostack)) };
+    unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") _, options(nomem, nostack)) };
     low >> 17 & 0b11 == 0b11
 }
 

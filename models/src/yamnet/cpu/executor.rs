@@ -144,7 +144,9 @@ impl<T: Element + Plain> Executor<T> {
             for pixel in image.chunks_exact(EMBEDDING_DIM) {
                 embedding.iter_mut().zip(pixel).for_each(|(sum, x)| *sum += x);
             }
-            embedding.iter_mut().for_each(|sum| *sum /= (height * width) as f32);
+            for sum in embedding {
+                *sum /= (height * width) as f32;
+            }
         }
     }
 }

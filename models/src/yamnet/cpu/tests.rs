@@ -179,13 +179,14 @@ fn the_stem_has_the_same_bits_everywhere() {
 
 #[test]
 fn rounding_to_bfloat16_is_to_nearest_even_and_flushes_what_is_tiny() {
-    let round = |x: f32| Bf16::round(x).to_f32();
-    assert_eq!(round(1.0), 1.0);
-    assert_eq!(round(1.0 + 1.0 / 256.0), 1.0, "a tie goes to the even neighbour below");
-    assert_eq!(round(1.0 + 3.0 / 256.0), 1.0 + 4.0 / 256.0, "and to the even neighbour above");
-    assert_eq!(round(-1.005), -1.0 - 1.0 / 128.0);
-    assert_eq!(round(Bf16::SMALLEST), Bf16::SMALLEST);
-    assert_eq!(round(Bf16::SMALLEST * 0.99), 0.0);
+    let becomes = |x: f32, y: f32| assert_eq!(Bf16::round(x).to_f32().to_bits(), y.to_bits(), "{x}");
+    becomes(1.0, 1.0);
+    // A tie goes to the even neighbour, below or above.
+    becomes(1.0 + 1.0 / 256.0, 1.0);
+    becomes(1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0);
+    becomes(-1.005, -1.0 - 1.0 / 128.0);
+    becomes(Bf16::SMALLEST, Bf16::SMALLEST);
+    becomes(Bf16::SMALLEST * 0.99, 0.0);
     assert_eq!(Bf16::rectified(-3.0), Bf16(0));
     assert_eq!(Bf16::rectified(f32::NAN), Bf16(0));
 }
