@@ -11,6 +11,7 @@ mod limits;
 mod packets;
 mod reader;
 mod resample;
+mod resample_plan;
 mod source;
 mod span;
 mod wav;

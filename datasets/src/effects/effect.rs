@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::source::Source;
 use super::step::Step;
 
 /// An effect: steps, applied in order. In TOML an array of tables:
@@ -18,11 +19,16 @@ impl Effect {
     ///
     /// The same seed gives the same bits. Step `i` draws from a random stream of its own, derived from (seed, i).
     pub fn apply(&self, wave: &[f32], seed: u64) -> Vec<f32> {
-        let mut wave = wave.to_vec();
-        for (index, step) in self.0.iter().enumerate() {
-            wave = step.apply(wave, seed, index as u64);
-        }
-        wave
+        self.apply_to(&Source::new(wave), seed)
+    }
+
+    /// What [`apply`](Self::apply) makes of the waveform of `source`, to the bit, but sooner where an effect before has
+    /// already computed what this one needs.
+    pub fn apply_to(&self, source: &Source<'_>, seed: u64) -> Vec<f32> {
+        let mut steps = self.0.iter().zip(0..);
+        let Some((first, index)) = steps.next() else { return source.wave().to_vec() };
+        let wave = first.render(source, seed, index);
+        steps.fold(wave, |wave, (step, index)| step.apply(wave, seed, index))
     }
 }
 

@@ -6,10 +6,15 @@
 mod catalogue;
 mod effect;
 mod noise;
+mod phasor;
 mod pitch;
+mod source;
+mod spectra;
 mod step;
 mod stretch;
+mod transform;
 
 pub use catalogue::catalogue;
 pub use effect::Effect;
+pub use source::Source;
 pub use step::Step;

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 
+use super::source::Source;
 use super::stretch::stretch;
 use crate::audio::Resampler;
 
-/// Block lengths of the resampler that serve as the terms of its ratio.
-const BLOCKS: std::ops::RangeInclusive<u32> = 512..=4096;
+/// Numbers that serve as the terms of the resampler's ratio: large enough to be within a cent, small enough that its
+/// transforms, which are multiples of them, stay short.
+const TERMS: std::ops::RangeInclusive<u32> = 256..=2048;
 
 thread_local! {
     /// The last ratio looked up: a run applies a handful of them, over and over.
@@ -14,7 +16,8 @@ thread_local! {
 }
 
 /// The waveform with every frequency multiplied by 2^(semitones / 12), at the same length.
-pub(super) fn shift(wave: &[f32], semitones: f64) -> Vec<f32> {
+pub(super) fn shift(source: &Source<'_>, semitones: f64) -> Vec<f32> {
+    let wave = source.wave();
     let factor = (semitones / 12.0).exp2();
     let (len_in, len_out) = RATIO.with_borrow_mut(|known| match *known {
         Some((of, ratio)) if of.to_bits() == factor.to_bits() => ratio,
@@ -24,8 +27,8 @@ pub(super) fn shift(wave: &[f32], semitones: f64) -> Vec<f32> {
         return wave.to_vec();
     }
     let rate = f64::from(len_out) / f64::from(len_in);
-    let stretched = stretch(wave, rate, (wave.len() as f64 / rate).round() as usize);
-    let mut out = Vec::with_capacity(wave.len() + len_out as usize);
+    let stretched = stretch(source, rate, (wave.len() as f64 / rate).round() as usize);
+    let mut out = Vec::with_capacity(wave.len() + 16 * len_out as usize);
     let mut resampler = Resampler::new(len_in, len_out);
     resampler.push(&stretched, &mut out);
     resampler.finish(&mut out);
@@ -35,7 +38,7 @@ pub(super) fn shift(wave: &[f32], semitones: f64) -> Vec<f32> {
 
 /// The ratio nearest to `factor` whose terms have no prime factor above 13, so that their Fourier transforms are fast.
 fn ratio(factor: f64) -> (u32, u32) {
-    let smooth: Vec<u32> = BLOCKS.filter(|n| *n % 2 == 0 && is_smooth(*n)).collect();
+    let smooth: Vec<u32> = TERMS.filter(|n| is_smooth(*n)).collect();
     let error = |&(a, b): &(u32, u32)| (f64::from(a) / f64::from(b) / factor).ln().abs();
     let pairs = smooth.iter().flat_map(|a| {
         let wanted = f64::from(*a) / factor;
@@ -74,7 +77,7 @@ mod tests {
         for semitones in [-12.0, -7.0, -2.0, -0.5, 0.0, 1.0, 2.0, 5.0, 12.0] {
             for hz in [200.0, 440.0, 1234.5, 3000.0] {
                 let wave = sine(hz, 48_000);
-                let out = shift(&wave, semitones);
+                let out = shift(&Source::new(&wave), semitones);
                 let expected = hz * (semitones / 12.0_f64).exp2();
                 let found = frequency_hz(&out);
                 assert!((found / expected - 1.0).abs() < 0.004, "{hz} Hz by {semitones}: {found} for {expected}");
@@ -88,7 +91,7 @@ mod tests {
         let mut wave = vec![0.0; 32_000];
         wave[20_000] = 1.0;
         for semitones in [-2.0, 1.0, 2.0] {
-            let out = shift(&wave, semitones);
+            let out = shift(&Source::new(&wave), semitones);
             let power: f64 = out.iter().map(|x| f64::from(x * x)).sum();
             let centre = out.iter().enumerate().map(|(i, x)| i as f64 * f64::from(x * x)).sum::<f64>() / power;
             assert!((centre - 20_000.0).abs() < 160.0, "{semitones}: {centre}");

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::source::Source;
 use super::{noise, pitch, stretch};
 
 /// A step of an effect.
@@ -48,17 +49,24 @@ impl Step {
         (!(low..=high).contains(&value)).then(|| format!("{name} {value} is outside {low}..={high}"))
     }
 
-    /// The waveform after this step, the `index`th of its effect. A step with a problem changes nothing.
-    pub(super) fn apply(self, mut wave: Vec<f32>, seed: u64, index: u64) -> Vec<f32> {
-        if self.problem().is_some() {
-            return wave;
-        }
+    /// The waveform of `source` after this step, the `index`th of its effect. A step with a problem changes nothing.
+    pub(super) fn render(self, source: &Source<'_>, seed: u64, index: u64) -> Vec<f32> {
         match self {
+            _ if self.problem().is_some() => source.wave().to_vec(),
             Self::TimeStretch { rate } => {
-                let len = (wave.len() as f64 / rate).round() as usize;
-                return stretch::stretch(&wave, rate, len);
+                let len = (source.wave().len() as f64 / rate).round() as usize;
+                stretch::stretch(source, rate, len)
             }
-            Self::PitchShift { semitones } => return pitch::shift(&wave, semitones),
+            Self::PitchShift { semitones } => pitch::shift(source, semitones),
+            _ => self.apply(source.wave().to_vec(), seed, index),
+        }
+    }
+
+    /// `wave` after this step, the `index`th of its effect. A step with a problem changes nothing.
+    pub(super) fn apply(self, mut wave: Vec<f32>, seed: u64, index: u64) -> Vec<f32> {
+        match self {
+            _ if self.problem().is_some() => {}
+            Self::TimeStretch { .. } | Self::PitchShift { .. } => return self.render(&Source::new(&wave), seed, index),
             Self::Noise { amplitude } => noise::add_noise(&mut wave, amplitude, &mut noise::random(seed, index)),
             Self::TimeShift { max_fraction } => noise::roll(&mut wave, max_fraction, &mut noise::random(seed, index)),
             Self::Gain { factor } => wave.iter_mut().for_each(|x| *x *= factor as f32),

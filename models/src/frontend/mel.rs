@@ -25,6 +25,7 @@ impl MelFilterbank {
     }
 
     /// Mel magnitudes `mel` `[64]` of a magnitude spectrum `[257]`.
+    #[inline]
     pub fn apply(&self, spectrum: &[f32], mel: &mut [f32]) {
         for (out, band) in mel.iter_mut().zip(&self.bands) {
             let bins = &spectrum[band.first_bin..band.first_bin + band.weights.len()];

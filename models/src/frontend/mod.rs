@@ -5,6 +5,7 @@
 
 mod framer;
 mod log_mel;
+mod logarithm;
 mod mel;
 pub mod params;
 mod window;
