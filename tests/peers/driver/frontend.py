@@ -75,10 +75,7 @@ def compare(a: argparse.Namespace) -> list[dict]:
         audio = places.test_data() / "audio" / "esc10"
         made = places.run_script("prepare.py", "--audio", audio, "--clips", str(CLIPS), "--out", work, "--audio-only")
         log(f"{made['clips']} {'real' if made['recordings'] else 'MADE-UP'} clips")
-        built = {
-            **places.build("ecosight-models", "--example", "frontend_rate"),
-            **places.build("ecosight-datasets", "--example", "decode_rate", "--example", "effect_rate"),
-        }
+        built = places.build("--example", "frontend_rate", "--example", "decode_rate", "--example", "effect_rate")
         groups: list[list[Measurement]] = []
         try:
             for task in (task for task in TASKS if task.name in names):

@@ -50,13 +50,14 @@ def run_script(script: str, *arguments: str | Path) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def build(package: str, *target: str) -> dict[str, Path]:
+def build(*target: str) -> dict[str, Path]:
     """Builds with Cargo; name and path of each executable."""
-    log(f"building {package} {' '.join(target)}")
-    command = ["cargo", "build", "--release", "--quiet", "-p", package, *target, "--message-format=json"]
+    log(f"building {' '.join(target)}")
+    # The whole workspace shares one set of features, so that nothing that is built already is built anew.
+    command = ["cargo", "build", "--release", "--quiet", "--workspace", *target, "--message-format=json"]
     done = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
-        raise Unusable(f"{package} does not build")
+        raise Unusable(f"{' '.join(target)} does not build")
     messages = (json.loads(line) for line in done.stdout.splitlines() if line.startswith("{"))
     found = [message for message in messages if message.get("executable")]
     return {message["target"]["name"]: Path(message["executable"]) for message in found}

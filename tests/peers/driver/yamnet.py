@@ -49,7 +49,7 @@ def compare(a: argparse.Namespace) -> list[dict]:
         weights, no_onnx = make_inputs(work, a.weights or places.default_weights())
         no_tflite = convert(work, weights, batches) if any(r.needs == "tflite" for r in chosen) else None
         missing = {"onnx": no_onnx, "tflite": no_tflite}
-        example = places.build("ecosight-models", "--example", "yamnet_rate")["yamnet_rate"]
+        example = places.build("--example", "yamnet_rate")["yamnet_rate"]
         inputs = Inputs(work, weights, example, missing)
         contenders = {
             (runtime.name, precision, count): runtime.contender(inputs, precision, count)
