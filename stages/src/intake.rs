@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ecosight_datasets::audio::{AudioError, MonoReader, SAMPLE_RATE_HZ, Span};
+use ecosight_datasets::effects::Source;
 use ecosight_models::frontend::{Framer, Window};
 
 use crate::clip::{Bench, ClipError, Heard, Recipe};
@@ -24,6 +25,12 @@ pub(crate) struct Windows {
     pub(crate) windows: Vec<Window>,
     /// Recipe, and the number of windows that follow and belong to it.
     pub(crate) runs: Vec<(usize, usize)>,
+}
+
+impl Windows {
+    fn bytes(&self) -> usize {
+        self.windows.iter().map(|window| size_of_val(window.logmel.as_slice())).sum()
+    }
 }
 
 /// A recording being cut into the windows of some recipes, in blocks: within a block recipe by recipe.
@@ -101,19 +108,12 @@ impl<'a> Intake<'a> {
     /// The next windows; none once it is finished.
     pub(crate) fn next_windows(&mut self) -> Result<Windows, ClipError> {
         let mut out = Windows::default();
-        let mut bytes = 0;
-        while bytes < BATCH_BYTES && !self.is_finished() {
-            self.bench.stop.check()?;
+        while out.bytes() < BATCH_BYTES && !self.is_finished() {
             if self.next == self.recipes.len() {
                 self.next_block()?;
-                continue;
+            } else {
+                self.cut(&mut out)?;
             }
-            let before = out.windows.len();
-            self.cut(&mut out.windows);
-            let new = &out.windows[before..];
-            bytes += new.iter().map(|window| size_of_val(window.logmel.as_slice())).sum::<usize>();
-            out.runs.push((self.next, new.len()));
-            self.next += 1;
         }
         Ok(out)
     }
@@ -124,6 +124,7 @@ impl<'a> Intake<'a> {
             self.state = State::Finished;
             return Ok(());
         }
+        self.bench.stop.check()?;
         self.samples.drain(..self.block);
         let (reader, samples) = (&mut self.reader, &mut self.samples);
         let before = samples.len();
@@ -149,21 +150,28 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Takes the current block through the recipe that comes next.
-    fn cut(&mut self, out: &mut Vec<Window>) {
-        let (recipe, framer, meter) = (&self.recipes[self.next], &mut self.framers[self.next], self.bench.meter);
-        let block = &self.samples[..self.block];
-        let changed = recipe.effect.as_ref().map(|effect| {
-            let seed = recipe.seed.wrapping_add(self.blocks - 1);
-            meter.time(Step::Effects, block.len(), || effect.apply(block, seed))
-        });
-        let samples = changed.as_deref().unwrap_or(block);
-        meter.time(Step::LogMel, samples.len(), || {
-            framer.push(samples, out);
-            if self.state == State::LastBlock {
-                framer.finish(out);
-            }
-        });
+    /// Takes the current block through the recipes that come next, until the batch is full.
+    fn cut(&mut self, out: &mut Windows) -> Result<(), ClipError> {
+        let (meter, source) = (self.bench.meter, Source::new(&self.samples[..self.block]));
+        while self.next < self.recipes.len() && out.bytes() < BATCH_BYTES {
+            self.bench.stop.check()?;
+            let (recipe, framer) = (&self.recipes[self.next], &mut self.framers[self.next]);
+            let changed = recipe.effect.as_ref().map(|effect| {
+                let seed = recipe.seed.wrapping_add(self.blocks - 1);
+                meter.time(Step::Effects, self.block, || effect.apply_to(&source, seed))
+            });
+            let samples = changed.as_deref().unwrap_or(source.wave());
+            let before = out.windows.len();
+            meter.time(Step::LogMel, samples.len(), || {
+                framer.push(samples, &mut out.windows);
+                if self.state == State::LastBlock {
+                    framer.finish(&mut out.windows);
+                }
+            });
+            out.runs.push((self.next, out.windows.len() - before));
+            self.next += 1;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,13 @@ pub(super) struct Bins {
 impl Bins {
     /// The phasor 1 everywhere.
     pub(super) const ONE: Self = Self { re: [1.0; BINS], im: [0.0; BINS] };
+
+    /// Sets `out` to the same numbers, last to first.
+    #[inline(always)]
+    pub(super) fn reverse_into(&self, out: &mut Self) {
+        out.re.iter_mut().zip(self.re.iter().rev()).for_each(|(out, x)| *out = *x);
+        out.im.iter_mut().zip(self.im.iter().rev()).for_each(|(out, x)| *out = *x);
+    }
 }
 
 /// From one frame to the next: sets `magnitude` to that of `bins`, `advance` to the phasor from `phase` to the phase of

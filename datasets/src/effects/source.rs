@@ -6,7 +6,7 @@ use std::fmt;
 use super::spectra::Spectra;
 
 /// A waveform that several effects are applied to: what stretching and pitch shifting have to know about it is computed by
-/// the first effect that asks and kept for the others, about 2.4 kB for each 16 ms.
+/// the first effect that asks and kept for the others, about 6 kB for each 16 ms.
 pub struct Source<'a> {
     wave: &'a [f32],
     spectra: OnceCell<Spectra>,

@@ -19,8 +19,10 @@ pub(super) struct Transform {
     scratch: Vec<Complex32>,
     /// Even samples as real parts, odd samples as imaginary parts, and their spectrum.
     pairs: Vec<Complex32>,
-    /// The spectrum of the pairs `[half]`, and its first bin again.
+    /// The spectrum of the pairs `[half]` and its first bin again, or the bins that it is made of.
     split: Bins,
+    /// The same backwards.
+    back: Bins,
     /// exp(−2πik / FRAME).
     twiddles: Bins,
 }
@@ -47,6 +49,7 @@ impl Transform {
             fft,
             pairs: vec![Complex32::ZERO; HALF],
             split: Bins::ONE,
+            back: Bins::ONE,
             twiddles,
         }
     }
@@ -68,14 +71,15 @@ impl Transform {
     /// The one-sided spectrum of the samples that were loaded.
     #[inline(always)]
     pub(super) fn bins(&mut self, out: &mut Bins) {
-        let (z, w) = (&mut self.split, &self.twiddles);
+        let (z, back, w) = (&mut self.split, &mut self.back, &self.twiddles);
         for (pair, (re, im)) in self.pairs.iter().zip(z.re.iter_mut().zip(&mut z.im)) {
             (*re, *im) = (pair.re, pair.im);
         }
         (z.re[HALF], z.im[HALF]) = (z.re[0], z.im[0]);
+        z.reverse_into(back);
         for k in 0..BINS {
-            let (even_re, even_im) = (z.re[k] + z.re[HALF - k], z.im[k] - z.im[HALF - k]);
-            let (odd_re, odd_im) = (z.im[k] + z.im[HALF - k], z.re[HALF - k] - z.re[k]);
+            let (even_re, even_im) = (z.re[k] + back.re[k], z.im[k] - back.im[k]);
+            let (odd_re, odd_im) = (z.im[k] + back.im[k], back.re[k] - z.re[k]);
             out.re[k] = 0.5 * (even_re + (w.re[k] * odd_re - w.im[k] * odd_im));
             out.im[k] = 0.5 * (even_im + (w.re[k] * odd_im + w.im[k] * odd_re));
         }
@@ -84,10 +88,11 @@ impl Transform {
     /// Takes in a one-sided spectrum, whose ends have to be real. Then [`run`](Self::run), then [`add`](Self::add).
     #[inline(always)]
     pub(super) fn load_bins(&mut self, x: &Bins) {
-        let (z, w) = (&mut self.split, &self.twiddles);
+        let (z, back, w) = (&mut self.split, &mut self.back, &self.twiddles);
+        x.reverse_into(back);
         for k in 0..BINS {
-            let (even_re, even_im) = (x.re[k] + x.re[HALF - k], x.im[k] - x.im[HALF - k]);
-            let (diff_re, diff_im) = (x.re[k] - x.re[HALF - k], x.im[k] + x.im[HALF - k]);
+            let (even_re, even_im) = (x.re[k] + back.re[k], x.im[k] - back.im[k]);
+            let (diff_re, diff_im) = (x.re[k] - back.re[k], x.im[k] + back.im[k]);
             z.re[k] = even_re - (w.re[k] * diff_im - w.im[k] * diff_re);
             z.im[k] = even_im + (w.re[k] * diff_re + w.im[k] * diff_im);
         }

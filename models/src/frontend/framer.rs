@@ -1,7 +1,7 @@
 //! Samples to windows, block by block.
 
 use super::log_mel::LogMel;
-use super::params::{FRAME_HOP_S, FRAME_HOP_SAMPLES, FRAME_SAMPLES, MEL_BANDS, PATCH_FRAMES, samples_under};
+use super::params::{FRAME_HOP_S, FRAME_HOP_SAMPLES, MEL_BANDS, PATCH_FRAMES, samples_under};
 use super::window::{Tail, Window, Windowing};
 
 /// Samples that are buffered at most before their frames are computed, so that one huge block costs no copy of itself.
@@ -81,14 +81,8 @@ impl Framer {
 
     /// Turns the buffered samples into frames.
     fn analyse(&mut self) {
-        let mut start = 0;
-        while let Some(samples) = self.samples.get(start..start + FRAME_SAMPLES) {
-            let row = self.frames.len();
-            self.frames.resize(row + MEL_BANDS, 0.0);
-            self.plan.frame(samples, &mut self.frames[row..]);
-            start += FRAME_HOP_SAMPLES;
-        }
-        self.samples.drain(..start);
+        let rows = self.plan.rows(&self.samples, &mut self.frames);
+        self.samples.drain(..rows * FRAME_HOP_SAMPLES);
     }
 
     /// Index within the clip behind the last frame.

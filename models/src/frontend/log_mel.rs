@@ -1,16 +1,14 @@
 //! One short-time frame to one row of the log-mel spectrogram.
 
-use std::f64::consts::TAU;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use pulp::{Arch, Simd, WithSimd};
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
 
 use super::logarithm::ln;
-use super::mel::MelFilterbank;
-use super::params::{FFT_SIZE, FRAME_SAMPLES, LOG_OFFSET, SPECTRUM_BINS};
+use super::mel::{LANES, MelFilterbank};
+use super::params::{FRAME_HOP_SAMPLES, FRAME_SAMPLES, LOG_OFFSET, MEL_BANDS, SPECTRUM_BINS};
+use super::spectrum::{Spectrum, SpectrumScratch};
 
 /// Planning takes as long as a hundred frames, and every variant of every clip has a framer.
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
@@ -23,81 +21,114 @@ static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
 /// arithmetic that every processor rounds alike, whatever the width of its vectors.
 pub struct LogMel {
     arch: Arch,
-    frame: Vec<f64>,
-    spectrum: Vec<Complex<f64>>,
-    scratch: Vec<Complex<f64>>,
-    magnitude: Vec<f32>,
+    scratch: SpectrumScratch,
+    /// Squared magnitudes of the frames that are worked on together, `[frames, 257]`.
+    powers: Box<[[f32; SPECTRUM_BINS]; LANES]>,
+    /// Magnitudes of the same, `[257, frames]`.
+    magnitudes: Box<[[f32; LANES]; SPECTRUM_BINS]>,
 }
 
 /// What all transforms have in common.
 struct Tables {
-    window: Vec<f32>,
-    fft: Arc<dyn RealToComplex<f64>>,
+    spectrum: Spectrum,
     filterbank: MelFilterbank,
 }
 
 impl Tables {
     fn new() -> Self {
-        let hann = |i: usize| (0.5 - 0.5 * (TAU * i as f64 / FRAME_SAMPLES as f64).cos()) as f32;
-        Self {
-            window: (0..FRAME_SAMPLES).map(hann).collect(),
-            fft: RealFftPlanner::new().plan_fft_forward(FFT_SIZE),
-            filterbank: MelFilterbank::new(),
-        }
+        Self { spectrum: Spectrum::new(), filterbank: MelFilterbank::new() }
     }
 }
 
 impl LogMel {
     /// Allocates the scratch.
     pub fn new() -> Self {
-        let fft = &TABLES.fft;
         Self {
             arch: Arch::new(),
-            frame: fft.make_input_vec(),
-            spectrum: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            magnitude: vec![0.0; SPECTRUM_BINS],
+            scratch: TABLES.spectrum.scratch(),
+            powers: Box::new([[0.0; SPECTRUM_BINS]; LANES]),
+            magnitudes: Box::new([[0.0; LANES]; SPECTRUM_BINS]),
         }
     }
 
-    /// The log-mel row `out` `[64]` of 400 samples at 16 kHz.
-    ///
-    /// # Panics
-    /// When `samples` does not hold 400 values.
-    pub fn frame(&mut self, samples: &[f32], out: &mut [f32]) {
-        assert_eq!(samples.len(), FRAME_SAMPLES, "a short-time frame has 400 samples");
-        let Tables { window, fft, filterbank } = &*TABLES;
-        for ((slot, sample), weight) in self.frame.iter_mut().zip(samples).zip(window) {
-            *slot = f64::from(sample * weight);
+    /// Appends the log-mel rows of all whole frames of `samples`, 400 samples every 160 at 16 kHz, to `out` `[…, 64]`. A row
+    /// depends on its own samples only. Returns the number of rows.
+    pub fn rows(&mut self, samples: &[f32], out: &mut Vec<f32>) -> usize {
+        let count = samples.len().checked_sub(FRAME_SAMPLES).map_or(0, |more| 1 + more / FRAME_HOP_SAMPLES);
+        for first in (0..count).step_by(LANES) {
+            let frames = LANES.min(count - first);
+            for (lane, index) in (first..first + frames).enumerate() {
+                let samples = samples[index * FRAME_HOP_SAMPLES..].first_chunk().expect("the frame is whole");
+                self.arch.dispatch(Load { samples, scratch: &mut self.scratch });
+                TABLES.spectrum.transform(&mut self.scratch);
+                self.arch.dispatch(Powers { scratch: &mut self.scratch, out: &mut self.powers[lane] });
+            }
+            let mut rows = [[0.0; MEL_BANDS]; LANES];
+            self.arch.dispatch(Rows { powers: &self.powers, magnitudes: &mut self.magnitudes, out: &mut rows });
+            out.extend_from_slice(rows[..frames].as_flattened());
         }
-        // The transform uses its input as scratch, so the zero padding has to be restored for each frame.
-        self.frame[FRAME_SAMPLES..].fill(0.0);
-        fft.process_with_scratch(&mut self.frame, &mut self.spectrum, &mut self.scratch)
-            .expect("the buffers come from the plan itself");
-        let (spectrum, magnitude) = (&*self.spectrum, &mut *self.magnitude);
-        self.arch.dispatch(Row { spectrum, magnitude, filterbank, out });
+        count
     }
 }
 
-/// From a spectrum to a row.
-struct Row<'a> {
-    spectrum: &'a [Complex<f64>],
-    magnitude: &'a mut [f32],
-    filterbank: &'a MelFilterbank,
-    out: &'a mut [f32],
+/// Windows a frame.
+struct Load<'a> {
+    samples: &'a [f32; FRAME_SAMPLES],
+    scratch: &'a mut SpectrumScratch,
 }
 
-impl WithSimd for Row<'_> {
+impl WithSimd for Load<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        for (magnitude, bin) in self.magnitude.iter_mut().zip(self.spectrum) {
-            *magnitude = ((bin.re * bin.re + bin.im * bin.im) as f32).sqrt();
+        TABLES.spectrum.load(self.samples, self.scratch);
+    }
+}
+
+/// From a transformed frame to its squared magnitudes.
+struct Powers<'a> {
+    scratch: &'a mut SpectrumScratch,
+    out: &'a mut [f32; SPECTRUM_BINS],
+}
+
+impl WithSimd for Powers<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        TABLES.spectrum.powers(self.scratch, self.out);
+    }
+}
+
+/// From squared magnitudes to rows.
+struct Rows<'a> {
+    powers: &'a [[f32; SPECTRUM_BINS]; LANES],
+    magnitudes: &'a mut [[f32; LANES]; SPECTRUM_BINS],
+    out: &'a mut [[f32; MEL_BANDS]; LANES],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (bin, magnitudes) in self.magnitudes.iter_mut().enumerate() {
+            *magnitudes = self.powers.each_ref().map(|powers| powers[bin]);
         }
-        self.filterbank.apply(self.magnitude, self.out);
-        for value in self.out {
+        // Apart from the transposition, so that roots are taken of whole vectors.
+        for magnitude in self.magnitudes.as_flattened_mut() {
+            *magnitude = magnitude.sqrt();
+        }
+        let mut mel = [[0.0; LANES]; MEL_BANDS];
+        TABLES.filterbank.apply(self.magnitudes, &mut mel);
+        for value in mel.as_flattened_mut() {
             *value = ln(*value + LOG_OFFSET);
+        }
+        for (lane, row) in self.out.iter_mut().enumerate() {
+            for (out, bands) in row.iter_mut().zip(&mel) {
+                *out = bands[lane];
+            }
         }
     }
 }
@@ -117,23 +148,32 @@ impl fmt::Debug for LogMel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontend::MEL_BANDS;
+
+    fn rows(samples: &[f32]) -> Vec<f32> {
+        let mut out = Vec::new();
+        let count = LogMel::new().rows(samples, &mut out);
+        assert_eq!(out.len(), count * MEL_BANDS);
+        out
+    }
 
     #[test]
     fn silence_is_the_logarithm_of_the_offset() {
-        let mut row = [1.0; MEL_BANDS];
-        LogMel::new().frame(&[0.0; FRAME_SAMPLES], &mut row);
+        let row = rows(&[0.0; FRAME_SAMPLES]);
+        assert_eq!(row.len(), MEL_BANDS);
         assert!(row.iter().all(|value| (value - LOG_OFFSET.ln()).abs() < 1e-6));
     }
 
     #[test]
-    fn a_frame_does_not_remember_the_one_before() {
-        let mut plan = LogMel::new();
-        let tone: Vec<f32> = (0..FRAME_SAMPLES).map(|i| (i as f32 * 0.3).sin()).collect();
-        let (mut first, mut again) = ([0.0; MEL_BANDS], [0.0; MEL_BANDS]);
-        plan.frame(&tone, &mut first);
-        plan.frame(&[0.7; FRAME_SAMPLES], &mut again);
-        plan.frame(&tone, &mut again);
-        assert_eq!(first.map(f32::to_bits), again.map(f32::to_bits));
+    fn a_row_does_not_depend_on_its_neighbours() {
+        let wave: Vec<f32> =
+            (0..FRAME_SAMPLES + 20 * FRAME_HOP_SAMPLES).map(|i| ((i * i) as f32 * 0.001).sin()).collect();
+        let alone: Vec<f32> = (0..=20).flat_map(|i| rows(&wave[i * FRAME_HOP_SAMPLES..][..FRAME_SAMPLES])).collect();
+        let together = rows(&wave);
+        assert!(alone.iter().map(|x| x.to_bits()).eq(together.iter().map(|x| x.to_bits())));
+    }
+
+    #[test]
+    fn less_than_a_frame_is_no_row() {
+        assert!(rows(&[0.5; FRAME_SAMPLES - 1]).is_empty());
     }
 }

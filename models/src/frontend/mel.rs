@@ -2,6 +2,9 @@
 
 use super::params::{MEL_BANDS, MEL_MAX_HZ, MEL_MIN_HZ, SAMPLE_RATE_HZ, SPECTRUM_BINS};
 
+/// Frames that are worked on side by side, so that sums over bins compile to vector instructions.
+pub const LANES: usize = 8;
+
 /// Triangular filters on the HTK mel scale, unnormalised, without the DC bin: the matrix of
 /// `tf.signal.linear_to_mel_weight_matrix`, which YAMNet's `features.py` uses.
 #[derive(Clone, Debug)]
@@ -24,12 +27,18 @@ impl MelFilterbank {
         Self { bands }
     }
 
-    /// Mel magnitudes `mel` `[64]` of a magnitude spectrum `[257]`.
-    #[inline]
-    pub fn apply(&self, spectrum: &[f32], mel: &mut [f32]) {
+    /// Mel magnitudes of the frames side by side in `spectra` `[257, frames]`, `[64, frames]`. A frame gets the same bits
+    /// wherever it stands.
+    #[inline(always)]
+    pub fn apply(&self, spectra: &[[f32; LANES]; SPECTRUM_BINS], mel: &mut [[f32; LANES]; MEL_BANDS]) {
         for (out, band) in mel.iter_mut().zip(&self.bands) {
-            let bins = &spectrum[band.first_bin..band.first_bin + band.weights.len()];
-            *out = bins.iter().zip(&band.weights).map(|(bin, weight)| bin * weight).sum();
+            let mut sums = [0.0; LANES];
+            for (bins, weight) in spectra[band.first_bin..].iter().zip(&band.weights) {
+                for (sum, bin) in sums.iter_mut().zip(bins) {
+                    *sum += bin * weight;
+                }
+            }
+            *out = sums;
         }
     }
 }
@@ -80,10 +89,11 @@ mod tests {
 
     #[test]
     fn neighbouring_triangles_sum_to_one_between_their_centres() {
-        let mut spectrum = vec![0.0; SPECTRUM_BINS];
-        spectrum[64] = 1.0; // 2 kHz, well inside the range
-        let mut mel = [0.0; MEL_BANDS];
-        MelFilterbank::new().apply(&spectrum, &mut mel);
-        assert!((mel.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        let mut spectra = [[0.0; LANES]; SPECTRUM_BINS];
+        spectra[64][3] = 1.0; // 2 kHz, well inside the range
+        let mut mel = [[0.0; LANES]; MEL_BANDS];
+        MelFilterbank::new().apply(&spectra, &mut mel);
+        let sums: [f32; LANES] = std::array::from_fn(|lane| mel.iter().map(|band| band[lane]).sum());
+        assert!((sums[3] - 1.0).abs() < 1e-5 && sums[2].abs() < 1e-9);
     }
 }

@@ -8,10 +8,11 @@ mod log_mel;
 mod logarithm;
 mod mel;
 pub mod params;
+mod spectrum;
 mod window;
 
 pub use framer::Framer;
 pub use log_mel::LogMel;
-pub use mel::MelFilterbank;
+pub use mel::{LANES, MelFilterbank};
 pub use params::{MEL_BANDS, SAMPLE_RATE_HZ};
 pub use window::{Tail, Window, Windowing};
