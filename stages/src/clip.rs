@@ -117,22 +117,24 @@ impl ClipError {
     }
 }
 
-/// Embeds every variant of `source` that `recipes` ask for and holds all rows in memory, however many they are.
-///
-/// A panic in a decoder or an effect is an error of this clip with the code `panic`.
+/// Embeds `source` as `recipe` says; `each` gets the patches in order, a batch at a time where the clip is long. A panic in a decoder
+/// or an effect is an error of this clip with the code `panic`.
 pub fn embed_clip(
     bench: Bench<'_>,
     source: Box<dyn AudioSource>,
     span: Option<Span>,
-    recipes: &[Recipe],
-) -> Result<ClipEmbeddings, ClipError> {
-    let mut clip = Clip::new(bench, source, span, recipes);
-    let mut variants = vec![Patches::default(); recipes.len()];
+    recipe: &Recipe,
+    each: &mut dyn FnMut(&Patches),
+) -> Result<Heard, ClipError> {
+    let mut clip = Clip::new(bench, source, span, std::slice::from_ref(recipe));
     loop {
         match clip.advance()? {
-            Advance::Whole(embeddings) => return Ok(embeddings),
-            Advance::Rows(rows) => rows.iter().for_each(|(recipe, patches)| variants[*recipe].append(patches)),
-            Advance::End(heard) => return Ok(ClipEmbeddings { variants, heard }),
+            Advance::Whole(whole) => {
+                whole.variants.iter().for_each(each);
+                return Ok(whole.heard);
+            }
+            Advance::Rows(rows) => rows.iter().for_each(|(_, patches)| each(patches)),
+            Advance::End(heard) => return Ok(heard),
         }
     }
 }

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ecosight_datasets::key::{ClipId, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, Patches, SplitRow, Unit};
+use ecosight_datasets::tables::{ClipRow, SplitRow, Unit};
 use ecosight_models::ModelError;
 use ecosight_models::embedder::Embedder;
-use ecosight_models::head::{TrainConfig, train};
+use ecosight_models::head::{Pooler, TrainConfig, train};
 use ecosight_models::metrics::Metrics;
 use ecosight_models::open::open_embedder;
 use serde::Serialize;
@@ -125,12 +125,13 @@ impl Originals<'_> {
         let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
         let bench = Bench { embedder: self.embedder, meter: &meter, stop: &stop };
         let mut failed = Vec::new();
-        // The rows so far of long clips: a pooled row needs all of them.
-        let mut long: HashMap<usize, Patches> = HashMap::new();
+        // Long clips, as far as their rows have come.
+        let mut long: HashMap<usize, Pooler> = HashMap::new();
         embed_all(context, NAME, bench, &work, &mut |piece| {
-            let (number, patches) = match piece {
+            let (number, row) = match piece {
                 Piece::Rows(number, _, patches) => {
-                    long.entry(number).or_default().append(&patches);
+                    let pooler = long.entry(number).or_insert_with(|| Pooler::new(pooling, dim));
+                    pooler.push(&patches.embeddings);
                     return Ok(());
                 }
                 Piece::Done(number, Outcome::Failed(error)) => {
@@ -138,12 +139,15 @@ impl Originals<'_> {
                     failed.push(work[number].quarantined(&error));
                     return Ok(());
                 }
-                Piece::Done(number, Outcome::Whole(mut embeddings)) => (number, embeddings.variants.remove(0)),
-                Piece::Done(number, Outcome::Long(_)) => (number, long.remove(&number).unwrap_or_default()),
+                Piece::Done(number, Outcome::Whole(whole)) => {
+                    (number, Some(pooling.pool(&whole.variants[0].embeddings, dim)))
+                }
+                Piece::Done(number, Outcome::Long(_)) => (number, long.remove(&number).and_then(Pooler::finish)),
             };
             let clip_id = work[number].clip_id;
-            let row = pooling.pool(&patches.embeddings, dim);
-            self.rows.push(Unit { clip_id, variant: 0 }, self.labels.clips[&clip_id].class, &row);
+            if let Some(row) = row {
+                self.rows.push(Unit { clip_id, variant: 0 }, self.labels.clips[&clip_id].class, &row);
+            }
             Ok(())
         })?;
         context.quarantine(&failed, clips.len())?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use ecosight_datasets::key::{ClipId, Key, KeyHasher};
 use ecosight_datasets::tables::{ClipRow, EmbedReader, Side, SplitRow, Unit, read_metadata, read_rows};
 use ecosight_models::embedder::EmbedderId;
-use ecosight_models::head::{Examples, Pooling};
+use ecosight_models::head::{Examples, Pooler, Pooling};
 
 use crate::embed::EMBEDDER_KEY;
 use crate::error::InStage;
@@ -126,13 +126,26 @@ pub fn read_pooled(
 ) -> Result<EmbedderId, StageErrorKind> {
     let reader = EmbedReader::open(context.layout)?;
     let embedder = embedder_of(&reader)?;
-    for rows in reader {
-        let rows = rows?;
-        let Some(labelled) = labels.clips.get(&rows.unit.clip_id) else {
-            continue;
-        };
-        let dim = rows.embeddings.len() / rows.start_s.len();
-        each(rows.unit, labelled, pooling.pool(&rows.embeddings, dim));
+    let mut hand_over = |(unit, pooler): (Unit, Pooler)| {
+        if let (Some(labelled), Some(row)) = (labels.clips.get(&unit.clip_id), pooler.finish()) {
+            each(unit, labelled, row);
+        }
+    };
+    let mut current: Option<(Unit, Pooler)> = None;
+    for run in reader {
+        let (unit, patches) = run?;
+        if current.as_ref().is_none_or(|(of, _)| *of != unit) {
+            let dim = patches.embeddings.len() / patches.len();
+            if let Some(complete) = current.replace((unit, Pooler::new(pooling, dim))) {
+                hand_over(complete);
+            }
+        }
+        if let Some((_, pooler)) = &mut current {
+            pooler.push(&patches.embeddings);
+        }
+    }
+    if let Some(complete) = current {
+        hand_over(complete);
     }
     Ok(embedder)
 }

@@ -1,5 +1,6 @@
 //! Predictions for new audio with a trained model: for whole clips and for windows within them.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use ecosight_datasets::audio::AudioSource;
@@ -9,6 +10,7 @@ use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::frontend::params::FRAME_HOP_S;
+use ecosight_models::head::Pooler;
 use ecosight_models::open::open_identity;
 use ecosight_models::weights::WeightsCache;
 
@@ -105,20 +107,31 @@ impl Predictor {
         stop: &Stop<'_>,
     ) -> Result<Prediction, ClipError> {
         let bench = Bench { embedder: &*self.embedder, meter, stop };
-        let mut embedded = embed_clip(bench, source, None, &[Recipe::ORIGINAL])?;
-        let duration_s = embedded.heard.duration_s;
-        let patches = embedded.variants.pop().unwrap_or_default();
-        let clip = self.score(&patches.embeddings);
-        let windows = if self.window_patches() >= patches.start_s.len() {
-            vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }]
-        } else {
-            self.windows(&patches, duration_s)
-        };
+        let mut whole = self.pooler();
+        let mut windows = Windows::new(self);
+        let heard = embed_clip(bench, source, None, &Recipe::ORIGINAL, &mut |patches| {
+            whole.push(&patches.embeddings);
+            windows.push(patches);
+        })?;
+        let duration_s = heard.duration_s;
+        let nothing = || ClipError::new("empty", &"there is nothing to score");
+        let clip = self.score(whole).ok_or_else(nothing)?;
+        let mut windows = windows.finish();
+        if windows.is_empty() {
+            windows.push(WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() });
+        }
+        for window in &mut windows {
+            window.end_s = window.end_s.min(duration_s);
+        }
         Ok(Prediction { duration_s, clip, windows })
     }
 
-    fn score(&self, patches: &[f32]) -> Vec<f32> {
-        self.artefact.head.probabilities(&self.artefact.meta.train.pooling.pool(patches, self.embedder.dim()))
+    fn pooler(&self) -> Pooler {
+        Pooler::new(self.artefact.meta.train.pooling, self.embedder.dim())
+    }
+
+    fn score(&self, pooler: Pooler) -> Option<Vec<f32>> {
+        pooler.finish().map(|row| self.artefact.head.probabilities(&row))
     }
 
     /// Length and step of the embedder's patches in seconds.
@@ -132,20 +145,65 @@ impl Predictor {
         let (length, step) = self.patch_s();
         ((WINDOW_S - length) / step).max(0.0) as usize + 1
     }
+}
 
-    /// Windows that overlap by half; the last one ends with the clip.
-    fn windows(&self, patches: &Patches, duration_s: f64) -> Vec<WindowScore> {
-        let (dim, n, size) = (self.embedder.dim(), patches.start_s.len(), self.window_patches());
-        let (length, _) = self.patch_s();
-        let mut firsts: Vec<usize> = (0..=n - size).step_by(size.div_ceil(2)).collect();
-        if firsts.last() != Some(&(n - size)) {
-            firsts.push(n - size);
+/// Scores windows that overlap by half, the last one ending with the clip, while its patches come by; holds the patches of one window.
+struct Windows<'a> {
+    predictor: &'a Predictor,
+    /// Patches of a window.
+    size: usize,
+    /// The patches from the first one on that a window may still need: start of each, and their values.
+    start_s: VecDeque<f64>,
+    rows: VecDeque<f32>,
+    /// Number of the first patch that is held, and of the one where the next window starts.
+    first: usize,
+    next: usize,
+    scores: Vec<WindowScore>,
+}
+
+impl<'a> Windows<'a> {
+    fn new(predictor: &'a Predictor) -> Self {
+        let (start_s, rows) = (VecDeque::new(), VecDeque::new());
+        let size = predictor.window_patches();
+        Self { predictor, size, start_s, rows, first: 0, next: 0, scores: Vec::new() }
+    }
+
+    fn push(&mut self, patches: &Patches) {
+        let dim = self.predictor.embedder.dim();
+        for (start_s, row) in patches.start_s.iter().zip(patches.embeddings.chunks_exact(dim)) {
+            if self.start_s.len() == self.size {
+                self.start_s.pop_front();
+                self.rows.drain(..dim);
+                self.first += 1;
+            }
+            self.start_s.push_back(*start_s);
+            self.rows.extend(row);
+            if self.start_s.len() == self.size && self.first == self.next {
+                self.score();
+                self.next += self.size.div_ceil(2);
+            }
         }
-        let score = |first: usize| WindowScore {
-            start_s: patches.start_s[first],
-            end_s: (patches.start_s[first + size - 1] + length).min(duration_s),
-            probabilities: self.score(&patches.embeddings[first * dim..(first + size) * dim]),
-        };
-        firsts.into_iter().map(score).collect()
+    }
+
+    /// Scores the patches that are held.
+    fn score(&mut self) {
+        let mut pooler = self.predictor.pooler();
+        pooler.push(self.rows.make_contiguous());
+        let (Some(start_s), Some(last_s)) = (self.start_s.front(), self.start_s.back()) else { return };
+        let (length_s, _) = self.predictor.patch_s();
+        let Some(probabilities) = self.predictor.score(pooler) else { return };
+        self.scores.push(WindowScore { start_s: *start_s, end_s: last_s + length_s, probabilities });
+    }
+
+    /// The scores; none where the clip is no longer than a window.
+    fn finish(mut self) -> Vec<WindowScore> {
+        if self.first == 0 {
+            return Vec::new();
+        }
+        // The last window that was scored started half a window before `next`.
+        if self.first + self.size.div_ceil(2) != self.next {
+            self.score();
+        }
+        self.scores
     }
 }

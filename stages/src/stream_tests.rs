@@ -9,7 +9,7 @@ use ecosight_datasets::effects::{Effect, Step as EffectStep};
 use ecosight_datasets::key::{ClipId, ContentHash};
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::schema::{ValueType, Vectors};
-use ecosight_datasets::tables::{EmbedReader, EmbedWriter, Patches, Unit, UnitRows, read_metadata};
+use ecosight_datasets::tables::{EmbedReader, EmbedWriter, Patches, Unit, read_metadata};
 use ecosight_models::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
 use ecosight_models::frontend::{Framer, Window, Windowing};
 use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder, open_identity};
@@ -178,11 +178,12 @@ fn rows_are_those_of_the_definition_in_the_order_of_the_clips_on_any_number_of_t
         let parts = parts(&layout);
         let first = expected.get_or_insert_with(|| {
             let units = files.iter().enumerate().flat_map(|(n, file)| recipes().into_iter().map(move |r| (n, file, r)));
-            let mut rows = EmbedReader::open(&layout).unwrap();
+            let mut rows = EmbedReader::open(&layout).unwrap().map(Result::unwrap);
             for (number, file, recipe) in units {
                 let (start_s, embeddings) = by_definition(&embedder, file, &recipe);
                 let unit = Unit { clip_id: clip_id(number), variant: recipe.variant };
-                assert!(rows.next().unwrap().unwrap() == UnitRows { unit, start_s, embeddings }, "{number} {recipe:?}");
+                let expected = Patches { first: 0, start_s, embeddings };
+                assert!(rows.next().unwrap() == (unit, expected), "{number} {recipe:?}");
             }
             assert!(rows.next().is_none());
             parts.clone()
@@ -200,7 +201,7 @@ fn a_long_clip_that_fails_half_way_leaves_no_rows() {
     let failed = write_table(&layout, &Wide::new(), &files, &[Recipe::ORIGINAL]);
     assert_eq!(failed, ["truncated"]);
     assert_eq!(parts(&layout).len(), 1);
-    let clips: Vec<_> = EmbedReader::open(&layout).unwrap().map(|rows| rows.unwrap().unit.clip_id).collect();
+    let clips: Vec<_> = EmbedReader::open(&layout).unwrap().map(|run| run.unwrap().0.clip_id).collect();
     assert_eq!(clips, [clip_id(0), clip_id(2)]);
 }
 
@@ -263,14 +264,16 @@ fn halves_in_the_table_are_those_that_a_model_is_used_with() {
     let opened = open_identity(&id, &cache).unwrap();
     let (meter, cancelled) = (Meter::default(), AtomicBool::new(false));
     let bench = Bench { embedder: &*opened, meter: &meter, stop: &Stop::new(&cancelled) };
-    let predicted = embed_clip(bench, source(&file), None, &[Recipe::ORIGINAL]).unwrap();
+    let mut predicted = Vec::new();
+    embed_clip(bench, source(&file), None, &Recipe::ORIGINAL, &mut |patches| predicted.extend(&patches.embeddings))
+        .unwrap();
     let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    let table: Vec<UnitRows> = reader.map(Result::unwrap).collect();
-    assert_eq!(bits(&table[0].embeddings), bits(&predicted.variants[0].embeddings));
+    let table: Vec<f32> = reader.flat_map(|run| run.unwrap().1.embeddings).collect();
+    assert_eq!(bits(&table), bits(&predicted));
     let (_, exact) = by_definition(
         &*open_embedder(EmbedderSpec { dtype: Dtype::F32, ..spec }, &cache).unwrap(),
         &file,
         &Recipe::ORIGINAL,
     );
-    assert_ne!(bits(&exact), bits(&predicted.variants[0].embeddings));
+    assert_ne!(bits(&exact), bits(&predicted));
 }

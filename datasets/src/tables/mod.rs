@@ -18,5 +18,5 @@ pub use patches::Patches;
 pub(crate) use read::Columns;
 pub use read::{read_metadata, read_rows};
 pub use rows::{ClipRow, EpochRow, QuarantineRow, RecipeRow, Row, Side, SplitRow};
-pub use units::{EmbedReader, UnitRows};
+pub use units::EmbedReader;
 pub use write::{PartWriter, write_rows};

@@ -1,4 +1,4 @@
-//! The table of embeddings read back, unit by unit, never all in memory.
+//! The table of embeddings read back, never all in memory.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,28 +11,21 @@ use half::slice::HalfFloatSliceExt;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::embed::Unit;
+use super::patches::Patches;
 use super::read::parts;
 use super::schema;
 use crate::{DatasetError, layout::Layout};
 
-/// All rows of one unit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnitRows {
-    /// Which clip and variant.
-    pub unit: Unit,
-    /// Start of each patch in seconds, `[patches]`.
-    pub start_s: Vec<f64>,
-    /// `[patches, dim]`, row-major.
-    pub embeddings: Vec<f32>,
-}
+/// Rows that are read at a time.
+const BATCH_ROWS: usize = 1024;
 
-/// Reads the table of embeddings unit by unit, in the order in which they were written.
+/// Reads the table of embeddings in the order in which it was written, in runs of rows of one unit. The runs of a unit follow one
+/// another; one of more than about a thousand rows comes in several.
 pub struct EmbedReader {
     folder: PathBuf,
     parts: std::vec::IntoIter<PathBuf>,
     batches: Option<ParquetRecordBatchReader>,
-    pending: Option<UnitRows>,
-    ready: std::collections::VecDeque<UnitRows>,
+    ready: std::vec::IntoIter<(Unit, Patches)>,
 }
 
 impl EmbedReader {
@@ -40,7 +33,7 @@ impl EmbedReader {
     pub fn open(layout: &Layout) -> Result<Self, DatasetError> {
         let folder = embedder_folder(layout)?;
         let parts = parts(&folder)?.into_iter();
-        Ok(Self { folder, parts, batches: None, pending: None, ready: std::collections::VecDeque::new() })
+        Ok(Self { folder, parts, batches: None, ready: Vec::new().into_iter() })
     }
 
     /// The folder `embedder=<id>` that is read.
@@ -48,52 +41,52 @@ impl EmbedReader {
         &self.folder
     }
 
-    fn advance(&mut self) -> Result<Option<UnitRows>, DatasetError> {
+    fn advance(&mut self) -> Result<Option<(Unit, Patches)>, DatasetError> {
         loop {
-            if let Some(rows) = self.ready.pop_front() {
-                return Ok(Some(rows));
+            if let Some(run) = self.ready.next() {
+                return Ok(Some(run));
             }
             if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
                 let batch = batch.map_err(DatasetError::at("read table", &self.folder))?;
-                self.take(&batch)?;
+                let malformed =
+                    || DatasetError::invalid("read table", self.folder.display().to_string(), "unexpected columns");
+                self.ready = runs(&batch).ok_or_else(malformed)?.into_iter();
             } else if let Some(part) = self.parts.next() {
                 let open = || {
                     let file = File::open(&part)?;
-                    ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1024).build()
+                    ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH_ROWS).build()
                 };
                 self.batches = Some(open().map_err(DatasetError::at("read table", &part))?);
             } else {
-                return Ok(self.pending.take());
+                return Ok(None);
             }
         }
     }
+}
 
-    /// Cuts a batch into units; the last one may go on in the next batch.
-    fn take(&mut self, batch: &RecordBatch) -> Result<(), DatasetError> {
-        let malformed = || DatasetError::invalid("read table", self.folder.display().to_string(), "unexpected columns");
-        if batch.schema().fields().len() != schema::EMBED.columns.len() {
-            return Err(malformed());
-        }
-        let ids = batch.column(0).as_string_opt::<i32>().ok_or_else(malformed)?;
-        let variants = batch.column(1).as_primitive_opt::<UInt32Type>().ok_or_else(malformed)?;
-        let starts = batch.column(3).as_primitive_opt::<Float64Type>().ok_or_else(malformed)?;
-        let lists = batch.column(4).as_fixed_size_list_opt().ok_or_else(malformed)?;
-        let dim = lists.value_length() as usize;
-        let values = values(lists.values()).ok_or_else(malformed)?;
-        for row in 0..batch.num_rows() {
-            let clip_id = ids.value(row).parse().map_err(|_| malformed())?;
-            let unit = Unit { clip_id, variant: variants.value(row) };
-            if self.pending.as_ref().is_none_or(|rows| rows.unit != unit) {
-                let new = UnitRows { unit, start_s: Vec::new(), embeddings: Vec::new() };
-                self.ready.extend(self.pending.replace(new));
-            }
-            if let Some(rows) = &mut self.pending {
-                rows.start_s.push(starts.value(row));
-                rows.embeddings.extend_from_slice(&values[row * dim..(row + 1) * dim]);
-            }
-        }
-        Ok(())
+/// Cuts a batch into runs of one unit; nothing where the columns are not those of the table.
+fn runs(batch: &RecordBatch) -> Option<Vec<(Unit, Patches)>> {
+    if batch.schema().fields().len() != schema::EMBED.columns.len() {
+        return None;
     }
+    let ids = batch.column(0).as_string_opt::<i32>()?;
+    let variants = batch.column(1).as_primitive_opt::<UInt32Type>()?.values();
+    let numbers = batch.column(2).as_primitive_opt::<UInt32Type>()?.values();
+    let starts = batch.column(3).as_primitive_opt::<Float64Type>()?.values();
+    let lists = batch.column(4).as_fixed_size_list_opt()?;
+    let dim = lists.value_length() as usize;
+    let values = values(lists.values())?;
+    let mut runs = Vec::new();
+    let mut from = 0;
+    while from < batch.num_rows() {
+        let is_same = |row: &usize| ids.value(*row) == ids.value(from) && variants[*row] == variants[from];
+        let to = (from..batch.num_rows()).take_while(is_same).last()? + 1;
+        let unit = Unit { clip_id: ids.value(from).parse().ok()?, variant: variants[from] };
+        let (start_s, embeddings) = (starts[from..to].to_vec(), values[from * dim..to * dim].to_vec());
+        runs.push((unit, Patches { first: numbers[from], start_s, embeddings }));
+        from = to;
+    }
+    Some(runs)
 }
 
 /// The values of the vectors as 32-bit floats, whatever they are kept in.
@@ -108,7 +101,7 @@ fn values(array: &ArrayRef) -> Option<Cow<'_, [f32]>> {
 }
 
 impl Iterator for EmbedReader {
-    type Item = Result<UnitRows, DatasetError>;
+    type Item = Result<(Unit, Patches), DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()

@@ -30,7 +30,7 @@ pub use error::HeadError;
 pub use examples::Examples;
 pub use model::Head;
 pub use normaliser::Normaliser;
-pub use pooling::Pooling;
+pub use pooling::{Pooler, Pooling};
 pub(crate) use record::{HeadRecord, TensorRecord};
 pub(crate) use score::argmax;
 pub use train::{Epoch, Stopped, Trained, train};
