@@ -155,6 +155,17 @@ impl KeyHasher {
         self.field(b'f', &value.to_bits().to_le_bytes())
     }
 
+    /// Adds 32-bit numbers by their bits, little-endian, as [`bytes`](Self::bytes) would, without a copy of them.
+    #[must_use]
+    pub fn f32s(mut self, values: &[f32]) -> Self {
+        self.0.update(b"b").update(&(size_of_val(values) as u64).to_le_bytes());
+        for values in values.chunks(1024) {
+            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            self.0.update(&bytes);
+        }
+        self
+    }
+
     /// The key of all fields so far.
     pub fn finish(self) -> Key {
         Key(*self.0.finalize().as_bytes())
@@ -189,6 +200,9 @@ mod tests {
         let a_bc = KeyHasher::new("t").str("a").str("bc").finish();
         assert_ne!(ab_c, a_bc);
         assert_ne!(KeyHasher::new("t").str("1").finish(), KeyHasher::new("t").bytes(b"1").finish());
+        let numbers: Vec<f32> = (0..3000).map(|i| i as f32 * 0.1).collect();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+        assert_eq!(KeyHasher::new("t").f32s(&numbers).finish(), KeyHasher::new("t").bytes(&bytes).finish());
         assert_eq!(KeyHasher::new("t").f64(-0.0).finish(), KeyHasher::new("t").f64(0.0).finish());
     }
 

@@ -246,7 +246,7 @@ fn score(
         }
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let trained =
-            train(&fitted.examples(), None, classes.len(), &settings.train, go_on).map_err(ModelError::from)?;
+            train(fitted.take_examples(), None, classes.len(), &settings.train, go_on).map_err(ModelError::from)?;
         let scores = trained.head.probabilities(&held_out.x);
         let metrics = Metrics::compute(&scores, &held_out.y, classes).map_err(ModelError::from)?;
         by_fold.insert(name.clone(), metrics.accuracy);

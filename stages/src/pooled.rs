@@ -73,7 +73,12 @@ impl Rows {
 
     /// As the head takes them.
     pub fn examples(&self) -> Examples<'_> {
-        Examples { x: &self.x, y: &self.y, dim: self.dim }
+        Examples { x: (&self.x).into(), y: &self.y, dim: self.dim }
+    }
+
+    /// As the head takes them, values given away: training needs no second copy.
+    pub fn take_examples(&mut self) -> Examples<'_> {
+        Examples { x: std::mem::take(&mut self.x).into(), y: &self.y, dim: self.dim }
     }
 
     /// Number of rows.
@@ -88,8 +93,7 @@ impl Rows {
 
     /// Hash of the values, labels and identities.
     pub fn fingerprint(&self) -> Key {
-        let bytes: Vec<u8> = self.x.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).bytes(&bytes);
+        let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).f32s(&self.x);
         let with_unit = |key: KeyHasher, (unit, class): (&Unit, &usize)| {
             key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant)).u64(*class as u64)
         };

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::InStage;
 use crate::params::{Params, Problem, parse};
-use crate::pooled::{Labels, check_usable, read_sides};
+use crate::pooled::{Labels, Sides, check_usable, read_sides};
 use crate::stage::{Context, Definition, Event, Stage};
 use crate::{StageError, StageErrorKind};
 
@@ -80,10 +80,10 @@ impl Pointer {
 impl Stage for TrainConfig {
     fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
         let labels = Labels::read(context).in_stage(NAME)?;
-        let (sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
+        let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels.classes)?;
-        let trained = fit(self, context, &sides.train, &sides.val, labels.classes.len()).in_stage(NAME)?;
         let fingerprint = sides.fingerprint(&labels.classes).to_string();
+        let trained = fit(self, context, &mut sides, labels.classes.len()).in_stage(NAME)?;
         let plain = "settings and identities are plain data";
         let digest = KeyHasher::new("model")
             .str(&fingerprint)
@@ -135,19 +135,19 @@ impl Stage for TrainConfig {
     }
 }
 
-/// Trains with progress, stoppable.
+/// Trains with progress, stoppable; takes the values of the train rows.
 fn fit(
     config: &TrainConfig,
     context: &Context<'_>,
-    train_rows: &crate::pooled::Rows,
-    val_rows: &crate::pooled::Rows,
+    sides: &mut Sides,
     classes: usize,
 ) -> Result<Trained, StageErrorKind> {
     let total = match config.head {
         HeadKind::Linear => 0,
         HeadKind::Mlp => u64::from(config.max_epochs),
     };
-    let trained = train(&train_rows.examples(), Some(&val_rows.examples()), classes, config, &mut |epoch| {
+    let val = sides.val.examples();
+    let trained = train(sides.train.take_examples(), Some(&val), classes, config, &mut |epoch| {
         context.emit(Event::Progress { stage: NAME, done: u64::from(epoch.epoch), total, unit: "epochs" });
         if context.check_cancelled().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })

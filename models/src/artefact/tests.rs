@@ -16,8 +16,8 @@ fn artefact(kind: HeadKind) -> Artefact {
     let x: Vec<f32> = (0..40 * 4).map(|i| (i * 29 % 31) as f32 / 7.0).collect();
     let y: Vec<usize> = (0..40).map(|row| row % 3).collect();
     let config = TrainConfig { head: kind, max_epochs: 2, ..TrainConfig::default() };
-    let examples = Examples { x: &x, y: &y, dim: 4 };
-    let head = train(&examples, None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
+    let examples = Examples { x: (&x).into(), y: &y, dim: 4 };
+    let head = train(examples.clone(), None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
     let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
     let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
     let (precision, dtype) = (Precision::F32, Dtype::F32);

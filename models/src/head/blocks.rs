@@ -29,9 +29,11 @@ pub(super) fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("tensors of a head are made from `f32` values on a CPU device")
 }
 
-/// Cuts `x`, `[n, dim]` row-major, into tensors of at most [`ROWS`] rows.
-pub(super) fn cut(x: &[f32], dim: usize, device: &Device) -> Vec<Tensor<2>> {
-    x.chunks(ROWS * dim).map(|rows| matrix(rows.to_vec(), rows.len() / dim, dim, device)).collect()
+/// Cuts `x`, `[n, dim]` row-major, into tensors of at most [`ROWS`] rows; they share its memory.
+pub(super) fn cut(x: Vec<f32>, dim: usize, device: &Device) -> Vec<Tensor<2>> {
+    let n = x.len() / dim;
+    let all = matrix(x, n, dim, device);
+    (0..n).step_by(ROWS).map(|from| all.clone().slice(from..n.min(from + ROWS))).collect()
 }
 
 /// Runs `forward` over `x` (`[n, dim]` row-major) in padded blocks of equal shape; returns the `[n, width]` results.

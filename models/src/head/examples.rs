@@ -1,12 +1,14 @@
 //! Labelled rows to train or to validate on.
 
+use std::borrow::Cow;
+
 use super::HeadError;
 
 /// Pooled rows with their labels; not normalised, the head does that.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Examples<'a> {
-    /// Rows, `[n, dim]` row-major.
-    pub x: &'a [f32],
+    /// Rows, `[n, dim]` row-major. Training standardises them in place if they are given away, else a copy.
+    pub x: Cow<'a, [f32]>,
     /// Class index of each row, `[n]`.
     pub y: &'a [usize],
     /// Values in a row.
@@ -40,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_row_of_the_first_defect_is_named() {
-        let check = |x: &[f32], y: &[usize]| Examples { x, y, dim: 2 }.check(2);
+        let check = |x: &[f32], y: &[usize]| Examples { x: x.into(), y, dim: 2 }.check(2);
         assert_eq!(check(&[0.0; 4], &[0, 1]), Ok(()));
         assert_eq!(check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]), Err(HeadError::NotFinite { row: 1 }));
         assert_eq!(check(&[0.0; 4], &[0, 2]), Err(HeadError::Label { row: 1, label: 2, classes: 2 }));

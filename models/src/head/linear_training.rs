@@ -14,17 +14,18 @@ const LIMITS: Limits = Limits { gradient: 1e-6, decrease: 1e-6, iterations: 1000
 
 /// Trains on checked examples. An epoch is one step of L-BFGS over all rows.
 pub(super) fn train(
-    train: &Examples,
+    train: Examples<'_>,
     val: Option<&Examples>,
     classes: usize,
     config: &TrainConfig,
     on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Trained, HeadError> {
-    let normaliser = Normaliser::fit(train.x, train.dim);
-    let x = normaliser.apply(train.x);
-    let objective = SoftmaxRegression::new(&x, train.y, classes, config.l2);
-    drop(x);
-    let val_x = val.map(|val| normaliser.apply(val.x));
+    let Examples { x, y, dim } = train;
+    let normaliser = Normaliser::fit(&x, dim);
+    let mut x = x.into_owned();
+    normaliser.apply_in_place(&mut x);
+    let objective = SoftmaxRegression::new(x, y, classes, config.l2);
+    let val_x = val.map(|val| normaliser.apply(&val.x));
     let mut history = Vec::new();
     let (optimum, ended) = minimise(
         vec![0.0; objective.parameters()],
@@ -32,8 +33,8 @@ pub(super) fn train(
         |point| objective.evaluate(point),
         |iteration, at| {
             let val = val.zip(val_x.as_ref()).map(|(val, x)| {
-                let network = network(&at.point, train.dim, classes);
-                score(&network.logits(x, train.dim), val.y, classes)
+                let network = network(&at.point, dim, classes);
+                score(&network.logits(x, dim), val.y, classes)
             });
             let epoch = Epoch {
                 epoch: iteration,
@@ -50,7 +51,7 @@ pub(super) fn train(
     if !optimum.value.is_finite() {
         return Err(HeadError::Diverged { epoch: history.len() as u32 });
     }
-    let head = Head::new(normaliser, network(&optimum.point, train.dim, classes), classes);
+    let head = Head::new(normaliser, network(&optimum.point, dim, classes), classes);
     let stopped = match ended {
         Ended::Converged => Stopped::Converged,
         Ended::Iterations => Stopped::MaxEpochs,

@@ -24,16 +24,17 @@ const ADAM_EPSILON: f32 = 1e-7;
 
 /// Trains on checked examples.
 pub(super) fn train(
-    train: &Examples,
+    train: Examples<'_>,
     val: Option<&Examples>,
     classes: usize,
     config: &TrainConfig,
     on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Trained, HeadError> {
-    let normaliser = Normaliser::fit(train.x, train.dim);
-    let x = normaliser.apply(train.x);
-    let val_x = val.map(|val| normaliser.apply(val.x));
-    let mut session = Session::new(Examples { x: &x, ..*train }, classes, config);
+    let normaliser = Normaliser::fit(&train.x, train.dim);
+    let mut x = train.x.into_owned();
+    normaliser.apply_in_place(&mut x);
+    let val_x = val.map(|val| normaliser.apply(&val.x));
+    let mut session = Session::new(Examples { x: x.into(), ..train }, classes, config);
     let mut history = Vec::new();
     let mut best: Option<(f64, Mlp)> = None;
     let (mut stale, mut stopped) = (0, Stopped::MaxEpochs);
@@ -123,7 +124,7 @@ impl<'a> Session<'a> {
     }
 
     fn step(&mut self, batch: &[usize]) -> Score {
-        let Examples { x, y, dim } = self.examples;
+        let Examples { x, y, dim } = &self.examples;
         let rows = batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect();
         let labels: Vec<usize> = batch.iter().map(|&row| y[row]).collect();
         let mut target = vec![0.0; batch.len() * self.classes];
@@ -131,7 +132,7 @@ impl<'a> Session<'a> {
             target[row * self.classes + label] = 1.0;
         }
         let device = device().autodiff();
-        let rows = matrix(rows, batch.len(), dim, &device);
+        let rows = matrix(rows, batch.len(), *dim, &device);
         let target = matrix(target, batch.len(), self.classes, &device);
 
         let logits = self.net.forward_with_dropout(rows, &mut self.rng);

@@ -61,13 +61,23 @@ impl Normaliser {
     ///
     /// When `x` is not made of whole rows.
     pub fn apply(&self, x: &[f32]) -> Vec<f32> {
-        assert!(x.len().is_multiple_of(self.dim()), "rows of {} values were expected", self.dim());
-        let mut out = Vec::with_capacity(x.len());
-        for row in x.chunks_exact(self.dim()) {
-            let columns = row.iter().zip(&self.mean).zip(&self.scale);
-            out.extend(columns.map(|((&value, &mean), &scale)| (value - mean) / scale));
-        }
+        let mut out = x.to_vec();
+        self.apply_in_place(&mut out);
         out
+    }
+
+    /// Standardises `x`, `[n, dim]` row-major.
+    ///
+    /// # Panics
+    ///
+    /// When `x` is not made of whole rows.
+    pub fn apply_in_place(&self, x: &mut [f32]) {
+        assert!(x.len().is_multiple_of(self.dim()), "rows of {} values were expected", self.dim());
+        for row in x.chunks_exact_mut(self.dim()) {
+            for ((value, mean), scale) in row.iter_mut().zip(&self.mean).zip(&self.scale) {
+                *value = (*value - mean) / scale;
+            }
+        }
     }
 }
 

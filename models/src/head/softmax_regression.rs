@@ -30,7 +30,7 @@ struct Partial {
 
 impl<'a> SoftmaxRegression<'a> {
     /// Takes a standardised row in `x`, `[n, dim]` row-major, for each label; there is at least one.
-    pub(super) fn new(x: &[f32], labels: &'a [usize], classes: usize, l2: f64) -> Self {
+    pub(super) fn new(x: Vec<f32>, labels: &'a [usize], classes: usize, l2: f64) -> Self {
         let device = device();
         let dim = x.len() / labels.len();
         Self { blocks: cut(x, dim, &device), labels, dim, classes, l2, device }
@@ -103,7 +103,7 @@ mod tests {
     fn the_gradient_is_the_slope_of_the_value() {
         let x: Vec<f32> = (0..600 * 3).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
         let y: Vec<usize> = (0..600).map(|i| i * 7 % 4).collect();
-        let objective = SoftmaxRegression::new(&x, &y, 4, 5.0);
+        let objective = SoftmaxRegression::new(x, &y, 4, 5.0);
         let point: Vec<f64> = (0..objective.parameters()).map(|i| f64::from(i as u32 % 5) * 0.25 - 0.5).collect();
         let gradient = objective.evaluate(point.clone()).gradient;
         for index in 0..point.len() {

@@ -31,9 +31,9 @@ fn config(head: HeadKind) -> TrainConfig {
 
 fn trained(n: usize, config: &TrainConfig) -> Trained {
     let ((x, y), (val_x, val_y)) = (clusters(n, 1), clusters(60, 2));
-    let val = Examples { x: &val_x, y: &val_y, dim: DIM };
-    let examples = Examples { x: &x, y: &y, dim: DIM };
-    train(&examples, Some(&val), CLASSES, config, &mut |_| ControlFlow::Continue(())).unwrap()
+    let val = Examples { x: (&val_x).into(), y: &val_y, dim: DIM };
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
+    train(examples.clone(), Some(&val), CLASSES, config, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -96,9 +96,9 @@ fn the_mlp_stops_early_and_keeps_its_best_epoch() {
 #[test]
 fn without_validation_rows_the_mlp_runs_all_its_epochs() {
     let (x, y) = clusters(65, 1);
-    let examples = Examples { x: &x, y: &y, dim: DIM };
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
     let config = config(HeadKind::Mlp);
-    let trained = train(&examples, None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    let trained = train(examples.clone(), None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((trained.history.len(), trained.stopped), (12, Stopped::MaxEpochs));
     assert!(trained.history.iter().all(|epoch| epoch.val_loss.is_none()));
 }
@@ -106,9 +106,9 @@ fn without_validation_rows_the_mlp_runs_all_its_epochs() {
 #[test]
 fn the_caller_can_break_off() {
     let (x, y) = clusters(65, 1);
-    let examples = Examples { x: &x, y: &y, dim: DIM };
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
     for kind in [HeadKind::Linear, HeadKind::Mlp] {
-        let trained = train(&examples, None, CLASSES, &config(kind), &mut |epoch| {
+        let trained = train(examples.clone(), None, CLASSES, &config(kind), &mut |epoch| {
             if epoch.epoch == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         let trained = trained.unwrap();
@@ -158,10 +158,10 @@ fn the_linear_head_has_the_optimum_of_scikit_learn() {
     let golden: Golden = serde_json::from_str(golden).unwrap();
     let x = golden_rows(&golden.y);
     assert!((x.iter().map(|&v| f64::from(v)).sum::<f64>() - golden.x_sum).abs() < 1e-6);
-    let examples = Examples { x: &x, y: &golden.y, dim: 12 };
+    let examples = Examples { x: (&x).into(), y: &golden.y, dim: 12 };
     for case in golden.cases {
         let config = TrainConfig { l2: case.l2, ..TrainConfig::default() };
-        let trained = train(&examples, None, 4, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+        let trained = train(examples.clone(), None, 4, &config, &mut |_| ControlFlow::Continue(())).unwrap();
         let last = trained.history.last().unwrap();
         assert_eq!(trained.stopped, Stopped::Converged);
         assert!((last.loss / case.objective - 1.0).abs() < 1e-5, "{} and {}", last.loss, case.objective);
@@ -184,10 +184,10 @@ proptest! {
         x in prop::collection::vec(prop_oneof![-10.0_f32..10.0, -1e30_f32..1e30], DIM..DIM * 5),
     ) {
         let (train_x, y) = clusters(40, seed);
-        let examples = Examples { x: &train_x, y: &y, dim: DIM };
+        let examples = Examples { x: (&train_x).into(), y: &y, dim: DIM };
         let config = TrainConfig { max_epochs: 1, ..config(HeadKind::Mlp) };
         for config in [config, TrainConfig::default()] {
-            let head = train(&examples, None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
+            let head = train(examples.clone(), None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
             for row in head.probabilities(&x[..x.len() / DIM * DIM]).chunks_exact(CLASSES) {
                 prop_assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "{row:?}");
                 prop_assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{row:?}");
@@ -200,9 +200,9 @@ proptest! {
         let (x, y) = clusters(n, seed);
         let moved: Vec<usize> = y.iter().map(|label| (label + 1) % CLASSES).collect();
         let probabilities = |y: &[usize]| {
-            let examples = Examples { x: &x, y, dim: DIM };
+            let examples = Examples { x: (&x).into(), y, dim: DIM };
             let flow = &mut |_: &Epoch| ControlFlow::Continue(());
-            train(&examples, None, CLASSES, &TrainConfig::default(), flow).unwrap().head.probabilities(&x)
+            train(examples.clone(), None, CLASSES, &TrainConfig::default(), flow).unwrap().head.probabilities(&x)
         };
         let (before, after) = (probabilities(&y), probabilities(&moved));
         for (before, after) in before.chunks_exact(CLASSES).zip(after.chunks_exact(CLASSES)) {

@@ -59,8 +59,8 @@ pub struct Trained {
 ///
 /// [`HeadError`] for settings out of range, examples with a wrong shape, label or value, and a loss that diverges.
 pub fn train(
-    train: &Examples,
-    val: Option<&Examples>,
+    train: Examples<'_>,
+    val: Option<&Examples<'_>>,
     classes: usize,
     config: &TrainConfig,
     on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,

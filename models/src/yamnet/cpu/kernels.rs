@@ -68,7 +68,9 @@ impl<T: Element + Plain> Kernels<T> {
         // What the panels and tiles of all kernels divide.
         assert!(inputs.is_multiple_of(32) && (outputs == 64 || outputs.is_multiple_of(128)));
         let packed = (self.pack)(matrix, inputs, outputs);
-        Pointwise { matrix: packed, bias: Aligned::of(bias.iter().copied()), inputs, outputs }
+        // Some instructions take a subnormal number for zero, so all do.
+        let bias = Aligned::of(bias.iter().map(|b| if b.is_subnormal() { 0.0 } else { *b }));
+        Pointwise { matrix: packed, bias, inputs, outputs }
     }
 }
 
