@@ -1,5 +1,6 @@
 //! The network, layer by layer, on the calling thread.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::aligned::{Aligned, Plain};
@@ -7,6 +8,7 @@ use super::depthwise::Depthwise;
 use super::element::Element;
 use super::isa::Isa;
 use super::kernels::Kernels;
+use super::overlap::{Padded, continues};
 use super::product::Pointwise;
 use super::rows::{PADDING, Rows};
 use super::stem::{self, Stem};
@@ -16,8 +18,9 @@ use crate::weights::YamnetWeights;
 use crate::yamnet::architecture::{BLOCKS, EMBEDDING_DIM, STEM_CHANNELS};
 use crate::yamnet::folding::Folded;
 
-/// The first layers work on one patch after the other, while its image is large and fits the second-level cache; the rest
-/// on a batch of patches, while the weights are large and want to be used often.
+/// The first layers work on one patch after the other, while its image is large and fits the second-level cache, and take
+/// from the patch before what they have in common; the rest on a batch of patches, while the weights are large and want to
+/// be used often.
 const PATCHWISE_LAYERS: usize = 4;
 
 /// Patches of a batch, at most.
@@ -30,6 +33,8 @@ const BLOCK_VALUES: usize = 96 * 1024;
 pub(super) struct Executor<T> {
     kernels: Kernels<T>,
     stem: Stem,
+    /// Lines of the stem's image that are shared with the patch before.
+    stem_shared: Range<usize>,
     layers: Vec<Layer<T>>,
     /// Buffers of calls that have ended, for calls to come.
     idle: Mutex<Vec<Buffers<T>>>,
@@ -38,12 +43,14 @@ pub(super) struct Executor<T> {
 struct Layer<T> {
     depthwise: Depthwise,
     pointwise: Pointwise<T>,
+    /// Lines of its image that are shared with the patch before.
+    shared: Range<usize>,
 }
 
 /// All memory of a call.
 struct Buffers<T> {
-    /// Images of one patch.
-    patch: [Aligned<f32>; 2],
+    /// The images of one patch: the stem's and those of the patchwise layers.
+    patch: Vec<Aligned<f32>>,
     /// Images of a batch.
     batch: [Aligned<f32>; 2],
     rows: Rows<T>,
@@ -55,6 +62,8 @@ impl<T: Element + Plain> Executor<T> {
         let stem = Folded::stem(weights);
         let stem = Stem { kernel: taps_first(&stem), bias: Aligned::of(stem.bias.iter().copied()) };
         let (mut extents, mut channels) = ([stem::HEIGHT, stem::WIDTH], STEM_CHANNELS);
+        let mut padded = Padded::PATCH.convolved(2);
+        let stem_shared = padded.shared();
         let mut layers = Vec::with_capacity(BLOCKS.len());
         for (number, block) in (2..).zip(BLOCKS) {
             let folded = Folded::depthwise(weights, number);
@@ -63,9 +72,10 @@ impl<T: Element + Plain> Executor<T> {
             let folded = Folded::pointwise(weights, number, channels);
             let pointwise = kernels.pointwise(&transposed(&folded.kernel, channels), &folded.bias);
             (extents, channels) = (depthwise.extents_out(), block.channels);
-            layers.push(Layer { depthwise, pointwise });
+            padded = padded.convolved(block.stride);
+            layers.push(Layer { depthwise, pointwise, shared: padded.shared() });
         }
-        Self { kernels, stem, layers, idle: Mutex::new(Vec::new()) }
+        Self { kernels, stem, stem_shared, layers, idle: Mutex::new(Vec::new()) }
     }
 
     /// The instruction set of its products.
@@ -80,51 +90,76 @@ impl<T: Element + Plain> Executor<T> {
         let mut buffers = idle().pop().unwrap_or_else(|| self.buffers());
         // Batches of even size: a small last one would use the weights badly.
         let size = windows.len().div_ceil(windows.len().div_ceil(BATCH).max(1)).max(1);
+        let mut before = None;
         for (windows, out) in windows.chunks(size).zip(embeddings.chunks_mut(size * EMBEDDING_DIM)) {
-            self.embed_batch(windows, &mut buffers, out);
+            self.embed_batch(before, windows, &mut buffers, out);
+            before = windows.last();
         }
         idle().push(buffers);
         embeddings
     }
 
     fn buffers(&self) -> Buffers<T> {
-        let (patchwise, batched) = self.layers.split_at(PATCHWISE_LAYERS);
-        let largest = |layers: &[Layer<T>]| layers.iter().map(|layer| layer.depthwise.image_len()).max().unwrap_or(0);
-        let patch = || Aligned::zeroed(largest(patchwise));
-        let batch = || Aligned::zeroed(largest(batched) * BATCH);
+        let batched = &self.layers[PATCHWISE_LAYERS..];
+        let largest = batched.iter().map(|layer| layer.depthwise.image_len()).max().unwrap_or(0);
+        // One image more than there are patchwise layers: the first is the stem's.
+        let patch =
+            || self.layers[..=PATCHWISE_LAYERS].iter().map(|layer| Aligned::zeroed(layer.depthwise.image_len()));
+        let batch = || Aligned::zeroed(largest * BATCH);
         let rows = self.layers.iter().map(Layer::room).max().unwrap_or(0);
-        Buffers { patch: [patch(), patch()], batch: [batch(), batch()], rows: Rows::with_capacity(rows) }
+        Buffers { patch: patch().collect(), batch: [batch(), batch()], rows: Rows::with_capacity(rows) }
     }
 
-    fn embed_batch(&self, windows: &[Window], buffers: &mut Buffers<T>, embeddings: &mut [f32]) {
-        let Buffers { patch: [patch, patch_out], batch: [batch, batch_out], rows } = buffers;
-        let (patchwise, batched) = self.layers.split_at(PATCHWISE_LAYERS);
-        let image = batched[0].depthwise.image_len();
-        for (window, batch) in windows.iter().zip(batch.chunks_exact_mut(image)) {
+    /// `before` is the window whose images the buffers hold.
+    fn embed_batch<'w>(
+        &self,
+        mut before: Option<&'w Window>,
+        windows: &'w [Window],
+        buffers: &mut Buffers<T>,
+        embeddings: &mut [f32],
+    ) {
+        let Buffers { patch, batch: [batch, batch_out], rows } = buffers;
+        let image = patch[PATCHWISE_LAYERS].len();
+        for (window, out) in windows.iter().zip(batch.chunks_exact_mut(image)) {
             debug_assert_eq!(window.logmel.len(), PATCH_FRAMES * MEL_BANDS);
-            let (last, before) = patchwise.split_last().expect("some layers are patchwise");
-            self.kernels.stem(&self.stem, &window.logmel, &mut patch[..stem::HEIGHT * stem::WIDTH * STEM_CHANNELS]);
-            for layer in before {
-                self.run(layer, patch, 1, rows, patch_out);
-                std::mem::swap(patch, patch_out);
-            }
-            self.run(last, patch, 1, rows, batch);
+            let continues = before.is_some_and(|before| continues(before, window));
+            self.patchwise(window, continues, patch, rows);
+            out.copy_from_slice(&patch[PATCHWISE_LAYERS]);
+            before = Some(window);
         }
-        for layer in batched {
-            self.run(layer, batch, windows.len(), rows, batch_out);
+        for layer in &self.layers[PATCHWISE_LAYERS..] {
+            let [height, _] = layer.depthwise.extents_out();
+            self.run(layer, batch, 0..windows.len() * height, rows, batch_out);
             std::mem::swap(batch, batch_out);
         }
         self.pool(batch, windows, embeddings);
     }
 
-    /// One layer of `count` images, some lines at a time.
-    fn run(&self, layer: &Layer<T>, images: &[f32], count: usize, rows: &mut Rows<T>, out: &mut [f32]) {
-        let Layer { depthwise, pointwise } = layer;
-        let [height, width] = depthwise.extents_out();
-        let (lines, step) = (count * height, layer.lines());
-        let line_len = width * pointwise.outputs;
-        for start in (0..lines).step_by(step) {
-            let end = lines.min(start + step);
+    /// The first layers of a patch, which `continues` the one whose images are in `images`; the last image is the result.
+    fn patchwise(&self, window: &Window, continues: bool, images: &mut [Aligned<f32>], rows: &mut Rows<T>) {
+        let shared = |image: &mut [f32], height, shared: &Range<usize>| {
+            if continues { take_shared(image, height, shared) } else { 0..0 }
+        };
+        let kept = shared(&mut images[0], stem::HEIGHT, &self.stem_shared);
+        for lines in [0..kept.start, kept.end..stem::HEIGHT] {
+            self.kernels.stem(&self.stem, &window.logmel, lines, &mut images[0]);
+        }
+        for (at, layer) in self.layers[..PATCHWISE_LAYERS].iter().enumerate() {
+            let [height, _] = layer.depthwise.extents_out();
+            let (before, out) = images.split_at_mut(at + 1);
+            let kept = shared(&mut out[0], height, &layer.shared);
+            for lines in [0..kept.start, kept.end..height] {
+                self.run(layer, &before[at], lines, rows, &mut out[0]);
+            }
+        }
+    }
+
+    /// Some lines of a layer's images, counted through all of them, a block at a time.
+    fn run(&self, layer: &Layer<T>, images: &[f32], lines: Range<usize>, rows: &mut Rows<T>, out: &mut [f32]) {
+        let Layer { depthwise, pointwise, .. } = layer;
+        let line_len = depthwise.extents_out()[1] * pointwise.outputs;
+        for start in lines.clone().step_by(layer.lines()) {
+            let end = lines.end.min(start + layer.lines());
             self.kernels.depthwise(depthwise, images, start..end, rows);
             self.kernels.product(pointwise, rows, &mut out[start * line_len..end * line_len]);
         }
@@ -149,6 +184,15 @@ impl<T: Element + Plain> Executor<T> {
             }
         }
     }
+}
+
+/// Brings the `shared` lines of an image of `height` lines up from half an image further down, where the patch before left
+/// them; returns them.
+fn take_shared(image: &mut [f32], height: usize, shared: &Range<usize>) -> Range<usize> {
+    let line = image.len() / height;
+    let from = (shared.start + height / 2) * line..(shared.end + height / 2) * line;
+    image.copy_within(from, shared.start * line);
+    shared.clone()
 }
 
 impl<T> Layer<T> {

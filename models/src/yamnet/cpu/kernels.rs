@@ -18,7 +18,7 @@ use crate::frontend::MEL_BANDS;
 use crate::frontend::params::PATCH_FRAMES;
 use crate::yamnet::architecture::STEM_CHANNELS;
 
-type StemKernel = unsafe fn(&Stem, &[f32], &mut [f32]);
+type StemKernel = unsafe fn(&Stem, &[f32], Range<usize>, &mut [f32]);
 type DepthwiseKernel<T> = unsafe fn(&Depthwise, &[f32], Range<usize>, &mut Rows<T>);
 type ProductKernel<T> = unsafe fn(&Pointwise<T>, &Rows<T>, &mut [f32]);
 type Pack<T> = fn(&[f32], usize, usize) -> Aligned<T>;
@@ -34,12 +34,13 @@ pub(super) struct Kernels<T> {
 }
 
 impl<T: Element + Plain> Kernels<T> {
-    /// The first convolution of `patch` `[96, 64]` to `out` `[48, 32, 32]`.
-    pub(super) fn stem(&self, weights: &Stem, patch: &[f32], out: &mut [f32]) {
+    /// The `lines` of the first convolution of `patch` `[96, 64]` to `out` `[48, 32, 32]`.
+    pub(super) fn stem(&self, weights: &Stem, patch: &[f32], lines: Range<usize>, out: &mut [f32]) {
         assert_eq!(patch.len(), PATCH_FRAMES * MEL_BANDS);
+        assert!(lines.end <= stem::HEIGHT);
         assert_eq!(out.len(), stem::HEIGHT * stem::WIDTH * STEM_CHANNELS);
         // SAFETY: the CPU has the instruction set, the lengths are right.
-        unsafe { (self.stem)(weights, patch, out) };
+        unsafe { (self.stem)(weights, patch, lines, out) };
     }
 
     /// The `lines` of the depthwise convolution of `images`, counted through all images.
@@ -81,9 +82,9 @@ macro_rules! kernels_for {
             use super::*;
 
             $(#[target_feature(enable = $features)])?
-            pub(super) unsafe fn stem_kernel(weights: &Stem, patch: &[f32], out: &mut [f32]) {
+            pub(super) unsafe fn stem_kernel(weights: &Stem, patch: &[f32], lines: Range<usize>, out: &mut [f32]) {
                 // SAFETY: as the caller says.
-                unsafe { stem::<$lanes>(weights, patch, out) }
+                unsafe { stem::<$lanes>(weights, patch, lines, out) }
             }
 
             $(#[target_feature(enable = $features)])?

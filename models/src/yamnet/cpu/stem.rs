@@ -1,5 +1,7 @@
 //! The first convolution: 3×3 with stride 2 from one channel.
 
+use std::ops::Range;
+
 use super::aligned::Aligned;
 use super::lanes::Lanes;
 use crate::frontend::MEL_BANDS;
@@ -21,13 +23,13 @@ pub(super) struct Stem {
 /// Below the last row of a patch TensorFlow pads with zeros.
 static ZERO_ROW: [f32; MEL_BANDS] = [0.0; MEL_BANDS];
 
-/// `patch` `[96, 64]` to `out` `[48, 32, 32]`, rectified.
+/// The rows `lines` of `out` `[48, 32, 32]` from `patch` `[96, 64]`, rectified.
 ///
 /// # Safety
 /// As for all methods of [`Lanes`]; lengths are as said.
 #[inline(always)]
-pub(super) unsafe fn stem<L: Lanes>(weights: &Stem, patch: &[f32], out: &mut [f32]) {
-    for y in 0..HEIGHT {
+pub(super) unsafe fn stem<L: Lanes>(weights: &Stem, patch: &[f32], lines: Range<usize>, out: &mut [f32]) {
+    for y in lines {
         let rows: [&[f32]; 3] = std::array::from_fn(|dy| {
             let start = (2 * y + dy) * MEL_BANDS;
             patch.get(start..start + MEL_BANDS).unwrap_or(&ZERO_ROW)

@@ -164,7 +164,7 @@ fn the_stem_has_the_same_bits_everywhere() {
     let patch = numbers(5, 96 * 64);
     let run = |isa| {
         let mut out = vec![f32::NAN; 48 * 32 * 32];
-        kernels::single(isa).stem(&stem, &patch, &mut out);
+        kernels::single(isa).stem(&stem, &patch, 0..48, &mut out);
         out
     };
     let expected = run(Isa::Portable);
