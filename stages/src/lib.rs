@@ -19,6 +19,7 @@ pub mod pooled;
 pub mod predict;
 pub mod publish;
 mod recording;
+mod sliding;
 pub mod split;
 pub mod stage;
 pub mod stream;

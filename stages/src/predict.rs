@@ -1,11 +1,9 @@
 //! Predictions for new audio with a trained model: for whole clips and for windows within them.
 
-use std::collections::VecDeque;
 use std::path::Path;
 
 use ecosight_datasets::audio::AudioSource;
 use ecosight_datasets::layout::Layout;
-use ecosight_datasets::tables::Patches;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::embedder::Embedder;
@@ -16,6 +14,7 @@ use ecosight_models::weights::WeightsCache;
 
 use crate::StageErrorKind;
 use crate::clip::{Bench, ClipError, Recipe, Stop, embed_clip};
+use crate::sliding::Sliding;
 use crate::timings::Meter;
 use crate::train::Pointer;
 
@@ -107,18 +106,28 @@ impl Predictor {
         stop: &Stop<'_>,
     ) -> Result<Prediction, ClipError> {
         let bench = Bench { embedder: &*self.embedder, meter, stop };
-        let mut whole = self.pooler();
-        let mut windows = Windows::new(self);
+        let (mut whole, mut sliding, mut windows) =
+            (self.pooler(), Sliding::new(self.window_patches()), Vec::<WindowScore>::new());
+        let (length_s, _) = self.patch_s();
+        let mut score = |first_s: f64, last_s: f64, rows: &[f32]| {
+            let mut pooler = self.pooler();
+            pooler.push(rows);
+            let probabilities = self.score(pooler);
+            windows.extend(probabilities.map(|p| WindowScore {
+                start_s: first_s,
+                end_s: last_s + length_s,
+                probabilities: p,
+            }));
+        };
         let heard = embed_clip(bench, source, None, &Recipe::ORIGINAL, &mut |patches| {
             whole.push(&patches.embeddings);
-            windows.push(patches);
+            sliding.push(patches, &mut score);
         })?;
+        sliding.finish(&mut score);
         let duration_s = heard.duration_s;
-        let nothing = || ClipError::new("empty", &"there is nothing to score");
-        let clip = self.score(whole).ok_or_else(nothing)?;
-        let mut windows = windows.finish();
-        if windows.is_empty() {
-            windows.push(WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() });
+        let clip = self.score(whole).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        if windows.len() < 2 {
+            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
         }
         for window in &mut windows {
             window.end_s = window.end_s.min(duration_s);
@@ -144,66 +153,5 @@ impl Predictor {
     fn window_patches(&self) -> usize {
         let (length, step) = self.patch_s();
         ((WINDOW_S - length) / step).max(0.0) as usize + 1
-    }
-}
-
-/// Scores windows that overlap by half, the last one ending with the clip, while its patches come by; holds the patches of one window.
-struct Windows<'a> {
-    predictor: &'a Predictor,
-    /// Patches of a window.
-    size: usize,
-    /// The patches from the first one on that a window may still need: start of each, and their values.
-    start_s: VecDeque<f64>,
-    rows: VecDeque<f32>,
-    /// Number of the first patch that is held, and of the one where the next window starts.
-    first: usize,
-    next: usize,
-    scores: Vec<WindowScore>,
-}
-
-impl<'a> Windows<'a> {
-    fn new(predictor: &'a Predictor) -> Self {
-        let (start_s, rows) = (VecDeque::new(), VecDeque::new());
-        let size = predictor.window_patches();
-        Self { predictor, size, start_s, rows, first: 0, next: 0, scores: Vec::new() }
-    }
-
-    fn push(&mut self, patches: &Patches) {
-        let dim = self.predictor.embedder.dim();
-        for (start_s, row) in patches.start_s.iter().zip(patches.embeddings.chunks_exact(dim)) {
-            if self.start_s.len() == self.size {
-                self.start_s.pop_front();
-                self.rows.drain(..dim);
-                self.first += 1;
-            }
-            self.start_s.push_back(*start_s);
-            self.rows.extend(row);
-            if self.start_s.len() == self.size && self.first == self.next {
-                self.score();
-                self.next += self.size.div_ceil(2);
-            }
-        }
-    }
-
-    /// Scores the patches that are held.
-    fn score(&mut self) {
-        let mut pooler = self.predictor.pooler();
-        pooler.push(self.rows.make_contiguous());
-        let (Some(start_s), Some(last_s)) = (self.start_s.front(), self.start_s.back()) else { return };
-        let (length_s, _) = self.predictor.patch_s();
-        let Some(probabilities) = self.predictor.score(pooler) else { return };
-        self.scores.push(WindowScore { start_s: *start_s, end_s: last_s + length_s, probabilities });
-    }
-
-    /// The scores; none where the clip is no longer than a window.
-    fn finish(mut self) -> Vec<WindowScore> {
-        if self.first == 0 {
-            return Vec::new();
-        }
-        // The last window that was scored started half a window before `next`.
-        if self.first + self.size.div_ceil(2) != self.next {
-            self.score();
-        }
-        self.scores
     }
 }

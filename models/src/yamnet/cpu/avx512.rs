@@ -1,21 +1,22 @@
 //! Sixteen values in a register of AVX-512.
 
 use std::arch::x86_64::{
-    __m256i, __m512, _CMP_GE_OQ, _CMP_NEQ_UQ, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_and_epi32, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi16,
-    _mm512_cvtepu16_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps,
+    __m256bh, __m256i, __m512, _CMP_GE_OQ, _CMP_NEQ_UQ, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_add_epi32,
+    _mm512_add_ps, _mm512_and_epi32, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cmp_ps_mask,
+    _mm512_cvtepi32_epi16, _mm512_cvtepu16_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_maskz_cvtneps_pbh,
+    _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_ps,
 };
 
 use super::element::Bf16;
 use super::lanes::Lanes;
 
-/// A register of AVX-512.
+/// A register of AVX-512, on a CPU that also has AVX-512 BF16 if `BF16`.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(pub(super) __m512);
+pub(super) struct Avx512<const BF16: bool = false>(pub(super) __m512);
 
-// SAFETY of all blocks below: the CPU has AVX-512F, and pointers are valid for sixteen values, says the caller.
-impl Lanes for Avx512 {
+// SAFETY of all blocks below: the CPU has the instructions, and pointers are valid for sixteen values, says the caller.
+impl<const BF16: bool> Lanes for Avx512<BF16> {
     const COUNT: usize = 16;
 
     #[inline(always)]
@@ -66,6 +67,11 @@ impl Lanes for Avx512 {
     unsafe fn store_bf16(self, to: *mut u16) -> u16 {
         unsafe {
             let kept = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, _mm512_set1_ps(Bf16::SMALLEST));
+            if BF16 {
+                let halves: __m256bh = _mm512_maskz_cvtneps_pbh(kept, self.0);
+                to.cast::<__m256bh>().write_unaligned(halves);
+                return kept;
+            }
             let bits = _mm512_castps_si512(_mm512_maskz_mov_ps(kept, self.0));
             let odd = _mm512_and_epi32(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
             // Zero stays zero: it gains less than a unit of the upper half.

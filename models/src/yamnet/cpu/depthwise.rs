@@ -124,16 +124,21 @@ struct Source<L> {
 }
 
 impl<L: Lanes> Source<L> {
-    /// The sum over the columns `FIRST..LAST` of the kernel, whose first column lies on column `x`.
+    /// The three values of column `x`.
     #[inline(always)]
-    unsafe fn sum<const FIRST: usize, const LAST: usize>(&self, x: usize) -> L {
+    unsafe fn column(&self, x: usize) -> [L; 3] {
+        // SAFETY: the caller asks for columns of the image only.
+        unsafe { self.rows.map(|row| L::load(row.add(x * self.channels))) }
+    }
+
+    /// The sum over the columns from `FIRST` on of the kernel, row by row; fewer than three `columns` leave out the others.
+    #[inline(always)]
+    unsafe fn sum<const FIRST: usize, const N: usize>(&self, columns: [[L; 3]; N]) -> L {
         let mut sum = self.bias;
-        for (dy, row) in self.rows.iter().enumerate() {
-            for dx in FIRST..LAST {
-                // SAFETY: the caller leaves out the columns beyond the image.
-                unsafe {
-                    sum = L::load(row.add((x + dx - FIRST) * self.channels)).mul_add(self.taps[dy * 3 + dx], sum);
-                }
+        for dy in 0..3 {
+            for (dx, column) in (FIRST..).zip(columns) {
+                // SAFETY: as for all methods of lanes.
+                sum = unsafe { column[dy].mul_add(self.taps[dy * 3 + dx], sum) };
             }
         }
         sum
@@ -143,11 +148,14 @@ impl<L: Lanes> Source<L> {
     unsafe fn stride_1(&self, width: usize, mut put: impl FnMut(usize, L)) {
         // SAFETY: the first and the last pixel leave out the column beyond the image; YAMNet's images have at least two.
         unsafe {
-            put(0, self.sum::<1, 3>(0));
+            let (mut left, mut middle) = (self.column(0), self.column(1));
+            put(0, self.sum::<1, 2>([left, middle]));
             for x in 1..width - 1 {
-                put(x, self.sum::<0, 3>(x - 1));
+                let right = self.column(x + 1);
+                put(x, self.sum::<0, 3>([left, middle, right]));
+                (left, middle) = (middle, right);
             }
-            put(width - 1, self.sum::<0, 2>(width - 2));
+            put(width - 1, self.sum::<0, 2>([left, middle]));
         }
     }
 
@@ -155,10 +163,13 @@ impl<L: Lanes> Source<L> {
     unsafe fn stride_2(&self, width: usize, mut put: impl FnMut(usize, L)) {
         // SAFETY: the last pixel leaves out the column beyond the image.
         unsafe {
+            let mut left = self.column(0);
             for x in 0..width - 1 {
-                put(x, self.sum::<0, 3>(2 * x));
+                let (middle, right) = (self.column(2 * x + 1), self.column(2 * x + 2));
+                put(x, self.sum::<0, 3>([left, middle, right]));
+                left = right;
             }
-            put(width - 1, self.sum::<0, 2>(2 * width - 2));
+            put(width - 1, self.sum::<0, 2>([left, self.column(2 * width - 1)]));
         }
     }
 }

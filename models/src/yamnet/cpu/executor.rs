@@ -122,8 +122,7 @@ impl<T: Element + Plain> Executor<T> {
         let image = patch[PATCHWISE_LAYERS].len();
         for (window, out) in windows.iter().zip(batch.chunks_exact_mut(image)) {
             debug_assert_eq!(window.logmel.len(), PATCH_FRAMES * MEL_BANDS);
-            let continues = before.is_some_and(|before| continues(before, window));
-            self.patchwise(window, continues, patch, rows);
+            self.patchwise(before, window, patch, rows);
             out.copy_from_slice(&patch[PATCHWISE_LAYERS]);
             before = Some(window);
         }
@@ -135,8 +134,9 @@ impl<T: Element + Plain> Executor<T> {
         self.pool(batch, windows, embeddings);
     }
 
-    /// The first layers of a patch, which `continues` the one whose images are in `images`; the last image is the result.
-    fn patchwise(&self, window: &Window, continues: bool, images: &mut [Aligned<f32>], rows: &mut Rows<T>) {
+    /// The first layers of a patch; the last of `images`, which hold those of the window `before`, is the result.
+    fn patchwise(&self, before: Option<&Window>, window: &Window, images: &mut [Aligned<f32>], rows: &mut Rows<T>) {
+        let continues = before.is_some_and(|before| continues(before, window));
         let shared = |image: &mut [f32], height, shared: &Range<usize>| {
             if continues { take_shared(image, height, shared) } else { 0..0 }
         };

@@ -149,6 +149,17 @@ unsafe fn avx512_bf16_pairs(layer: &Pointwise<Bf16>, rows: &Rows<Bf16>, out: &mu
     unsafe { product::<Avx512, Bf16, avx512_bf16::Native>(layer, rows, out) }
 }
 
+/// The depthwise convolution with the conversions of AVX-512 BF16.
+///
+/// # Safety
+/// As for [`depthwise`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn avx512_bf16_depthwise(layer: &Depthwise, images: &[f32], lines: Range<usize>, out: &mut Rows<Bf16>) {
+    // SAFETY: as the caller says.
+    unsafe { depthwise::<Avx512<true>, Bf16>(layer, images, lines, out) }
+}
+
 /// The kernels for single precision; never better than `isa`.
 pub(super) fn single(isa: Isa) -> Kernels<f32> {
     match isa {
@@ -171,7 +182,11 @@ pub(super) fn pairs(isa: Isa) -> Kernels<Bf16> {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => avx512::table(isa, avx512::pairs),
         #[cfg(target_arch = "x86_64")]
-        _ => Kernels { pack: avx512_bf16::pack, ..avx512::table(Isa::Avx512Bf16, avx512_bf16_pairs) },
+        _ => Kernels {
+            pack: avx512_bf16::pack,
+            depthwise: avx512_bf16_depthwise,
+            ..avx512::table(Isa::Avx512Bf16, avx512_bf16_pairs)
+        },
         #[cfg(not(target_arch = "x86_64"))]
         _ => pairs(Isa::Portable),
     }
@@ -186,7 +201,7 @@ pub(super) fn tiles(isa: Isa) -> Kernels<Bf16> {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 | Isa::Avx512Bf16 => avx512::table(Isa::Avx512, avx512::tiles),
         #[cfg(target_arch = "x86_64")]
-        Isa::Amx => Kernels { pack: amx::pack, ..avx512::table(isa, amx::product) },
+        Isa::Amx => Kernels { pack: amx::pack, depthwise: avx512_bf16_depthwise, ..avx512::table(isa, amx::product) },
         #[cfg(not(target_arch = "x86_64"))]
         _ => tiles(Isa::Portable),
     }
