@@ -30,7 +30,9 @@ fn wav(rate_hz: u32) -> (Vec<u8>, usize) {
     };
     let (mut bytes, wave) = (Cursor::new(Vec::new()), tone(5 * rate_hz as usize, rate_hz));
     let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("a buffer takes everything");
-    wave.iter().for_each(|x| writer.write_sample((x * 32_767.0) as i16).expect("a buffer takes everything"));
+    for x in &wave {
+        writer.write_sample((x * 32_767.0) as i16).expect("a buffer takes everything");
+    }
     writer.finalize().expect("a buffer takes everything");
     (bytes.into_inner(), wave.len())
 }

@@ -8,7 +8,7 @@ use ecosight_models::frontend::{Framer, Window, Windowing};
 use ecosight_models::yamnet::{Isa, Yamnet, YamnetEmbedder, device, fastest_bf16};
 
 #[path = "../tests/reference/seeded.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "it is made for the tests, which use more of it")]
 mod seeded;
 
 /// Patches per call.

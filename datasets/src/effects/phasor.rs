@@ -26,6 +26,7 @@ impl Bins {
 
 /// From one frame to the next: sets `magnitude` to that of `bins`, `advance` to the phasor from `phase` to the phase of
 /// `bins`, and `phase` to the phase of `bins`.
+#[expect(clippy::needless_range_loop, reason = "six arrays side by side read best by their index")]
 #[inline(always)]
 pub(super) fn advance(bins: &Bins, phase: &mut Bins, advance: &mut Bins, magnitude: &mut [f32; BINS]) {
     for i in 0..BINS {

@@ -95,7 +95,7 @@ impl Analyser {
             if index == 0 {
                 phase.clone_from(&Bins::ONE);
             }
-            self.arch.dispatch(Advance { transform, bins, phase, advance, magnitude: &mut from[0].magnitude });
+            self.arch.dispatch(Analyse { transform, bins, phase, advance, magnitude: &mut from[0].magnitude });
         }
         Spectra { frames, first_phase }
     }
@@ -116,7 +116,7 @@ impl Analyser {
 }
 
 /// What is done with the bins of one frame.
-struct Advance<'a> {
+struct Analyse<'a> {
     transform: &'a mut Transform,
     bins: &'a mut Bins,
     phase: &'a mut Bins,
@@ -124,7 +124,7 @@ struct Advance<'a> {
     magnitude: &'a mut [f32; BINS],
 }
 
-impl WithSimd for Advance<'_> {
+impl WithSimd for Analyse<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -113,7 +113,9 @@ mod tests {
         let patches: Vec<f32> = (0..60).map(|i| (i as f32 * 1.7).sin() + 100.0).collect();
         for pooling in [Pooling::Mean, Pooling::MeanStd] {
             let mut pooler = Pooler::new(pooling, 3);
-            [0..3, 3..3, 3..51, 51..60].into_iter().for_each(|run| pooler.push(&patches[run]));
+            for run in [0..3, 3..3, 3..51, 51..60] {
+                pooler.push(&patches[run]);
+            }
             assert_eq!(pooler.finish().unwrap(), pooling.pool(&patches, 3));
         }
         assert!(Pooler::new(Pooling::Mean, 3).finish().is_none());
