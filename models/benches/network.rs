@@ -35,7 +35,7 @@ fn f32(bencher: Bencher, batch: usize) {
     embed(bencher, Precision::F32, Isa::best(), batch);
 }
 
-#[divan::bench(args = Isa::ALL.into_iter().filter(|isa| isa.is_available()))]
+#[divan::bench(args = Isa::ALL.into_iter().filter(|isa| isa.is_available()), sample_count = 5)]
 fn f32_by(bencher: Bencher, isa: Isa) {
     embed(bencher, Precision::F32, isa, 32);
 }
