@@ -127,7 +127,14 @@ fn embeddings_of_any_audio_go_to_a_file() {
     let size = |name: &str| fs::metadata(sandbox.path().join(name)).unwrap().len();
     assert!(size("half.parquet") < size("deep/e.parquet") * 3 / 4);
     let bf16 = sandbox.run("embed ecosight-demo/new_clips --embedder logmel --precision bf16 --out e.parquet");
-    assert!(bf16.code == 1 && bf16.stderr.contains("hint: leave `precision` out"), "{}", bf16.stderr);
+    assert!(bf16.code == 2 && bf16.stderr.contains("`f32` only"), "{}", bf16.stderr);
+    let before = fs::read(sandbox.path().join("half.parquet")).unwrap();
+    let typo = sandbox.run("embed ecosight-demo/new_clip --embedder logmel --out half.parquet");
+    assert!(typo.code == 1 && typo.stderr.contains("was not written"), "{}", typo.stderr);
+    assert!(fs::read(sandbox.path().join("half.parquet")).unwrap() == before, "a typo has replaced a good file");
+    fs::write(sandbox.path().join("mine.toml"), "[stages.embed]\nembedder = 'logmel'\ndtype = 'f16'\n").unwrap();
+    let declared = sandbox.json("embed ecosight-demo/new_clips --config mine.toml --out declared.parquet");
+    assert_eq!(declared["embedder"], "logmel-v1-f32-f16");
     let missing = sandbox.run("embed ecosight-demo/new_clips --out e.parquet");
     assert!(missing.code == 1 && missing.stderr.contains("ecosight weights fetch"), "{}", missing.stderr);
 }

@@ -57,7 +57,7 @@ impl ModelError {
         match self {
             Self::MissingWeights { .. } => Some(
                 "fetch them once with `ecosight weights fetch`, or take a file you have with `ecosight weights import yamnet.h5`; \
-                 `--set embed.embedder=logmel` needs none"
+                 the embedder `logmel` needs none"
                     .to_owned(),
             ),
             Self::Precision { .. } => Some("leave `precision` out, or set it to \"f32\"".to_owned()),

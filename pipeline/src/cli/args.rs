@@ -40,7 +40,7 @@ pub(crate) struct GlobalArgs {
     /// Print results and errors only
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Print every warning, the time of each stage, and at the end where it went
+    /// Print every warning and the time of each stage; `retrain` and `embed` end with where the processor time went
     #[arg(long, short, global = true)]
     pub(crate) verbose: bool,
 }
@@ -89,6 +89,7 @@ pub(crate) struct DemoArgs {
   ecosight retrain --source recordings
   ecosight retrain --source recordings --set 'split.pattern=(?<fold>\\d)-(?<recording>\\d+)-'
   ecosight retrain --set embed.embedder=logmel --set train.head=mlp
+  ecosight retrain --set embed.precision=bf16 --set embed.dtype=f16
   ecosight retrain --only train")]
 pub(crate) struct RetrainArgs {
     #[command(flatten)]
@@ -158,7 +159,7 @@ pub(crate) struct PredictArgs {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight embed night/ --out night.parquet
-  ecosight embed night/ --dtype f16 --out half-the-size.parquet
+  ecosight embed night/ --precision bf16 --dtype f16 --out smaller.parquet
   ecosight embed clip.wav --embedder logmel --out clip.parquet")]
 pub(crate) struct EmbedArgs {
     /// Audio files, or folders of them
@@ -167,15 +168,16 @@ pub(crate) struct EmbedArgs {
     /// Parquet file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// What turns audio into numbers
-    #[arg(long, default_value = "yamnet", value_name = "NAME", value_parser = ["yamnet", "logmel"])]
-    pub(crate) embedder: String,
-    /// What the numbers are kept in: f16 takes about half the space
-    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "f16"])]
-    pub(crate) dtype: String,
+    /// What turns audio into numbers [default: as the pipeline file says, else yamnet]
+    #[arg(long, value_name = "NAME", value_parser = ["yamnet", "logmel"])]
+    pub(crate) embedder: Option<String>,
+    /// What the numbers are kept in: f16 takes about 0.6 of the space [default: as the pipeline file says, else f32]
+    #[arg(long, value_name = "TYPE", value_parser = ["f32", "f16"])]
+    pub(crate) dtype: Option<String>,
     /// What the network computes in: bf16 is faster where the processor has it, and a little less exact
-    #[arg(long, default_value = "f32", value_name = "TYPE", value_parser = ["f32", "bf16"])]
-    pub(crate) precision: String,
+    /// [default: as the pipeline file says, else f32]
+    #[arg(long, value_name = "TYPE", value_parser = ["f32", "bf16"])]
+    pub(crate) precision: Option<String>,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -6,28 +6,27 @@ use std::path::{Path, PathBuf};
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::FileEmbeddings;
-use ecosight_models::embedder::Dtype;
-use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder};
+use ecosight_models::open::{EmbedderSpec, open_embedder};
 use ecosight_stages::behind::write_behind;
 use ecosight_stages::bridge::{self, Opened};
 use ecosight_stages::clip::{Bench, ClipError, Recipe, Stop};
-use ecosight_stages::embed::{EMBEDDER_KEY, vectors};
+use ecosight_stages::embed::{EMBEDDER_KEY, Embed, vectors};
 use ecosight_stages::stream::{self, Order, Outcome, Piece};
 use ecosight_stages::timings::{Meter, StageTime, Step, process_cpu};
 use ecosight_stages::{Event, StageErrorKind};
 
-use super::args::EmbedArgs;
+use super::args::{EmbedArgs, PipelineArgs};
 use super::audio_paths::{self, Named};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::report;
-use super::session::Globals;
+use super::session::{Globals, parameters};
 use crate::ExitStatus;
 
 /// Runs the verb.
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let embedder = open_embedder(spec(args), &globals.weights)?;
+    let embedder = open_embedder(spec(args, globals)?, &globals.weights)?;
     if args.out.extension().is_none_or(|e| e != "parquet") {
         let message = format!("`--out {}` is written as Parquet", args.out.display());
         return Err(CliError::usage(message, "end the name with .parquet"));
@@ -54,42 +53,39 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
         StageErrorKind::Cancelled => CliError::interrupted("nothing was written; run the same command again"),
         other => other.into(),
     })?;
-    meter.time(Step::Write, 0, || table.finish())?;
+    // A file that is there already is worth more than an empty one.
+    let out = (read > 0).then_some(&args.out);
+    if out.is_some() {
+        meter.time(Step::Write, 0, || table.finish())?;
+    }
     let timings = StageTime { stage: "embed".to_owned(), cpu_s: process_cpu().as_secs_f64(), steps: meter.report() };
     if printer.verbose {
         printer.note(&format!("{}\n", report::timings(std::slice::from_ref(&timings)).trim_end()));
     }
     if printer.json {
         printer.document(&serde_json::json!({
-            "out": args.out,
+            "out": out,
             "embedder": embedder.id().slug(),
             "files": read,
             "patches": patches,
             "failed": failed,
             "timings": [timings],
         }))?;
+    } else if let Some(out) = out {
+        let slug = embedder.id().slug();
+        printer.note(&format!("wrote {patches} patches of {read} file(s) by {slug} to {}", out.display()));
     } else {
-        printer.note(&format!(
-            "wrote {patches} patches of {} file(s) by {} to {}",
-            read,
-            embedder.id().slug(),
-            args.out.display()
-        ));
+        printer.note(&format!("no file could be used; `{}` was not written", args.out.display()));
     }
     Ok(if failed.is_empty() { ExitStatus::Ok } else { ExitStatus::Failed })
 }
 
-/// The embedder that is asked for; the words were checked when they were parsed.
-fn spec(args: &EmbedArgs) -> EmbedderSpec {
-    EmbedderSpec {
-        name: if args.embedder == EmbedderName::Logmel.word() { EmbedderName::Logmel } else { EmbedderName::Yamnet },
-        precision: if args.precision == PrecisionChoice::Bf16.word() {
-            PrecisionChoice::Bf16
-        } else {
-            PrecisionChoice::F32
-        },
-        dtype: if args.dtype == Dtype::F16.word() { Dtype::F16 } else { Dtype::F32 },
-    }
+/// The embedder that the pipeline declares, with what the command line says over it.
+fn spec(args: &EmbedArgs, globals: &Globals) -> Result<EmbedderSpec, CliError> {
+    let options = [("embedder", &args.embedder), ("precision", &args.precision), ("dtype", &args.dtype)];
+    let said = options.iter().filter_map(|(key, word)| Some(format!("embed.{key}={}", word.as_ref()?)));
+    let pipeline = globals.pipeline(&PipelineArgs::default(), &said.collect::<Vec<_>>())?;
+    Ok(parameters::<Embed>(&pipeline, "embed")?.spec())
 }
 
 /// Sends the rows of all files to `table`, file by file, and tells `each` the number of rows of a file or why it cannot be used.

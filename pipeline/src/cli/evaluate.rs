@@ -1,8 +1,6 @@
 //! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
 
 use ecosight_stages::crossval::{CrossValidation, Settings, cross_validate};
-use ecosight_stages::params;
-use toml::{Table, Value};
 
 use super::args::EvaluateArgs;
 use super::error::CliError;
@@ -10,9 +8,9 @@ use super::printer::Printer;
 use super::progress::Progress;
 use super::report;
 use super::retrain::execute;
-use super::session::Globals;
+use super::session::{Globals, parameters};
 use crate::ExitStatus;
-use crate::engine::{Pipeline, Selection};
+use crate::engine::Selection;
 
 /// Runs the verb.
 pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
@@ -48,14 +46,6 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         printer.result(&text(&result))?;
     }
     Ok(ExitStatus::Ok)
-}
-
-/// The parameters of one stage; the pipeline was checked when it was parsed.
-fn parameters<P: params::Params>(pipeline: &Pipeline, stage: &str) -> Result<P, CliError> {
-    let declared = pipeline.table.get("stages").and_then(|stages| stages.get(stage)).and_then(Value::as_table);
-    let mut table: Table = declared.cloned().unwrap_or_default();
-    table.remove("needs");
-    params::parse(&table).map_err(|problems| CliError::from(crate::engine::SpecError { problems }))
 }
 
 /// The result with the overall accuracy at the top.

@@ -10,13 +10,14 @@ use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
 use ecosight_models::weights::WeightsCache;
-use ecosight_stages::{Context, Event};
+use ecosight_stages::{Context, Event, params};
+use toml::{Table, Value};
 
 use super::args::{GlobalArgs, PipelineArgs};
 use super::error::CliError;
 use super::last_run::LastRun;
 use super::printer::Printer;
-use crate::engine::{BUILT_IN, Layer, Pipeline, merge, parse, set};
+use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, merge, parse, set};
 
 /// Name of the user's pipeline file in the current folder.
 const USER_FILE: &str = "ecosight.toml";
@@ -150,6 +151,14 @@ impl Globals {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
+}
+
+/// The parameters of one stage; the pipeline was checked when it was parsed.
+pub(crate) fn parameters<P: params::Params>(pipeline: &Pipeline, stage: &str) -> Result<P, CliError> {
+    let declared = pipeline.table.get("stages").and_then(|stages| stages.get(stage)).and_then(Value::as_table);
+    let mut table: Table = declared.cloned().unwrap_or_default();
+    table.remove("needs");
+    params::parse(&table).map_err(|problems| CliError::from(SpecError { problems }))
 }
 
 /// How a run is called, and when it began.
