@@ -27,7 +27,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
+    version: 2,
     about: "decode, augment and embed every clip and variant",
     inputs: &["manifest", "augment"],
     parameters: Embed::KEYS,

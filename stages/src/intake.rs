@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecosight_datasets::audio::{AudioError, MonoReader, SAMPLE_RATE_HZ, Span};
-use ecosight_datasets::effects::Source;
+use ecosight_datasets::effects::{Analysis, Source};
 use ecosight_models::frontend::{Framer, Window};
 
 use crate::clip::{Bench, ClipError, Heard, Recipe};
@@ -48,6 +48,8 @@ pub(crate) struct Intake<'a> {
     blocks: u64,
     /// The recipe that comes next for the current block.
     next: usize,
+    /// What recipes before have found out about the current block.
+    analysis: Analysis,
     state: State,
     peak: f32,
     heard: usize,
@@ -81,6 +83,7 @@ impl<'a> Intake<'a> {
             block: 0,
             blocks: 0,
             next: recipes.len(),
+            analysis: Analysis::default(),
             state: State::Reading,
             peak: 0.0,
             heard: 0,
@@ -152,7 +155,8 @@ impl<'a> Intake<'a> {
 
     /// Takes the current block through the recipes that come next, until the batch is full.
     fn cut(&mut self, out: &mut Windows) -> Result<(), ClipError> {
-        let (meter, source) = (self.bench.meter, Source::new(&self.samples[..self.block]));
+        let meter = self.bench.meter;
+        let source = Source::resume(&self.samples[..self.block], std::mem::take(&mut self.analysis));
         while self.next < self.recipes.len() && out.bytes() < BATCH_BYTES {
             self.bench.stop.check()?;
             let (recipe, framer) = (&self.recipes[self.next], &mut self.framers[self.next]);
@@ -170,6 +174,9 @@ impl<'a> Intake<'a> {
             });
             out.runs.push((self.next, out.windows.len() - before));
             self.next += 1;
+        }
+        if self.next < self.recipes.len() {
+            self.analysis = source.into_analysis();
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use super::error::{AudioError, Fault};
 pub(super) const MAX_CHANNELS: usize = 64;
 /// Sample rates that can be recordings, Hz: from early digital recorders to bat detectors.
 const RATES_HZ: RangeInclusive<u32> = 4_000..=384_000;
-/// Samples beyond this are no sound. The resampler's longest transform sums fewer than 10⁶ of them.
-const MAX_ABS: f32 = 1e30;
+/// Samples beyond this are no sound. The longest transforms sum some 10⁶ of them, and the squares of such sums are finite.
+pub(crate) const MAX_ABS: f32 = 1e12;
 
 /// Fails where a sample is NaN, infinite, or so large that the transforms behind would overflow.
 pub(super) fn check_finite(wave: &[f32]) -> Result<(), AudioError> {

@@ -23,6 +23,8 @@ mod hostile;
 
 pub use container::{AUDIO_EXTENSIONS, Container, sniff};
 pub use error::AudioError;
+#[cfg(test)]
+pub(crate) use limits::MAX_ABS;
 pub use reader::{Info, MonoReader, decode};
 pub(crate) use resample::Resampler;
 pub use source::AudioSource;

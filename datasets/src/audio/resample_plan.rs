@@ -16,6 +16,8 @@ const BLOCK_PER_OVERLAP: usize = 4;
 const ATTENUATION_DB: f64 = 110.0;
 /// Plans that a thread keeps: the rates of an archive and the pitches of its effects are few.
 const KEPT: usize = 16;
+/// Samples of the blocks of a plan, in and out, beyond which it is not kept: rates of large units are rare and their plans large.
+const KEPT_SAMPLES: usize = 1 << 17;
 
 thread_local! {
     /// The plans used last, the latest at the end.
@@ -45,10 +47,12 @@ impl Plan {
         PLANS.with_borrow_mut(|plans| {
             let known = plans.iter().position(|plan| plan.units == (unit_in, unit_out));
             let plan = known.map_or_else(|| Arc::new(Self::new(unit_in, unit_out)), |at| plans.remove(at));
-            if plans.len() == KEPT {
-                plans.remove(0);
+            if plan.block_in + plan.block_out <= KEPT_SAMPLES {
+                if plans.len() == KEPT {
+                    plans.remove(0);
+                }
+                plans.push(Arc::clone(&plan));
             }
-            plans.push(Arc::clone(&plan));
             plan
         })
     }

@@ -35,6 +35,16 @@ impl Effect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::MAX_ABS;
+    use crate::effects::catalogue;
+
+    #[test]
+    fn the_loudest_samples_that_are_let_in_stay_finite() {
+        let wave: Vec<f32> = (0..8000).map(|i| if i / 7 % 2 == 0 { MAX_ABS } else { -MAX_ABS }).collect();
+        for (name, effect) in catalogue() {
+            assert!(effect.apply(&wave, 1).iter().all(|x| x.is_finite()), "{name}");
+        }
+    }
 
     #[derive(Deserialize, Serialize)]
     struct Table {

@@ -173,6 +173,12 @@ mod tests {
     }
 
     #[test]
+    fn samples_as_loud_as_decoders_let_in_stay_finite() {
+        let wave: Vec<f32> = (0..2000).map(|i| if i / 7 % 2 == 0 { 1e12 } else { -1e12 }).collect();
+        assert!(rows(&wave).iter().all(|x| x.is_finite()));
+    }
+
+    #[test]
     fn less_than_a_frame_is_no_row() {
         assert!(rows(&[0.5; FRAME_SAMPLES - 1]).is_empty());
     }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 /// Rows in a block. With 2048 columns a block of 256 rows is 2 MiB and stays in the cache of a core while it is read
-/// twice (logits, then gradient); its products also stay below the size from which Flex would split them over threads.
+/// twice (logits, then gradient).
 pub(super) const ROWS: usize = 256;
 
 /// Rows in a block of inference, where a single row is common and padding it must stay cheap.

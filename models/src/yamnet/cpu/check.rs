@@ -1,12 +1,13 @@
 //! Whether this CPU adds up as its instructions are specified. Numbers are made up here, so that it can be asked anywhere.
 
-use super::aligned::Plain;
+use super::aligned::{Aligned, Plain};
+use super::depthwise::Depthwise;
 use super::element::{Bf16, Element};
 use super::isa::Isa;
 use super::kernels::Kernels;
 use super::rows::{PADDING, Rows, WORD};
 
-/// Whether the best instructions of this CPU give the bits that single precision gives, on a product of made-up numbers.
+/// Whether the best instructions of this CPU give the bits that single precision gives, on a layer of made-up numbers.
 pub(super) fn agrees(kernels: fn(Isa) -> Kernels<Bf16>) -> bool {
     const ROWS: usize = 40;
     const INPUTS: usize = 256;
@@ -20,7 +21,21 @@ pub(super) fn agrees(kernels: fn(Isa) -> Kernels<Bf16>) -> bool {
         kernels.product(&kernels.pointwise(&matrix, &bias), &rows, &mut out);
         out
     };
-    product(kernels(Isa::best())) == product(kernels(Isa::Avx512.min(Isa::best())))
+    let (best, plain) = (Isa::best(), Isa::Avx512.min(Isa::best()));
+    product(kernels(best)) == product(kernels(plain)) && rounded(&kernels(best)) == rounded(&kernels(plain))
+}
+
+/// The rows of a depthwise convolution, which rounds its sums.
+fn rounded(kernels: &Kernels<Bf16>) -> Vec<Bf16> {
+    const EXTENTS: [usize; 2] = [8, 8];
+    const CHANNELS: usize = 64;
+    let mut numbers = Numbers(2);
+    let mut values = |count: usize| -> Aligned<f32> { Aligned::of((0..count).map(|_| numbers.next())) };
+    let layer = Depthwise::new(values(9 * CHANNELS), values(CHANNELS), EXTENTS, CHANNELS, 1);
+    let image = values(layer.image_len());
+    let mut rows = Rows::with_capacity(layer.image_len());
+    kernels.depthwise(&layer, &image, 0..EXTENTS[0], &mut rows);
+    rows.values.to_vec()
 }
 
 /// Rows of rectified `values`.
