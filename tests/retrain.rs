@@ -155,6 +155,8 @@ fn stages_run_up_to_or_alone_and_say_what_they_lack() {
     sandbox.ok(&format!("retrain --to embed --source recordings {FAST}"));
     // The source of the last run is remembered.
     sandbox.ok(&format!("retrain --only train {FAST}"));
+    let other = sandbox.run(&format!("retrain --only train {FAST} --set embed.dtype=f16"));
+    assert!(other.code == 1 && other.stderr.contains("was made by `logmel-v1-f32`"), "{}", other.stderr);
     assert!(sandbox.path().join("ecosight-data/models/candidate.json").exists());
     assert!(!sandbox.path().join("ecosight-data/models/production.json").exists());
     sandbox.ok(&format!("evaluate {FAST}"));

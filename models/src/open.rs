@@ -70,6 +70,12 @@ impl EmbedderSpec {
         })
     }
 
+    /// Whether an embedder of this identity is one that is asked for, whatever its weights.
+    pub fn describes(self, id: &EmbedderId) -> bool {
+        let is_full = id.precision == Precision::F32;
+        id.name == self.name.word() && id.dtype == self.dtype && is_full == (self.precision == PrecisionChoice::F32)
+    }
+
     /// Whether [`open_embedder`] would find what it needs; reads no weights.
     pub fn check(self, cache: &WeightsCache) -> Result<(), ModelError> {
         self.resolve()?;

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::audio::Span;
 use ecosight_datasets::key::ClipId;
+use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::schema::{ValueType, Vectors};
-use ecosight_datasets::tables::{ClipRow, EmbedWriter, QuarantineRow, RecipeRow, Unit, read_rows};
+use ecosight_datasets::tables::{ClipRow, EmbedReader, EmbedWriter, QuarantineRow, RecipeRow, Unit, read_rows};
 use ecosight_models::embedder::{Dtype, Embedder};
 use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder};
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use crate::bridge;
 use crate::clip::{Bench, ClipError, Recipe, Stop};
 use crate::error::InStage;
 use crate::params::{Params, Problem, parse};
+use crate::pooled::embedder_of;
 use crate::stage::{Context, Definition, Event, Stage};
 use crate::stream::{self, Order, Outcome, Piece, Receive};
 use crate::timings::{Meter, Step};
@@ -61,6 +63,24 @@ impl Embed {
     /// The embedder that is asked for.
     pub fn spec(&self) -> EmbedderSpec {
         EmbedderSpec { name: self.embedder, precision: self.precision, dtype: self.dtype }
+    }
+
+    /// An error if there is a table that other parameters made.
+    pub fn check_table(&self, layout: &Layout) -> Result<(), StageErrorKind> {
+        if !layout.table(NAME).is_dir() {
+            return Ok(());
+        }
+        let made_by = embedder_of(&EmbedReader::open(layout)?)?;
+        if self.spec().describes(&made_by) {
+            return Ok(());
+        }
+        let (name, precision, dtype) = (self.embedder.word(), self.precision.word(), self.dtype.word());
+        Err(StageErrorKind::data(
+            format!(
+                "the table was made by `{made_by}`, but the pipeline asks for `{name}` in {precision}, kept in {dtype}"
+            ),
+            "compute it anew with `ecosight retrain`, or ask for what is there with `--set embed.…`",
+        ))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ecosight_datasets::manifest::Source;
 use ecosight_stages::Event;
+use ecosight_stages::embed::Embed;
 
 use super::args::RetrainArgs;
 use super::error::CliError;
@@ -12,7 +13,7 @@ use super::last_run::LastRun;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::report;
-use super::session::Globals;
+use super::session::{Globals, parameters};
 use crate::ExitStatus;
 use crate::engine::{Lock, Pipeline, Record, RunError, RunOutcome, Selection, preflight, run};
 
@@ -24,6 +25,10 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     let selection = Selection { to: args.to.clone(), only: args.only.clone() };
     if args.dry_run {
         return dry_run(&selection, &pipeline, &source, globals, printer);
+    }
+    if selection.only.as_deref() == Some("train") {
+        // What a model was made from is what the pipeline says, or there is no model.
+        parameters::<Embed>(&pipeline, "embed")?.check_table(&globals.layout)?;
     }
     let outcome = execute(&selection, &pipeline, &source, globals, printer)?;
     if printer.verbose {
