@@ -40,6 +40,7 @@ impl Depthwise {
     ) -> Self {
         assert!(kernel.len() == 9 * channels && bias.len() == channels, "nine taps and a bias for each channel");
         assert!(channels.is_multiple_of(WORD / 2) && width * channels <= LONGEST_ROW, "a row of YAMNet's size");
+        assert!(width >= 2, "the first and the last pixel of a row are two");
         assert!(stride == 1 || (stride == 2 && height.is_multiple_of(2) && width.is_multiple_of(2)));
         Self { kernel, bias, height, width, channels, stride, zeros: Aligned::zeroed(LONGEST_ROW) }
     }
