@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 use super::aligned::Aligned;
 use super::avx512::Avx512;
 use super::element::{Bf16, Element};
-use super::product::{Accumulate, panel_width};
+use super::product::{Accumulate, Marked, panel_width};
 
 /// Columns that one interleaving covers.
 const GROUP: usize = 32;
@@ -25,22 +25,20 @@ impl Accumulate<Avx512, Bf16> for Native {
     #[inline(always)]
     unsafe fn accumulate<const V: usize>(
         sums: &mut [Avx512; V],
-        mut bits: u64,
+        bits: u64,
         row: *const Bf16,
         panel: *const Bf16,
         width: usize,
     ) {
-        while bits != 0 {
-            let first = bits.trailing_zeros() as usize;
-            bits &= bits - 1;
+        let mut channels = Marked(bits);
+        while let Some(first) = channels.next() {
             // SAFETY: both channels are marked, so row and panel have them, the latter in groups of 32 columns; the CPU
             // has AVX-512 BF16, says the caller.
             unsafe {
                 let mut pair = u32::from((*row.add(first)).0);
                 let mut second = first;
-                if bits != 0 {
-                    second = bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
+                if let Some(other) = channels.next() {
+                    second = other;
                     pair |= u32::from((*row.add(second)).0) << 16;
                 }
                 let pair = as_bf16(_mm512_set1_epi32(pair.cast_signed()));

@@ -6,7 +6,7 @@
 
 use super::element::Bf16;
 use super::lanes::Lanes;
-use super::product::Accumulate;
+use super::product::{Accumulate, Marked};
 
 /// As `VDPBF16PS` adds: the activations that are not zero are taken in pairs, 64 channels at a time, and the second of a
 /// pair is added first.
@@ -18,19 +18,16 @@ impl<L: Lanes> Accumulate<L, Bf16> for Pairs {
     #[inline(always)]
     unsafe fn accumulate<const V: usize>(
         sums: &mut [L; V],
-        mut bits: u64,
+        bits: u64,
         row: *const Bf16,
         panel: *const Bf16,
         width: usize,
     ) {
-        while bits != 0 {
-            let first = bits.trailing_zeros() as usize;
-            bits &= bits - 1;
+        let mut channels = Marked(bits);
+        while let Some(first) = channels.next() {
             // SAFETY: both channels are marked, so row and panel have them.
             unsafe {
-                if bits != 0 {
-                    let second = bits.trailing_zeros() as usize;
-                    bits &= bits - 1;
+                if let Some(second) = channels.next() {
                     add(sums, *row.add(second), panel.add(second * width));
                 }
                 add(sums, *row.add(first), panel.add(first * width));
@@ -69,18 +66,11 @@ impl<L: Lanes> Accumulate<L, Bf16> for Tiles {
 
 /// The sum of the marked activations times their rows, one after the other.
 #[inline(always)]
-unsafe fn sum_of<L: Lanes, const V: usize>(
-    mut bits: u64,
-    row: *const Bf16,
-    panel: *const Bf16,
-    width: usize,
-) -> [L; V] {
+unsafe fn sum_of<L: Lanes, const V: usize>(bits: u64, row: *const Bf16, panel: *const Bf16, width: usize) -> [L; V] {
     // SAFETY: marked channels exist, says the caller.
     unsafe {
         let mut sums = [L::splat(0.0); V];
-        while bits != 0 {
-            let channel = bits.trailing_zeros() as usize;
-            bits &= bits - 1;
+        for channel in Marked(bits) {
             add(&mut sums, *row.add(channel), panel.add(channel * width));
         }
         sums

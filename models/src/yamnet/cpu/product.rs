@@ -53,6 +53,23 @@ pub(super) trait Accumulate<L, T> {
     unsafe fn accumulate<const V: usize>(sums: &mut [L; V], bits: u64, row: *const T, panel: *const T, width: usize);
 }
 
+/// The channels that are marked in a word, the lowest first.
+pub(super) struct Marked(pub(super) u64);
+
+impl Iterator for Marked {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let channel = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(channel)
+    }
+}
+
 /// One after the other.
 pub(super) struct InOrder;
 
@@ -62,14 +79,12 @@ impl<L: Lanes> Accumulate<L, f32> for InOrder {
     #[inline(always)]
     unsafe fn accumulate<const V: usize>(
         sums: &mut [L; V],
-        mut bits: u64,
+        bits: u64,
         row: *const f32,
         panel: *const f32,
         width: usize,
     ) {
-        while bits != 0 {
-            let channel = bits.trailing_zeros() as usize;
-            bits &= bits - 1;
+        for channel in Marked(bits) {
             // SAFETY: `channel` is marked, so row and panel have it.
             unsafe {
                 let activation = L::splat(*row.add(channel));
