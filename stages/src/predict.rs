@@ -126,6 +126,7 @@ impl Predictor {
         sliding.finish(&mut score);
         let duration_s = heard.duration_s;
         let clip = self.score(whole).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
             windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
         }
