@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecosight_datasets::effects::catalogue;
-use line_protocol::{Started, number, rate, read_f32, required, serve, write_f32};
+use line_protocol::{Started, number, rate, read_clips, required, serve, write_f32};
 use serde_json::json;
 
 #[path = "../../tests/peers/line_protocol.rs"]
@@ -20,9 +20,7 @@ fn start() -> Started {
     let wanted = required("--effect")?;
     let found = catalogue().into_iter().find(|(name, _)| *name == wanted);
     let (_, effect) = found.ok_or_else(|| format!("no effect `{wanted}`"))?;
-    let samples: usize = required("--samples")?.parse().map_err(|_| "`--samples` is no number".to_owned())?;
-    let clips: Vec<Vec<f32>> =
-        read_f32(&required("--clips")?)?.chunks_exact(samples.max(1)).map(<[f32]>::to_vec).collect();
+    let clips = read_clips()?;
     let ready = json!({ "version": env!("CARGO_PKG_VERSION") });
     let next = AtomicUsize::new(0);
     let answer = move |words: &[&str]| match words {

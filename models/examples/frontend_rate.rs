@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ecosight_models::frontend::{Framer, Window, Windowing};
-use line_protocol::{Started, number, rate, read_f32, required, serve, write_f32};
+use line_protocol::{Started, number, rate, read_clips, serve, write_f32};
 use serde_json::json;
 
 #[path = "../../tests/peers/line_protocol.rs"]
@@ -24,9 +24,7 @@ fn patches(framer: &mut Framer, clip: &[f32], windows: &mut Vec<Window>) {
 }
 
 fn start() -> Started {
-    let samples: usize = required("--samples")?.parse().map_err(|_| "`--samples` is no number".to_owned())?;
-    let clips: Vec<Vec<f32>> =
-        read_f32(&required("--clips")?)?.chunks_exact(samples.max(1)).map(<[f32]>::to_vec).collect();
+    let clips = read_clips()?;
     let ready = json!({ "version": env!("CARGO_PKG_VERSION") });
     let next = AtomicUsize::new(0);
     let answer = move |words: &[&str]| match words {

@@ -16,6 +16,7 @@ use line_protocol::{Started, number, option, rate, read_f32, required, serve, wr
 use serde_json::json;
 
 #[path = "../../tests/peers/line_protocol.rs"]
+#[expect(dead_code, reason = "the other examples use more of it")]
 mod line_protocol;
 
 /// Patches that are embedded in one call when all embeddings are written.

@@ -100,6 +100,14 @@ pub(crate) fn read_f32(path: &str) -> Result<Vec<f32>, String> {
     }
 }
 
+/// The clips of the file `--clips`, `--samples` samples each, at least one.
+pub(crate) fn read_clips() -> Result<Vec<Vec<f32>>, String> {
+    let samples: usize = required("--samples")?.parse().map_err(|_| "`--samples` is no number".to_owned())?;
+    let path = required("--clips")?;
+    let clips: Vec<Vec<f32>> = read_f32(&path)?.chunks_exact(samples.max(1)).map(<[f32]>::to_vec).collect();
+    if clips.is_empty() { Err(format!("{path}: not one clip of {samples} samples")) } else { Ok(clips) }
+}
+
 /// Writes raw little-endian `f32`.
 pub(crate) fn write_f32(path: &str, values: &[f32]) -> Result<(), String> {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
