@@ -26,11 +26,11 @@ use crate::ExitStatus;
 
 /// Runs the verb.
 pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let embedder = open_embedder(spec(args, globals)?, &globals.weights)?;
     if args.out.extension().is_none_or(|e| e != "parquet") {
         let message = format!("`--out {}` is written as Parquet", args.out.display());
         return Err(CliError::usage(message, "end the name with .parquet"));
     }
+    let embedder = open_embedder(spec(args, globals)?, &globals.weights)?;
     let Named { files, unreadable } = audio_paths::expand(&args.paths)?;
     let mut failed = Vec::new();
     for message in unreadable {

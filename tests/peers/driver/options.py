@@ -1,6 +1,7 @@
-"""Values of options that hold several words."""
+"""Values of options, checked."""
 
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 PRECISIONS = ("f32", "bf16")
 
@@ -15,6 +16,13 @@ def count(text: str) -> int:
 def counts(text: str) -> list[int]:
     """Such as `1,2`, each once."""
     return list(dict.fromkeys(count(word) for word in text.split(",")))
+
+
+def file(text: str) -> Path:
+    """A file that is there."""
+    if not Path(text).is_file():
+        raise ArgumentTypeError(f"`{text}` is no file")
+    return Path(text)
 
 
 def seconds(text: str) -> float:

@@ -34,7 +34,7 @@ class Run:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this comparison."""
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="Keras yamnet.h5 (default: the reference data's)")
+    parser.add_argument("--weights", type=options.file, metavar="FILE", help="Keras yamnet.h5 (default: the reference data's)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of class folders (default: audio/esc10 there)")
     parser.add_argument("--pattern", default=ESC10_PATTERN, help="split.pattern of ours (default: ESC-10's)")
     parser.add_argument(

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this comparison."""
     names = ", ".join(runtime.name for runtime in RUNTIMES)
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="Keras yamnet.h5 (default: the reference data's, else seeded)"
+        "--weights", type=options.file, metavar="FILE", help="Keras yamnet.h5 (default: the reference data's, else seeded)"
     )
     parser.add_argument("--precision", type=options.precisions, default="f32,bf16", help="(default: %(default)s)")
     parser.add_argument(
