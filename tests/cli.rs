@@ -128,6 +128,7 @@ fn embeddings_of_any_audio_go_to_a_file() {
     assert!(size("half.parquet") < size("deep/e.parquet") * 3 / 4);
     let bf16 = sandbox.run("embed ecosight-demo/new_clips --embedder logmel --precision bf16 --out e.parquet");
     assert!(bf16.code == 2 && bf16.stderr.contains("`f32` only"), "{}", bf16.stderr);
+    assert!(bf16.stderr.contains("leave it out, or set it to \"f32\""), "{}", bf16.stderr);
     let before = fs::read(sandbox.path().join("half.parquet")).unwrap();
     let typo = sandbox.run("embed ecosight-demo/new_clip --embedder logmel --out half.parquet");
     assert!(typo.code == 1 && typo.stderr.contains("was not written"), "{}", typo.stderr);
