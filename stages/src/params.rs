@@ -1,5 +1,7 @@
 //! Parameters of stages: parsed from TOML so that every mistake is reported, not just the first.
 
+mod words;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
@@ -54,7 +56,7 @@ pub fn parse<P: Params>(table: &Table) -> Result<P, Vec<Problem>> {
         let single = Table::from_iter([(key.clone(), value.clone())]);
         match P::deserialize(single) {
             Ok(_) => drop(sound.insert(key.clone(), value.clone())),
-            Err(error) => problems.push(Problem::new(key, error.message().replace('\n', " "))),
+            Err(error) => problems.push(Problem::new(key, words::plain(error.message()))),
         }
     }
     match P::deserialize(sound) {
@@ -64,7 +66,7 @@ pub fn parse<P: Params>(table: &Table) -> Result<P, Vec<Problem>> {
                 return Ok(params);
             }
         }
-        Err(error) => problems.push(Problem::new("", error.message().replace('\n', " "))),
+        Err(error) => problems.push(Problem::new("", words::plain(error.message()))),
     }
     Err(problems)
 }
