@@ -3,6 +3,7 @@
 //! Format: one folder per table holding `part-*.parquet`, zstd, written by [`PartWriter`]; [`schema`] is the one place where columns
 //! are named and documented.
 
+mod docs;
 mod embed;
 mod out;
 mod patches;
@@ -12,6 +13,7 @@ pub mod schema;
 mod units;
 mod write;
 
+pub use docs::markdown;
 pub use embed::{EmbedWriter, Unit};
 pub use out::{FileEmbeddings, OutColumn, write_columns};
 pub use patches::Patches;

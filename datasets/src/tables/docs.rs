@@ -1,0 +1,80 @@
+//! The page that documents every table and column, made of what [`schema`](super::schema) says.
+
+use super::schema::{ALL, Column, ColumnKind, FILE_EMBEDDINGS, TRAINING_HISTORY, Table};
+
+/// How a table is read; `manifest` stands for any of them.
+const HEAD: &str = "\
+# Tables
+
+Polars reads a table with `pl.read_parquet(\"ecosight-data/tables/manifest/**/*.parquet\")`, DuckDB with `FROM 'ecosight-data/tables/manifest/**/*.parquet'`.
+
+Tables are plain Parquet files below the data root (`--data-root`), one folder per stage. Rows of different tables belong together by `clip_id`,
+and by `variant` where both have it. Columns with a unit carry it in their name: `_s` are seconds.
+
+This page is generated from `datasets/src/tables/schema.rs`.
+";
+
+/// The page in Markdown.
+pub fn markdown() -> String {
+    let mut text = HEAD.to_owned();
+    for table in &ALL {
+        section(&mut text, table, &format!("tables/{}/", table.name));
+    }
+    section(&mut text, &TRAINING_HISTORY, &format!("models/<version>/{}.parquet", TRAINING_HISTORY.name));
+    section(&mut text, &FILE_EMBEDDINGS, "the file that `ecosight embed --out FILE.parquet` writes");
+    text
+}
+
+fn section(text: &mut String, table: &Table, place: &str) {
+    let place = if place.contains(' ') { place.to_owned() } else { format!("`{place}`") };
+    text.push_str(&format!("\n## {}\n\n{}. Lies in {place}.\n\n", table.name, capitalised(table.doc)));
+    text.push_str("| column | type | may be null | meaning |\n|---|---|---|---|\n");
+    text.extend(table.columns.iter().map(row));
+}
+
+fn row(column: &Column) -> String {
+    let nullable = if column.nullable { "yes" } else { "" };
+    let meaning = column.doc.replace('|', "\\|");
+    format!("| `{}` | {} | {nullable} | {meaning} |\n", column.name, word(column.kind))
+}
+
+/// The type as readers of Parquet call it.
+fn word(kind: ColumnKind) -> &'static str {
+    match kind {
+        ColumnKind::Text => "text",
+        ColumnKind::UInt32 => "uint32",
+        ColumnKind::UInt64 => "uint64",
+        ColumnKind::Float64 => "float64",
+        ColumnKind::Embedding => "list of floats",
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_page_is_what_the_schema_says() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/tables.md");
+        if std::env::var_os("ECOSIGHT_UPDATE_DOCS").is_some_and(|value| value == "1") {
+            std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+            std::fs::write(&page, markdown()).unwrap();
+        }
+        let there = std::fs::read_to_string(&page).unwrap_or_default();
+        assert!(there == markdown(), "docs/tables.md is out of date: run this test with ECOSIGHT_UPDATE_DOCS=1");
+    }
+
+    #[test]
+    fn every_column_has_a_row() {
+        let text = markdown();
+        let columns: usize = ALL.iter().chain([&TRAINING_HISTORY, &FILE_EMBEDDINGS]).map(|t| t.columns.len()).sum();
+        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), columns);
+    }
+}
