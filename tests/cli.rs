@@ -7,7 +7,8 @@ use crate::support::{Sandbox, repository};
 #[test]
 fn every_verb_has_help_with_an_example() {
     let sandbox = Sandbox::new();
-    for verb in ["demo", "retrain", "evaluate", "predict", "embed", "graph", "weights"] {
+    let everyday = ["demo", "retrain", "evaluate", "predict", "embed", "graph", "weights"];
+    for verb in everyday.into_iter().chain(["init", "config", "doctor", "completions"]) {
         let ran = sandbox.ok(&format!("{verb} --help"));
         assert!(ran.stdout.contains("Example"), "{verb}");
         assert!(ran.stdout.contains("--data-root"), "{verb}");

@@ -8,5 +8,6 @@ mod esc10;
 #[cfg(unix)]
 mod interrupt;
 mod retrain;
+mod setup;
 mod support;
 mod tables;

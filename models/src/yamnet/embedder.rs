@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::architecture::EMBEDDING_DIM;
-use super::cpu::{CpuNetwork, Isa};
+use super::cpu::{CpuNetwork, Isa, isa_for};
 use super::device::{BATCH, IS_FOR_GPU};
 use super::network::Yamnet;
 use crate::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
@@ -60,6 +60,26 @@ impl YamnetEmbedder {
             Network::Cpu(network) => network.isa().word(),
             Network::Gpu(..) => "gpu",
         }
+    }
+}
+
+/// What computes the network on this machine, known without weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The instruction set of the CPU's kernels, or `gpu`.
+    pub word: &'static str,
+    /// Whether these instructions compute in the precision themselves; if not, they emulate it to the bit, which is slow.
+    pub is_native: bool,
+}
+
+impl Kernel {
+    /// What [`YamnetEmbedder::load`] takes for `precision`.
+    pub fn of(precision: Precision) -> Self {
+        if IS_FOR_GPU && precision == Precision::F32 {
+            return Self { word: "gpu", is_native: true };
+        }
+        let isa = isa_for(precision);
+        Self { word: isa.word(), is_native: precision == Precision::F32 || isa > Isa::Avx512 }
     }
 }
 

@@ -16,5 +16,5 @@ mod network;
 pub use architecture::{BLOCKS, Block, CLASSES, EMBEDDING_DIM, STEM_CHANNELS};
 pub use cpu::{Isa, fastest_bf16};
 pub use device::device;
-pub use embedder::YamnetEmbedder;
+pub use embedder::{Kernel, YamnetEmbedder};
 pub use network::{Yamnet, YamnetOutput};

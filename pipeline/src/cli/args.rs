@@ -61,6 +61,14 @@ pub(crate) enum Verb {
     Graph(GraphArgs),
     /// Fetch, import or list the weights of YAMNet
     Weights(WeightsArgs),
+    /// Write a pipeline file that shows everything and changes nothing yet
+    Init(InitArgs),
+    /// Print every value of the pipeline and where it comes from
+    Config(ConfigArgs),
+    /// Check this machine, the configuration and the data, and say how to mend what is wrong
+    Doctor(DoctorArgs),
+    /// Print what lets a shell complete the command line
+    Completions(CompletionsArgs),
 }
 
 #[derive(ClapArgs, Debug, Clone, Default)]
@@ -217,4 +225,53 @@ pub(crate) enum WeightsVerb {
     },
     /// Say what is there, from where, with which hash
     List,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight init                        write ./ecosight.toml, which every command in this folder reads
+  ecosight init bats.toml && ecosight retrain --config bats.toml")]
+pub(crate) struct InitArgs {
+    /// File to write
+    #[arg(value_name = "FILE", default_value = super::session::USER_FILE)]
+    pub(crate) file: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight config --show
+  ecosight config --show --set train.l2=0.01 --json
+
+Exit code 2 if the values make no pipeline; they are still printed.")]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Print every value and where it comes from, which is also what happens without it
+    #[arg(long)]
+    pub(crate) show: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight doctor
+  ecosight doctor --data-root /mnt/recorders --source recordings
+
+Exit code 1 if anything fails; warnings are no failures. Nothing is changed.")]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight completions bash > ~/.local/share/bash-completion/completions/ecosight
+  ecosight completions fish > ~/.config/fish/completions/ecosight.fish
+  ecosight completions zsh > ~/.zfunc/_ecosight        with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc")]
+pub(crate) struct CompletionsArgs {
+    /// Shell that is to complete
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
 }

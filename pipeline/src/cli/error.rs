@@ -141,7 +141,10 @@ impl From<LayerError> for CliError {
 
 impl From<SpecError> for CliError {
     fn from(error: SpecError) -> Self {
-        let hint = Some("the built-in pipeline/retrain.toml shows every stage and parameter".to_owned());
+        let hint = Some(
+            "`ecosight config --show` prints every stage and parameter; `ecosight init` writes them to a file"
+                .to_owned(),
+        );
         Self { error: Box::new(error), hint, status: ExitStatus::Usage }
     }
 }

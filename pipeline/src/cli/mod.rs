@@ -2,11 +2,15 @@
 
 mod args;
 mod audio_paths;
+mod completions;
+mod config;
 mod demo;
+mod doctor;
 mod embed;
 mod error;
 mod evaluate;
 mod graph;
+mod init;
 mod last_run;
 mod predict;
 mod printer;
@@ -51,5 +55,9 @@ fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
         Verb::Embed(args) => embed::embed(&args, &globals, printer),
         Verb::Graph(args) => graph::graph(&args, &globals, printer),
         Verb::Weights(args) => weights::weights(&args, &globals, printer),
+        Verb::Init(args) => init::init(&args, printer),
+        Verb::Config(args) => config::config(&args, &globals, printer),
+        Verb::Doctor(args) => doctor::doctor(&args, &globals, printer),
+        Verb::Completions(args) => completions::completions(&args, printer),
     }
 }

@@ -17,10 +17,10 @@ use super::args::{GlobalArgs, PipelineArgs};
 use super::error::CliError;
 use super::last_run::LastRun;
 use super::printer::Printer;
-use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, merge, parse, set};
+use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, parse, set, stack};
 
 /// Name of the user's pipeline file in the current folder.
-const USER_FILE: &str = "ecosight.toml";
+pub(crate) const USER_FILE: &str = "ecosight.toml";
 
 /// The environment of one command.
 pub(crate) struct Globals {
@@ -68,9 +68,14 @@ impl Globals {
         format!("{}-{}", self.started.format("%Y%m%d-%H%M%S"), &key.to_string()[..4])
     }
 
-    /// The pipeline: the built-in file, the user's over it, `--set` over both, then `extra`.
+    /// The pipeline: all layers over each other, checked as a whole.
     pub(crate) fn pipeline(&self, args: &PipelineArgs, extra: &[String]) -> Result<Pipeline, CliError> {
-        let mut table = Layer::parse("built-in pipeline", BUILT_IN)?.table;
+        Ok(parse(stack(&self.layers(args, extra)?))?)
+    }
+
+    /// The layers of the pipeline: the built-in file, the user's over it, `--set` over both, then `extra`.
+    pub(crate) fn layers(&self, args: &PipelineArgs, extra: &[String]) -> Result<Vec<Layer>, CliError> {
+        let mut layers = vec![Layer::parse("built-in", BUILT_IN)?];
         let user_file = match &self.config {
             Some(path) => Some(path.clone()),
             None => Some(PathBuf::from(USER_FILE)).filter(|path| path.is_file()),
@@ -82,12 +87,12 @@ impl Globals {
                     "check `--config`",
                 )
             })?;
-            merge(&mut table, &Layer::parse(&path.display().to_string(), &text)?.table);
+            layers.push(Layer::parse(&path.display().to_string(), &text)?);
         }
         for assignment in args.set.iter().chain(extra) {
-            merge(&mut table, &set(assignment)?.table);
+            layers.push(set(assignment)?);
         }
-        Ok(parse(table)?)
+        Ok(layers)
     }
 
     /// The source: named, else that of the last run, else `extracted_audio/` in the data root.

@@ -1,5 +1,6 @@
 //! Layers of configuration: the built-in pipeline, the user's file over it, single parameters over both.
 
+use serde::Serialize;
 use toml::{Table, Value};
 
 /// One layer.
@@ -64,6 +65,67 @@ pub fn merge(base: &mut Table, over: &Table) {
     }
 }
 
+/// All `layers` over each other, the lowest first.
+pub fn stack(layers: &[Layer]) -> Table {
+    let mut table = Table::new();
+    for layer in layers {
+        merge(&mut table, &layer.table);
+    }
+    table
+}
+
+/// One value of the effective pipeline.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Effective {
+    /// Where it stands, as a dotted key: `stages.train.l2`.
+    pub key: String,
+    /// The value; an empty table where a table is declared and holds nothing.
+    pub value: Value,
+    /// Name of the layer that it comes from.
+    pub from: String,
+}
+
+/// Every value that `layers`, the lowest first, come to, and the layer that has the last word on it; in the order of their keys.
+pub fn effective(layers: &[Layer]) -> Vec<Effective> {
+    let mut found = Vec::new();
+    collect(&mut Vec::new(), &stack(layers), layers, &mut found);
+    found
+}
+
+fn collect<'a>(path: &mut Vec<&'a str>, table: &'a Table, layers: &[Layer], found: &mut Vec<Effective>) {
+    for (key, value) in table {
+        path.push(key);
+        match value {
+            Value::Table(inner) if !inner.is_empty() => collect(path, inner, layers, found),
+            _ => {
+                let from = origin(path, value, layers).map_or_else(String::new, |layer| layer.name.clone());
+                found.push(Effective { key: dotted(path), value: value.clone(), from });
+            }
+        }
+        path.pop();
+    }
+}
+
+/// The uppermost layer that has something at `path`. An empty table over an equal one says nothing new, so it is the lowest for those.
+fn origin<'a>(path: &[&str], value: &Value, layers: &'a [Layer]) -> Option<&'a Layer> {
+    let mut saying = layers.iter().filter_map(|layer| Some((layer, at(&layer.table, path)?)));
+    let is_empty = value.as_table().is_some_and(Table::is_empty);
+    let found = if is_empty { saying.find(|(_, said)| *said == value) } else { saying.next_back() };
+    found.map(|(layer, _)| layer)
+}
+
+fn at<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(table.get(*first)?, |value, key| value.get(*key))
+}
+
+/// The key as it could stand in a file.
+fn dotted(path: &[&str]) -> String {
+    let is_bare = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let quoted = |key: &&str| if is_bare(key) { (*key).to_owned() } else { Value::from(*key).to_string() };
+    path.iter().map(quoted).collect::<Vec<_>>().join(".")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +151,32 @@ mod tests {
         let a = &base["stages"]["a"];
         assert_eq!((a["x"].as_integer(), a["y"].as_integer()), (Some(1), Some(3)));
         assert_eq!(a["effects"].as_table().unwrap().keys().collect::<Vec<_>>(), ["r"]);
+    }
+    #[test]
+    fn each_value_names_the_layer_that_has_the_last_word() {
+        let file = |name: &str, text: &str| Layer { name: name.to_owned(), table: text.parse().unwrap() };
+        let layers = [
+            file("built-in", "version = 1\n[stages.a]\nx = 1\ny = 2\n[stages.a.effects]\np = 1\nq = 2\n[stages.b]"),
+            file("mine", "[stages.a]\ny = 3\n[stages.a.effects]\nq = 2\n[stages.b]\n[stages.c]\n'z z' = 0"),
+            set("a.y=4").unwrap(),
+        ];
+        let told: Vec<_> =
+            effective(&layers).into_iter().map(|e| format!("{} = {} ({})", e.key, e.value, e.from)).collect();
+        let expected = [
+            "stages.a.effects.q = 2 (mine)",
+            "stages.a.x = 1 (built-in)",
+            "stages.a.y = 4 (--set a.y=4)",
+            "stages.b = {} (built-in)",
+            "stages.c.\"z z\" = 0 (mine)",
+            "version = 1 (built-in)",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn effects_that_a_layer_empties_are_empty_because_of_it() {
+        let file = |name: &str, text: &str| Layer { name: name.to_owned(), table: text.parse().unwrap() };
+        let found = effective(&[file("below", "[a.effects]\np = 1"), file("above", "[a.effects]")]);
+        assert_eq!((found.len(), found[0].key.as_str(), found[0].from.as_str()), (1, "a.effects", "above"));
     }
 }

@@ -59,6 +59,24 @@ impl Lock {
     }
 }
 
+/// Who holds the lock at `path`, if anybody does. Nothing is created.
+pub fn holder(path: &Path) -> Result<Option<String>, LockError> {
+    let io = |source| LockError::Io { path: path.to_owned(), source };
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(io)?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder).map_err(io)?;
+            Ok(Some(holder.trim().to_owned()))
+        }
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,10 +85,13 @@ mod tests {
     fn the_second_writer_is_told_who_the_first_is_and_may_start_once_it_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("root/.lock");
+        assert!(holder(&path).unwrap().is_none() && !path.exists());
         let first = Lock::take(&path, "noon").unwrap();
+        assert!(holder(&path).unwrap().is_some_and(|holder| holder.ends_with("since noon")));
         let error = Lock::take(&path, "later").unwrap_err().to_string();
         assert!(error.contains(&format!("process {} since noon", std::process::id())), "{error}");
         drop(first);
+        assert_eq!(holder(&path).unwrap(), None);
         Lock::take(&path, "later").unwrap();
     }
 }

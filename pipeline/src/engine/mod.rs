@@ -8,8 +8,8 @@ mod run;
 mod spec;
 
 pub use graph::{GraphFormat, render};
-pub use layers::{Layer, LayerError, merge, set};
-pub use lock::{Lock, LockError};
+pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
+pub use lock::{Lock, LockError, holder};
 pub use record::{Record, RunOutcome};
 pub use run::{RunError, Selection, preflight, run};
 pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, parse};

@@ -34,5 +34,5 @@ mod stem;
 mod tests;
 
 pub use isa::Isa;
-pub(super) use network::CpuNetwork;
 pub use network::fastest_bf16;
+pub(super) use network::{CpuNetwork, isa_for};

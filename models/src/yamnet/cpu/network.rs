@@ -48,6 +48,15 @@ impl CpuNetwork {
     }
 }
 
+/// The instruction set that this CPU computes `precision` with. For bfloat16, one without bfloat16 instructions emulates them.
+pub(in crate::yamnet) fn isa_for(precision: Precision) -> Isa {
+    match precision {
+        Precision::F32 => kernels::single(Isa::best()).isa,
+        Precision::Bf16Avx512 => trusted(Isa::best(), kernels::pairs).isa,
+        Precision::Bf16Amx => trusted(Isa::best(), kernels::tiles).isa,
+    }
+}
+
 impl fmt::Debug for CpuNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CpuNetwork").field(&self.isa()).finish()

@@ -1,0 +1,88 @@
+//! The data: who writes them, where they come from, and the model made of them.
+
+use std::fs::{DirEntry, File, read_dir};
+use std::path::Path;
+
+use ecosight_datasets::layout::Layout;
+use ecosight_datasets::manifest::Source;
+use ecosight_stages::predict::Predictor;
+
+use super::Finding;
+use crate::cli::args::PipelineArgs;
+use crate::cli::error::CliError;
+use crate::cli::session::Globals;
+use crate::engine::holder;
+
+const NAME_A_SOURCE: &str = "name the folder with your recordings: `--source DIR`";
+
+/// Whether another process writes the data root.
+pub(super) fn lock(layout: &Layout) -> Finding {
+    match holder(&layout.lock()) {
+        Ok(None) => Finding::ok("lock", "no other process writes the data root"),
+        Ok(Some(holder)) => {
+            Finding::warn("lock", format!("the data root is being written: {holder}"), "wait until it is done")
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+            let fix = "check the permissions of the data root";
+            Finding::fail("lock", format!("the lock cannot be read: {error}{cause}"), fix)
+        }
+    }
+}
+
+/// Whether what `retrain` would read is there. A look at the top of it only: it may be large.
+pub(super) fn source(globals: &Globals, args: &PipelineArgs) -> Finding {
+    const CHECK: &str = "source";
+    // Having none is how everybody begins.
+    let is_settled = args.source.is_some() || globals.layout.last_run().exists();
+    match globals.source(args) {
+        Ok(Source::Folder(folder)) => self::folder(&folder),
+        Ok(Source::Manifest(file)) => match File::open(&file) {
+            Ok(_) => Finding::ok(CHECK, format!("the manifest `{}` can be read", file.display())),
+            Err(error) => Finding::fail(CHECK, format!("`{}` cannot be read: {error}", file.display()), NAME_A_SOURCE),
+        },
+        Err(error) if is_settled => Finding::error(CHECK, &error),
+        Err(error) => Finding::warn(CHECK, error.chain().join(": "), error.hint().unwrap_or(NAME_A_SOURCE)),
+    }
+}
+
+fn folder(folder: &Path) -> Finding {
+    const CHECK: &str = "source";
+    let shown = folder.display();
+    let entries: Vec<DirEntry> = match read_dir(folder).and_then(Iterator::collect) {
+        Ok(entries) => entries,
+        Err(error) => return Finding::fail(CHECK, format!("`{shown}` cannot be listed: {error}"), NAME_A_SOURCE),
+    };
+    let is_hidden = |entry: &DirEntry| entry.file_name().as_encoded_bytes().starts_with(b".");
+    let classes: Vec<_> = entries.iter().filter(|e| !is_hidden(e) && e.path().is_dir()).map(DirEntry::path).collect();
+    let unreadable = classes.iter().find_map(|class| read_dir(class).err().map(|error| (class, error)));
+    if let Some((class, error)) = unreadable {
+        let found = format!("`{}` cannot be listed: {error}", class.display());
+        return Finding::fail(CHECK, found, "check the permissions of that folder");
+    }
+    if classes.len() < 2 {
+        let found = format!("`{shown}` has {} folder(s), and a model needs two classes", classes.len());
+        return Finding::warn(CHECK, found, "put the recordings of each class into a folder of its own");
+    }
+    Finding::ok(CHECK, format!("{} folders in `{shown}`, each a class", classes.len()))
+}
+
+/// Whether the model in production could predict.
+pub(super) fn model(globals: &Globals) -> Finding {
+    const CHECK: &str = "model";
+    match Predictor::open(&globals.layout, None, &globals.weights) {
+        Ok(predictor) => {
+            let (version, classes) = (predictor.version(), predictor.classes().len());
+            Finding::ok(CHECK, format!("{version} is in production, with {classes} classes"))
+        }
+        Err(error) => {
+            let error = CliError::from(error);
+            if globals.layout.production().symlink_metadata().is_ok() {
+                return Finding::error(CHECK, &error);
+            }
+            // Having none is how everybody begins.
+            let fix = error.hint().unwrap_or("train one with `ecosight retrain --source DIR`");
+            Finding::warn(CHECK, error.chain().join(": "), fix)
+        }
+    }
+}
