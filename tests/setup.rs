@@ -47,7 +47,9 @@ fn a_pipeline_file_is_not_overwritten_unless_that_is_asked_for() {
 #[test]
 fn every_value_in_force_names_where_it_comes_from() {
     let sandbox = Sandbox::new();
-    fs::write(sandbox.path().join("mine.toml"), "[stages.train]\nl2 = 0.5\nseed = 7\n[stages.augment]\nvariants = 1\n[stages.augment.effects]\nquiet = [{ step = \"gain\", factor = 0.5 }]").unwrap();
+    let effects = "[stages.augment.effects]\nquiet = [{ step = \"gain\", factor = 0.5 }]";
+    let mine = format!("[stages.train]\nl2 = 0.5\nseed = 7\n[stages.augment]\nvariants = 1\n{effects}");
+    fs::write(sandbox.path().join("mine.toml"), mine).unwrap();
     let line = "config --show --config mine.toml --set train.l2=0.01 --set embed.embedder=logmel";
     let text = sandbox.ok(line).stdout;
     let has = |key: &str, from: &str| text.lines().any(|l| l.starts_with(&format!("{key} ")) && l.ends_with(from));
@@ -122,6 +124,8 @@ fn a_doctor_goes_on_whatever_it_meets() {
     fs::write(sandbox.path().join("cache/weights/yamnet/current.json"), "{").unwrap();
     let (code, document) = doctor(&sandbox, "--data-root root");
     assert_eq!(code, 1);
+    let logmel = doctor(&sandbox, "--data-root root --set embed.embedder=logmel").1;
+    assert_eq!(finding(&logmel, "weights").0, "warn", "one stage's mistake hides another stage's parameters");
     for check in ["configuration", "weights", "source", "model"] {
         assert_eq!(finding(&document, check).0, "fail", "{document:#}");
     }

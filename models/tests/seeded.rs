@@ -10,7 +10,7 @@ use ecosight_models::embedder::{Embedder, Precision};
 use ecosight_models::frontend::{Window, Windowing};
 use ecosight_models::logmel::LogMelEmbedder;
 use ecosight_models::weights::tensor_specs;
-use ecosight_models::yamnet::{Isa, Yamnet, YamnetEmbedder, device};
+use ecosight_models::yamnet::{Isa, Kernel, Yamnet, YamnetEmbedder, device};
 use reference::{max_difference, seeded, windows};
 use serde_json::Value;
 
@@ -48,6 +48,16 @@ fn seeded_weights_reproduce_tensorflow() {
     ];
     println!("largest differences: log-mel, embeddings, scores {differences:?}");
     assert!(differences.iter().all(|difference| *difference < 1e-3), "{differences:?}");
+}
+
+#[test]
+fn the_kernel_that_is_told_beforehand_is_the_one_that_computes() {
+    for precision in [Precision::F32, Precision::Bf16Avx512, Precision::Bf16Amx] {
+        let told = Kernel::of(precision);
+        assert_eq!(told.word, YamnetEmbedder::load(&seeded::weights(), precision).kernel(), "{precision}");
+        let has_instructions = ["avx512-bf16", "amx"].contains(&told.word);
+        assert_eq!(told.is_native, precision == Precision::F32 || has_instructions, "{precision}");
+    }
 }
 
 #[test]

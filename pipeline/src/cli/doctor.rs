@@ -11,13 +11,15 @@ mod setup;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ecosight_stages::embed::Embed;
+use ecosight_stages::params;
 use serde::Serialize;
 
-use super::args::DoctorArgs;
+use super::args::{DoctorArgs, PipelineArgs};
 use super::error::CliError;
 use super::printer::Printer;
-use super::session::{Globals, parameters};
+use super::session::Globals;
 use crate::ExitStatus;
+use crate::engine::stack;
 
 /// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -79,17 +81,16 @@ impl Finding {
 
 /// Runs the verb.
 pub(crate) fn doctor(args: &DoctorArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let pipeline = globals.pipeline(&args.pipeline, &[]);
-    // What cannot be read is taken for the default, so that the checks that depend on it are made.
-    let embed = pipeline.as_ref().ok().and_then(|pipeline| parameters::<Embed>(pipeline, "embed").ok());
-    let spec = embed.unwrap_or_default().spec();
+    let pipeline = catch_unwind(AssertUnwindSafe(|| globals.pipeline(&args.pipeline, &[])));
+    let pipeline = pipeline.unwrap_or_else(|_| Err(CliError::bug()));
+    let spec = embed(globals, &args.pipeline).unwrap_or_default().spec();
     let checks: [(&'static str, &dyn Fn() -> Finding); 11] = [
         ("processor", &|| machine::processor(spec)),
         ("threads", &machine::threads),
         ("memory", &memory::memory),
         ("data root", &|| disk::writable(globals.layout.root())),
-        ("disk of data", &|| disk::space("disk of data", globals.layout.root())),
-        ("disk of cache", &|| disk::space("disk of cache", &globals.weights_folder())),
+        ("disk of data", &|| disk::space("disk of data", globals.layout.root(), "--data-root DIR")),
+        ("disk of cache", &|| disk::space("disk of cache", &globals.weights_folder(), "ECOSIGHT_CACHE_DIR=DIR")),
         ("lock", &|| data::lock(&globals.layout)),
         ("configuration", &|| setup::configuration(pipeline.as_ref())),
         ("weights", &|| setup::weights(&globals.weights, spec.name)),
@@ -104,6 +105,14 @@ pub(crate) fn doctor(args: &DoctorArgs, globals: &Globals, printer: &Printer) ->
         printer.result(&findings.iter().map(Finding::text).collect::<String>())?;
     }
     Ok(if worst == State::Fail { ExitStatus::Failed } else { ExitStatus::Ok })
+}
+
+/// What the pipeline says about embedding, whatever is wrong with its other stages.
+fn embed(globals: &Globals, args: &PipelineArgs) -> Option<Embed> {
+    let table = stack(&globals.layers(args, &[]).ok()?);
+    let mut declared = table.get("stages")?.get("embed")?.as_table()?.clone();
+    declared.remove("needs");
+    params::parse(&declared).ok()
 }
 
 /// What `check` finds; that it panics is a finding, too.

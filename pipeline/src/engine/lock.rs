@@ -59,7 +59,7 @@ impl Lock {
     }
 }
 
-/// Who holds the lock at `path`, if anybody does. Nothing is created.
+/// Who holds the lock at `path`, if anybody does. Nothing is created; a writer that comes in the very moment of asking is turned away.
 pub fn holder(path: &Path) -> Result<Option<String>, LockError> {
     let io = |source| LockError::Io { path: path.to_owned(), source };
     let mut file = match File::open(path) {

@@ -28,14 +28,13 @@ pub(super) fn writable(root: &Path) -> Finding {
     }
 }
 
-/// Whether the disk that `path` lies on, or will, has room.
-pub(super) fn space(check: &'static str, path: &Path) -> Finding {
+/// Whether the disk that `path` lies on, or will, has room; `setting` names another place.
+pub(super) fn space(check: &'static str, path: &Path, setting: &str) -> Finding {
     let Some(bytes) = nearest(path).and_then(|folder| free(&folder)) else {
         return Finding::ok(check, "how much is free cannot be found out on this system");
     };
     let found = format!("{} free at `{}`", size(bytes), path.display());
-    let fix =
-        "free some space, or name a folder on another disk: `--data-root DIR`, and ECOSIGHT_CACHE_DIR for the cache";
+    let fix = format!("free some space, or name a folder on another disk: `{setting}`");
     match bytes {
         ENOUGH_BYTES.. => Finding::ok(check, found),
         LEAST_BYTES.. => Finding::warn(check, found, fix),
