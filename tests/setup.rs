@@ -138,6 +138,26 @@ fn a_doctor_goes_on_whatever_it_meets() {
 }
 
 #[test]
+fn damaged_weights_are_found_and_fetched_anew() {
+    let sandbox = Sandbox::new();
+    let (folder, hash) = (sandbox.path().join("cache/weights/yamnet"), "a".repeat(64));
+    fs::create_dir_all(&folder).unwrap();
+    let current = serde_json::json!({ "schema_version": 1, "content_hash": hash });
+    let mut record = current.clone();
+    for (key, value) in [("source", "x"), ("source_sha256", "x"), ("imported_at", "x")] {
+        record[key] = value.into();
+    }
+    (record["source_bytes"], record["official"]) = (1.into(), true.into());
+    fs::write(folder.join("current.json"), current.to_string()).unwrap();
+    fs::write(folder.join(format!("{hash}.json")), record.to_string()).unwrap();
+    assert_eq!(sandbox.json("weights list")["current"], hash.as_str(), "the record is sound");
+    let (_, document) = doctor(&sandbox, "");
+    assert_eq!(finding(&document, "weights").0, "fail", "{document:#}");
+    let fetch = sandbox.run("weights fetch --url http://127.0.0.1:9/yamnet.h5");
+    assert!(fetch.code != 0 && !fetch.stderr.contains("already there"), "{}", fetch.stderr);
+}
+
+#[test]
 fn every_shell_can_complete_the_verbs() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

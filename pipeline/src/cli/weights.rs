@@ -25,7 +25,9 @@ pub(crate) fn weights(args: &WeightsArgs, globals: &Globals, printer: &Printer) 
 }
 
 fn download(url: &str, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    if let Some(record) = globals.weights.current().map_err(ModelError::from)?.filter(|record| record.official) {
+    // What is damaged, record or weights, is fetched anew.
+    let is_sound = |record: &WeightsRecord| record.official && globals.weights.load(&record.content_hash).is_ok();
+    if let Some(record) = globals.weights.current().ok().flatten().filter(is_sound) {
         printer.note("the official weights are already there");
         return show(&record, printer);
     }
