@@ -1,12 +1,9 @@
 //! Runs that are stopped, killed or started twice: nothing is lost, and the next run ends as an undisturbed one.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Ran, Sandbox, ran};
+use crate::support::{Ran, Sandbox, ran, table_digests};
 
 const RETRAIN: &str =
     "retrain --source ecosight-demo/extracted_audio --set embed.embedder=logmel --set augment.variants=11 --jobs 1";
@@ -30,29 +27,12 @@ fn signal(child: Child, name: &str) -> Ran {
     ran(&child.wait_with_output().unwrap())
 }
 
-/// Content of the tables, by path below `tables/`.
-fn tables(root: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![root.join("tables")];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
-
 #[test]
 fn a_stopped_or_killed_run_leaves_what_the_next_one_completes() {
     let sandbox = Sandbox::new();
     sandbox.ok("demo -q");
     sandbox.ok(&format!("{RETRAIN} --data-root undisturbed"));
-    let expected = tables(&sandbox.path().join("undisturbed"));
+    let expected = table_digests(&sandbox.path().join("undisturbed"));
 
     let stopped = signal(started(&sandbox, "stopped"), "-INT");
     assert_eq!(stopped.code, 130, "{}", stopped.stderr);
@@ -62,7 +42,7 @@ fn a_stopped_or_killed_run_leaves_what_the_next_one_completes() {
     for root in ["stopped", "killed"] {
         assert!(!sandbox.path().join(root).join("tables/embed").exists(), "a half-made table is never seen");
         sandbox.ok(&format!("{RETRAIN} --data-root {root}"));
-        assert!(tables(&sandbox.path().join(root)) == expected, "the tables of the {root} run differ");
+        assert_eq!(table_digests(&sandbox.path().join(root)), expected, "the tables of the {root} run differ");
     }
 }
 

@@ -1,8 +1,13 @@
 //! What the end-to-end tests share: the built binary in a folder of its own, and the data that may not be there.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use ecosight_datasets::key::{ContentHash, KeyHasher};
+use ecosight_datasets::layout::Layout;
+use ecosight_datasets::tables::{EmbedParts, EmbedReader, Patches, Unit};
 
 /// A temporary folder in which the real binary is run, with a cache of its own.
 pub(crate) struct Sandbox {
@@ -58,6 +63,36 @@ impl Sandbox {
         let ran = self.ok(&format!("{line} --json"));
         serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("`{line}`: {e} in\n{}", ran.stdout))
     }
+}
+
+/// Digest of the rows of every table below a data root, whatever parts they lie in and in whatever order.
+pub(crate) fn table_digests(root: &Path) -> BTreeMap<String, String> {
+    let layout = Layout::new(root);
+    let mut digests = BTreeMap::new();
+    for entry in std::fs::read_dir(layout.tables()).expect("there are tables") {
+        let name = entry.expect("a readable folder").file_name().to_string_lossy().into_owned();
+        let mut rows: Vec<String> = if name == "embed" {
+            let row = |(unit, rows): (Unit, Patches)| {
+                let key = KeyHasher::new("rows").u64(rows.first.into()).f32s(&rows.embeddings);
+                let key = rows.start_s.iter().fold(key, |key, start| key.f64(*start)).finish();
+                format!("{} {} {key}", unit.clip_id, unit.variant)
+            };
+            EmbedReader::open(&layout).expect("a table").map(|run| row(run.expect("whole parts"))).collect()
+        } else {
+            // The other tables have one part, in the order of the source.
+            let part = layout.table(&name).join("part-00000.parquet");
+            vec![ContentHash::of_reader(std::fs::File::open(part).expect("a part")).expect("readable").to_string()]
+        };
+        rows.sort();
+        digests.insert(name, rows.iter().fold(KeyHasher::new("table"), |key, row| key.str(row)).finish().to_string());
+    }
+    digests
+}
+
+/// The part files of the table of embeddings.
+pub(crate) fn embed_parts(root: &Path) -> Vec<PathBuf> {
+    let parts = EmbedParts::read(&Layout::new(root)).expect("readable").expect("a table").parts;
+    parts.into_iter().map(|part| root.join(part.file.path)).collect()
 }
 
 /// The output of a process as text.

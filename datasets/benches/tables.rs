@@ -2,10 +2,10 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use ecosight_datasets::key::{ClipId, ContentHash};
+use ecosight_datasets::key::{ClipId, ContentHash, KeyHasher, UnitKey};
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::schema::{ValueType, Vectors};
-use ecosight_datasets::tables::{EmbedReader, EmbedWriter, Patches};
+use ecosight_datasets::tables::{EmbedFormat, EmbedReader, EmbedTable, EmbedWriter, Patches, Unit, UnitEntry};
 
 const DIM: usize = 1024;
 /// Rows of the table, ten for each clip.
@@ -26,13 +26,21 @@ fn patches() -> Patches {
 }
 
 fn write(layout: &Layout, values: ValueType) {
-    let mut table =
-        EmbedWriter::create(layout, "bench-v1", Vectors { dim: DIM, values }, Vec::new()).expect("a folder");
+    let vectors = Vectors { dim: DIM, values };
+    let format = EmbedFormat { embedder: "bench-v1".to_owned(), vectors, metadata: Vec::new() };
+    let staging = EmbedTable::staging(layout, "bench-v1");
+    let mut parts = EmbedWriter::create(&staging, format.clone()).expect("a folder");
     for clip in 0..ROWS / 10 {
         let hash = ContentHash::of_reader(&clip.to_le_bytes()[..]).expect("bytes in memory");
-        table.write(ClipId::of_file(&hash), [(0, black_box(patches()))]).expect("room on the disk");
+        let unit = Unit { clip_id: ClipId::of_file(&hash), variant: 0 };
+        let key = UnitKey::of(KeyHasher::new("bench").u64(clip as u64).finish());
+        let entry = UnitEntry { unit, key, recipe: "original".into() };
+        parts.write([(entry, black_box(patches()))]).expect("room on the disk");
     }
-    table.finish().expect("room on the disk");
+    parts.finish().expect("room on the disk");
+    let table = EmbedTable::open(layout, "bench-v1").expect("the parts were written");
+    let all = table.present();
+    table.commit(&format, &all, false).expect("room on the disk");
 }
 
 #[divan::bench(args = [ValueType::Float32, ValueType::Float16], sample_count = 10)]

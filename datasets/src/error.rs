@@ -43,6 +43,9 @@ pub enum DatasetErrorKind {
     /// The server did not deliver.
     #[error(transparent)]
     Http(Box<ureq::Error>),
+    /// A part of a table is gone, or its content is not what was written.
+    #[error("the part is gone or damaged")]
+    Damaged,
     /// The content is readable but is not what it should be.
     #[error("{0}")]
     Invalid(String),

@@ -52,34 +52,69 @@ impl FromStr for ClipId {
     type Err = ClipIdError;
 
     fn from_str(text: &str) -> Result<Self, ClipIdError> {
-        let error = || ClipIdError(text.to_owned());
-        if text.len() != 32 || !text.is_ascii() {
-            return Err(error());
-        }
+        parse_hex(text).map(Self).ok_or_else(|| ClipIdError(text.to_owned()))
+    }
+}
+
+/// Key of a unit of rows: everything that decides its values, cut to 128 bits. Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitKey([u8; 16]);
+
+impl UnitKey {
+    /// The first 128 bits of `key`.
+    pub fn of(key: Key) -> Self {
         let mut id = [0; 16];
-        for (byte, digits) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digits = std::str::from_utf8(digits).map_err(|_| error())?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| error())?;
-        }
-        Ok(Self(id))
+        id.copy_from_slice(&key.0[..16]);
+        Self(id)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
-impl Serialize for ClipId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl fmt::Display for UnitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for ClipId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+impl fmt::Debug for UnitKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UnitKey({self})")
     }
 }
 
-/// BLAKE3 of a file's bytes.
+/// The text is not the hexadecimal digits of a hash or key.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a key")]
+pub struct KeyError(String);
+
+impl FromStr for UnitKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        parse_hex(text).map(Self).ok_or_else(|| KeyError(text.to_owned()))
+    }
+}
+
+/// BLAKE3 of a file's bytes. Written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ContentHash([u8; 32]);
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl FromStr for ContentHash {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        parse_hex(text).map(Self).ok_or_else(|| KeyError(text.to_owned()))
+    }
+}
 
 impl ContentHash {
     /// Hash of everything that `reader` gives, read in blocks.
@@ -95,9 +130,36 @@ impl ContentHash {
     }
 }
 
-/// A 256-bit key.
+/// A 256-bit key. Written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; 32]);
+
+impl FromStr for Key {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        parse_hex(text).map(Self).ok_or_else(|| KeyError(text.to_owned()))
+    }
+}
+
+/// Identities and keys stand in JSON as their hexadecimal digits.
+macro_rules! serde_as_text {
+    ($($name:ty),+) => {$(
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )+};
+}
+
+serde_as_text!(ClipId, UnitKey, ContentHash, Key);
 
 impl Key {
     /// The first 64 bits, for a seed or a rank.
@@ -155,6 +217,12 @@ impl KeyHasher {
         self.field(b'f', &value.to_bits().to_le_bytes())
     }
 
+    /// Adds the absence of a value.
+    #[must_use]
+    pub fn null(self) -> Self {
+        self.field(b'n', &[])
+    }
+
     /// Adds 32-bit numbers by their bits, little-endian, as [`bytes`](Self::bytes) would, without a copy of them.
     #[must_use]
     pub fn f32s(mut self, values: &[f32]) -> Self {
@@ -175,6 +243,18 @@ impl KeyHasher {
         self.0.update(&[tag]).update(&(value.len() as u64).to_le_bytes()).update(value);
         self
     }
+}
+
+fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digit = |d: u8| char::from(d).to_digit(16);
+        *byte = (digit(digits[0])? * 16 + digit(digits[1])?) as u8;
+    }
+    Some(bytes)
 }
 
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {

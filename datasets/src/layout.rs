@@ -3,6 +3,8 @@
 //! ```text
 //! extracted_audio/<class>/…             originals
 //! tables/<stage>/…/part-*.parquet       one folder per stage, exactly the live rows
+//! retired/<stage>/…/part-*.parquet      rows that are not expected any more; `gc` removes them
+//! index/                                what the engine knows of each stage, of each file of the source and of each row of `embed`
 //! runs/<run id>/                        run.json, events.jsonl, metrics.json
 //! models/<version>/                     the artefact; production.json and candidate.json point to one
 //! ```
@@ -46,9 +48,44 @@ impl Layout {
         self.root.join(".staging").join(name)
     }
 
+    /// Rows that are not expected any more.
+    pub fn retired(&self) -> PathBuf {
+        self.root.join("retired")
+    }
+
+    /// What the engine knows.
+    pub fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
+    /// What the engine knows of one stage.
+    pub fn state(&self, stage: &str) -> PathBuf {
+        self.index().join(format!("{stage}.json"))
+    }
+
+    /// What was found in the files of the source.
+    pub fn files_index(&self) -> PathBuf {
+        self.index().join("files.parquet")
+    }
+
+    /// The units of rows of the table of embeddings, and the parts that hold them.
+    pub fn embed_index(&self) -> PathBuf {
+        self.index().join("embed.parquet")
+    }
+
+    /// Where a stage keeps how far its training has come.
+    pub fn checkpoint(&self, stage: &str) -> PathBuf {
+        self.staging(stage).join("checkpoint")
+    }
+
+    /// Records of all runs.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
     /// Records of one run.
     pub fn run(&self, run_id: &str) -> PathBuf {
-        self.root.join("runs").join(run_id)
+        self.runs().join(run_id)
     }
 
     /// All models.

@@ -3,6 +3,7 @@
 //! Listing reads names, sizes and entity tags, never content. A name that cannot be addressed (not UTF-8) is reported, not
 //! dropped silently.
 
+use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -94,6 +95,24 @@ impl Store {
         Ok(listing)
     }
 
+    /// What is known of the file at `uri` (as [`open`](Self::open) takes it) without reading it.
+    pub async fn head(&self, uri: &str) -> Result<Object, OpenError> {
+        let (files, location) = self.locate(uri)?;
+        let meta = files.head(&location).await.map_err(|error| open_error(uri, error))?;
+        Ok(Object { uri: uri.to_owned(), size_bytes: meta.size, etag: meta.e_tag })
+    }
+
+    /// The store and the path in it that `uri` means.
+    fn locate(&self, uri: &str) -> Result<(Cow<'_, LocalFileSystem>, object_store::path::Path), OpenError> {
+        match object_store::path::Path::parse(uri) {
+            Ok(location) if !uri.starts_with('/') => Ok((Cow::Borrowed(&self.files), location)),
+            _ => match object_store::path::Path::from_filesystem_path(self.root.join(uri)) {
+                Ok(location) => Ok((Cow::Owned(LocalFileSystem::new()), location)),
+                Err(_) => Err(missing(uri)),
+            },
+        }
+    }
+
     /// Opens the file at `uri`: a path below the root as [`list`](Self::list) gives it, or (in a manifest written by a person) any
     /// local path, absolute or relative to the root.
     pub async fn open(&self, uri: &str) -> Result<Box<dyn AudioSource>, OpenError> {
@@ -102,14 +121,8 @@ impl Store {
         if path.metadata().is_ok_and(|meta| !meta.is_file()) {
             return Err(OpenError::File { code: "not_a_file", message: format!("`{uri}` is no regular file") });
         }
-        let opened = match object_store::path::Path::parse(uri) {
-            Ok(location) if !uri.starts_with('/') => self.files.get(&location).await,
-            _ => match object_store::path::Path::from_filesystem_path(&path) {
-                Ok(location) => LocalFileSystem::new().get(&location).await,
-                Err(_) => return Err(missing(uri)),
-            },
-        };
-        let result = opened.map_err(|error| open_error(uri, error))?;
+        let (files, location) = self.locate(uri)?;
+        let result = files.get(&location).await.map_err(|error| open_error(uri, error))?;
         match result.payload {
             GetResultPayload::File(file, _) => Ok(Box::new(file)),
             GetResultPayload::Stream(_) => {

@@ -86,6 +86,19 @@ impl EmbedderSpec {
         }
     }
 
+    /// The identity of the embedder that [`open_embedder`] would give; reads no weights.
+    pub fn identify(self, cache: &WeightsCache) -> Result<EmbedderId, ModelError> {
+        let precision = self.resolve()?;
+        let id = match self.name {
+            EmbedderName::Logmel => crate::logmel::identity(),
+            EmbedderName::Yamnet => {
+                let record = cache.current()?.ok_or_else(|| self.missing_weights())?;
+                crate::yamnet::identity(&record.content_hash, precision)
+            }
+        };
+        Ok(EmbedderId { dtype: self.dtype, ..id })
+    }
+
     /// The number format that this machine computes in when it is asked for [`PrecisionChoice`].
     fn resolve(self) -> Result<Precision, ModelError> {
         if self.contradiction().is_some() {
@@ -155,6 +168,7 @@ mod tests {
             let spec = EmbedderSpec { name: EmbedderName::Logmel, precision: PrecisionChoice::F32, dtype };
             let embedder = open_embedder(spec, &cache).unwrap();
             assert_eq!(embedder.id().dtype, dtype);
+            assert_eq!(*embedder.id(), spec.identify(&cache).unwrap());
             assert_eq!(open_identity(embedder.id(), &cache).unwrap().id(), embedder.id());
         }
     }

@@ -12,6 +12,8 @@ pub enum ExitStatus {
     Failed = 1,
     /// 2: the command or the pipeline file is wrong.
     Usage = 2,
+    /// 3: something is to be done (`status`).
+    Stale = 3,
     /// 5: more clips failed than the budget allows.
     FailureBudget = 5,
     /// 6: the store failed, or another process holds the data root.

@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use ecosight_datasets::effects::{Effect, Step, catalogue};
 use ecosight_datasets::key::{ClipId, Key, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, RecipeRow, Side, SplitRow, read_rows, write_rows};
+use ecosight_datasets::tables::{ClipRow, RecipeRow, Row, Side, SplitRow, Unit, column_digests, read_rows};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::Deserialize;
 
-use crate::StageError;
 use crate::error::InStage;
+use crate::foresee::Foreseen;
 use crate::params::{Params, Problem, parse};
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::rows::{read_before, replace};
+use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
+use crate::{StageError, StageErrorKind};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
@@ -71,23 +74,44 @@ impl Params for Augment {
 }
 
 impl Stage for Augment {
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
+    fn reads(&self) -> Vec<Input> {
+        vec![Input::of("manifest", &["clip_id"]), Input::of("split", &["clip_id", "split"])]
+    }
+
+    fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        let sides = sides(foreseen.split(context.layout)?);
+        let rows = self.all_recipes(foreseen.clips(context.layout)?, &sides);
+        let counts = RowCounts::between(&read_before(context.layout), &rows, identity);
+        let columns = Some(column_digests(&RecipeRow::batch(&rows)?));
+        foreseen.recipes = Some(rows);
+        Ok(Forecast { rows: Some(counts), columns, ..Forecast::default() })
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let split: Vec<SplitRow> = read_rows(&context.layout.table("split")).in_stage(NAME)?;
-        let sides: HashMap<ClipId, Side> = split.into_iter().map(|row| (row.clip_id, row.side)).collect();
-        let mut rows = Vec::new();
-        for clip in &clips {
-            let is_train = sides.get(&clip.clip_id) == Some(&Side::Train);
-            rows.extend(self.recipes(clip.clip_id, if is_train { self.variants } else { 0 }));
-        }
-        write_rows(context.layout, &rows).in_stage(NAME)?;
+        let rows = self.all_recipes(&clips, &sides(&split));
         let counts = [("originals", clips.len()), ("variants", rows.len() - clips.len())];
         context.emit(Event::counted(NAME, counts));
-        Ok(())
+        replace(context.layout, &rows, identity).in_stage(NAME)
     }
 }
 
+fn identity(row: &RecipeRow) -> Unit {
+    Unit { clip_id: row.clip_id, variant: row.variant }
+}
+
+fn sides(split: &[SplitRow]) -> HashMap<ClipId, Side> {
+    split.iter().map(|row| (row.clip_id, row.side)).collect()
+}
+
 impl Augment {
+    /// The recipes of all clips: variants of those on the train side only. Pure.
+    pub fn all_recipes(&self, clips: &[ClipRow], sides: &HashMap<ClipId, Side>) -> Vec<RecipeRow> {
+        let variants = |clip_id| if sides.get(&clip_id) == Some(&Side::Train) { self.variants } else { 0 };
+        clips.par_iter().flat_map_iter(|clip| self.recipes(clip.clip_id, variants(clip.clip_id))).collect()
+    }
+
     /// The original and the first `variants` variants of a clip. Pure.
     pub fn recipes(&self, clip_id: ClipId, variants: u32) -> Vec<RecipeRow> {
         let key = |domain, name: &str| -> Key { KeyHasher::new(domain).str(&clip_id.to_string()).str(name).finish() };

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use ecosight_datasets::key::{ClipId, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, SplitRow, Unit};
+use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, SplitRow, Unit, UnitEntry};
 use ecosight_models::ModelError;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::head::{Pooler, TrainConfig, train};
@@ -15,14 +15,15 @@ use ecosight_models::open::open_embedder;
 use serde::Serialize;
 use std::ops::ControlFlow;
 
+use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
-use crate::embed::{Embed, Work, embed_all};
+use crate::embed::{Embed, Work, embed_all, unit_key};
+use crate::manifest::Manifest;
 use crate::pooled::{Labels, Rows, read_pooled};
 use crate::split::{Split, warn_unmatched};
 use crate::stage::Context;
 use crate::stream::{Outcome, Piece};
 use crate::timings::Meter;
-use crate::{StageErrorKind, manifest};
 
 /// Name of the work in progress events.
 const NAME: &str = "evaluate";
@@ -59,7 +60,7 @@ pub struct CrossValidation {
 
 /// Cross-validates on the context's source.
 pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<CrossValidation, StageErrorKind> {
-    let found = manifest::read(context)?;
+    let found = Manifest::default().find(context)?;
     context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
     let (split, unmatched) = settings.split.assign(&found.clips);
     warn_unmatched(context, NAME, &unmatched, found.clips.len());
@@ -70,7 +71,8 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
     let failed = originals.compute(context, &found.clips)?;
-    let rows = originals.rows;
+    let mut rows = originals.rows;
+    rows.sort();
     let (metrics, by_fold) = score(context, settings, &rows, &folds, &labels.classes)?;
     Ok(CrossValidation {
         embedder: embedder.id().slug(),
@@ -91,21 +93,22 @@ struct Originals<'a> {
 }
 
 impl Originals<'_> {
-    /// Takes what the table holds, if the same embedder made it.
+    /// Takes the originals that the table holds under the keys that they would have now.
     fn reuse(&mut self, context: &Context<'_>) -> Result<usize, StageErrorKind> {
-        if !context.layout.table("embed").is_dir() {
+        let id = self.embedder.id();
+        if EmbedParts::read(context.layout)?.is_none_or(|table| table.embedder != id.slug()) {
             return Ok(0);
         }
-        let mut rows = Rows::default();
-        let made_by = read_pooled(context, self.settings.train.pooling, self.labels, &mut |unit, labelled, row| {
-            if unit.variant == 0 {
+        let table = EmbedTable::look(context.layout, &id.slug())?;
+        let is_same = |entry: &&UnitEntry| entry.key == unit_key(id, entry.unit.clip_id, &Recipe::ORIGINAL);
+        let same: HashSet<Unit> = table.live().filter(is_same).map(|entry| entry.unit).collect();
+        let rows = &mut self.rows;
+        read_pooled(context, self.settings.train.pooling, self.labels, &mut |unit, labelled, row| {
+            if same.contains(&unit) {
                 rows.push(unit, labelled.class, &row);
             }
         })?;
-        if made_by == *self.embedder.id() {
-            self.rows = rows;
-        }
-        Ok(self.rows.len())
+        Ok(rows.len())
     }
 
     /// Computes the rest; returns how many clips failed.
@@ -114,12 +117,7 @@ impl Originals<'_> {
         let work: Vec<Work> = clips
             .iter()
             .filter(|clip| !present.contains(&clip.clip_id))
-            .map(|clip| Work {
-                clip_id: clip.clip_id,
-                uri: clip.uri.clone(),
-                span: clip.span,
-                recipes: vec![Recipe::ORIGINAL],
-            })
+            .map(|clip| Work::original(clip, self.embedder.id()))
             .collect();
         let (dim, pooling) = (self.embedder.dim(), self.settings.train.pooling);
         let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
@@ -136,7 +134,7 @@ impl Originals<'_> {
                 }
                 Piece::Done(number, Outcome::Failed(error)) => {
                     long.remove(&number);
-                    failed.push(work[number].quarantined(&error));
+                    failed.push(work[number].quarantined(&error, self.embedder.id()));
                     return Ok(());
                 }
                 Piece::Done(number, Outcome::Whole(whole)) => {

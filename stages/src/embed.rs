@@ -1,35 +1,38 @@
 //! `embed`: the embedding of every patch of every variant.
 //!
-//! The clips go through the [`stream`]; their rows go to a thread that writes them in the manifest's order, so the table does not depend
-//! on the number of threads.
+//! Only units (a clip and a variant) whose key is not there are computed. Their clips go through the [`stream`]; the rows go to a thread
+//! that writes them in the manifest's order, so the table does not depend on the number of threads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::audio::Span;
-use ecosight_datasets::key::ClipId;
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::key::{ClipId, UnitKey};
 use ecosight_datasets::tables::schema::{ValueType, Vectors};
-use ecosight_datasets::tables::{ClipRow, EmbedReader, EmbedWriter, QuarantineRow, RecipeRow, Unit, read_rows};
-use ecosight_models::embedder::{Dtype, Embedder};
+use ecosight_datasets::tables::{
+    ClipRow, Digests, EmbedFormat, EmbedTable, EmbedWriter, QuarantineRow, RecipeRow, Unit, UnitEntry, digest,
+    read_rows,
+};
+use ecosight_models::embedder::{Dtype, Embedder, EmbedderId};
 use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder};
 use serde::Deserialize;
 
 use crate::behind::write_behind;
 use crate::bridge;
-use crate::clip::{Bench, ClipError, Recipe, Stop};
+use crate::clip::{Bench, Stop};
 use crate::error::InStage;
+use crate::foresee::Foreseen;
 use crate::params::{Params, Problem, parse};
-use crate::pooled::embedder_of;
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 use crate::stream::{self, Order, Outcome, Piece, Receive};
 use crate::timings::{Meter, Step};
+use crate::units::{Failures, wanted};
+pub use crate::units::{Work, unit_key};
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: VERSION,
     about: "decode, augment and embed every clip and variant",
     inputs: &["manifest", "augment"],
     parameters: Embed::KEYS,
@@ -37,6 +40,9 @@ pub const DEFINITION: Definition = Definition {
 };
 
 const NAME: &str = "embed";
+
+/// Raised when the rows change that equal recipes and embedders give.
+pub(crate) const VERSION: u32 = 2;
 
 /// Key of the embedder's identity (JSON) in the metadata of the table's parts.
 pub const EMBEDDER_KEY: &str = "ecosight.embedder";
@@ -64,24 +70,6 @@ impl Embed {
     pub fn spec(&self) -> EmbedderSpec {
         EmbedderSpec { name: self.embedder, precision: self.precision, dtype: self.dtype }
     }
-
-    /// An error if there is a table that other parameters made.
-    pub fn check_table(&self, layout: &Layout) -> Result<(), StageErrorKind> {
-        if !layout.table(NAME).is_dir() {
-            return Ok(());
-        }
-        let made_by = embedder_of(&EmbedReader::open(layout)?)?;
-        if self.spec().describes(&made_by) {
-            return Ok(());
-        }
-        let (name, precision, dtype) = (self.embedder.word(), self.precision.word(), self.dtype.word());
-        Err(StageErrorKind::data(
-            format!(
-                "the table was made by `{made_by}`, but the pipeline asks for `{name}` in {precision}, kept in {dtype}"
-            ),
-            "compute it anew with `ecosight retrain`, or ask for what is there with `--set embed.…`",
-        ))
-    }
 }
 
 impl Params for Embed {
@@ -106,113 +94,203 @@ impl Stage for Embed {
         self.spec().check(context.weights).in_stage(NAME)
     }
 
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
+    fn reads(&self) -> Vec<Input> {
+        vec![Input::of("manifest", &["clip_id"]), Input::of("augment", &[])]
+    }
+
+    fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        Ok(vec![KeyPart::new("identity", self.spec().identify(context.weights)?.slug())])
+    }
+
+    fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        let id = self.spec().identify(context.weights)?;
+        let recipes = foreseen.recipes(context.layout)?.to_vec();
+        let clips = foreseen.clips(context.layout)?;
+        let wanted = wanted(&id, recipes, clips)?;
+        let table = EmbedTable::look(context.layout, &id.slug())?;
+        let present = if context.forced { HashSet::new() } else { table.present() };
+        let failed = Failures::read(context.layout, &id);
+        let mut rows = RowCounts::default();
+        let live: HashMap<Unit, &UnitEntry> = table.live().map(|entry| (entry.unit, entry)).collect();
+        let (mut notes, mut examples) = (table.damaged().to_vec(), Vec::new());
+        let (mut changed, mut expected) = (BTreeMap::<(&str, &str), u64>::new(), HashSet::new());
+        for (clip, units) in &wanted {
+            let missing = units.iter().filter(|unit| !present.contains(&unit.entry.key)).count();
+            if failed.is_known(clip.clip_id) {
+                rows.failed += units.len() as u64;
+                continue;
+            }
+            expected.extend(units.iter().map(|unit| unit.entry.unit));
+            rows.reused += (units.len() - missing) as u64;
+            if missing > 0 {
+                examples.push(clip.uri.clone());
+            }
+            for unit in units.iter().filter(|unit| !present.contains(&unit.entry.key)) {
+                match live.get(&unit.entry.unit) {
+                    Some(before) if before.key != unit.entry.key => {
+                        rows.changed += 1;
+                        *changed.entry((&*before.recipe, &*unit.entry.recipe)).or_default() += 1;
+                    }
+                    Some(_) => rows.changed += 1,
+                    None => rows.new += 1,
+                }
+            }
+        }
+        rows.retired = live.keys().filter(|unit| !expected.contains(unit)).count() as u64;
+        for ((before, after), n) in changed.iter().filter(|((before, after), _)| before != after).take(3) {
+            notes.push(format!("{n} unit(s): {before} → {after}"));
+        }
+        let keys = wanted.iter().filter(|(clip, _)| !failed.is_known(clip.clip_id)).flat_map(|(_, units)| units);
+        let columns = Some(Digests::from([("rows".to_owned(), digest(keys.map(|unit| &unit.entry)))]));
+        Ok(Forecast { rows: Some(rows), columns, notes, examples })
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let recipes: Vec<RecipeRow> = read_rows(&context.layout.table("augment")).in_stage(NAME)?;
-        let embedder = open_embedder(self.spec(), context.weights).in_stage(NAME)?;
-        let work = plan(clips, recipes).in_stage(NAME)?;
-        let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
-        let bench = Bench { embedder: &*embedder, meter: &meter, stop: &stop };
-        run(context, bench, &work).in_stage(NAME)?;
+        let meter = Meter::default();
+        let output = self.bring_up_to_date(context, &clips, recipes, &meter).in_stage(NAME)?;
         context.emit(Event::Timed { stage: NAME, steps: meter.report() });
-        Ok(())
+        Ok(output)
     }
 }
 
-/// Embeds `work` and replaces the table.
-fn run(context: &Context<'_>, bench: Bench<'_>, work: &[Work]) -> Result<(), StageErrorKind> {
-    let id = bench.embedder.id();
-    let json = serde_json::to_string(id).expect("an identity is plain data");
-    let metadata = vec![(EMBEDDER_KEY, json)];
-    let mut table = EmbedWriter::create(context.layout, &id.slug(), vectors(bench.embedder), metadata)?;
-    let (mut units, mut patches) = (0, 0);
-    let mut failed = Vec::new();
-    let write = |piece| write(&mut table, bench.meter, work, piece);
-    write_behind(write, |hand| {
+impl Embed {
+    fn bring_up_to_date(
+        &self,
+        context: &Context<'_>,
+        clips: &[ClipRow],
+        recipes: Vec<RecipeRow>,
+        meter: &Meter,
+    ) -> Result<Output, StageErrorKind> {
+        let id = self.spec().identify(context.weights)?;
+        let wanted = wanted(&id, recipes, clips)?;
+        let table = EmbedTable::open(context.layout, &id.slug())?;
+        for message in table.damaged() {
+            context.emit(Event::Warning { stage: NAME, message: message.clone() });
+        }
+        let present = if context.forced { HashSet::new() } else { table.present() };
+        let live: HashSet<Unit> = table.live().map(|entry| entry.unit).collect();
+        drop(table);
+        let failed = if context.forced { Failures::default() } else { Failures::read(context.layout, &id) };
+        let work: Vec<Work> = wanted
+            .iter()
+            .filter(|(clip, _)| !failed.is_known(clip.clip_id))
+            .filter_map(|(clip, units)| Work::missing(clip, units, &present))
+            .collect();
+        let of_wanted = wanted.iter().map(|(clip, _)| clip.clip_id).collect();
+        let mut rows = RowCounts::default();
+        for unit in work.iter().flat_map(|work| &work.units) {
+            let count = if live.contains(&unit.unit) { &mut rows.changed } else { &mut rows.new };
+            *count += 1;
+        }
+        let mut tally = Tally { failed: failed.of(&of_wanted), ..Tally::default() };
+        // What is known to fail counts, and is told, like what fails now.
+        let embedder = open_embedder(self.spec(), context.weights)?;
+        let format = format(&*embedder);
+        if !work.is_empty() {
+            let stop = Stop::new(context.cancelled);
+            let bench = Bench { embedder: &*embedder, meter, stop: &stop };
+            compute(context, bench, &format, &work, &id, &mut tally)?;
+        }
+        context.quarantine(&tally.failed, wanted.len())?;
+        let failed: HashSet<ClipId> = tally.failed.iter().filter_map(|row| row.clip_id).collect();
+        let keys: HashSet<UnitKey> = wanted
+            .iter()
+            .filter(|(clip, _)| !failed.contains(&clip.clip_id))
+            .flat_map(|(_, units)| units.iter().map(|unit| unit.entry.key))
+            .collect();
+        let table = EmbedTable::open(context.layout, &id.slug())?;
+        let committed = meter.time(Step::Write, 0, || table.commit(&format, &keys, context.forced))?;
+        let lost = work.iter().filter(|work| failed.contains(&work.clip_id)).flat_map(|work| &work.units);
+        for unit in lost {
+            let count = if live.contains(&unit.unit) { &mut rows.changed } else { &mut rows.new };
+            *count -= 1;
+        }
+        rows.reused = committed.live as u64 - rows.new - rows.changed;
+        (rows.retired, rows.failed) =
+            (committed.retired as u64 - rows.changed.min(committed.retired as u64), failed.len() as u64);
+        let counts = [
+            ("clips", wanted.len() - failed.len()),
+            ("units", tally.units),
+            ("patches", tally.patches),
+            ("reused", rows.reused as usize),
+            ("returned", committed.returned),
+            ("retired", rows.retired as usize),
+            ("quarantined", failed.len()),
+        ];
+        context.emit(Event::counted(NAME, counts));
+        let is_provisional = tally.failed.iter().any(|row| row.key.is_none());
+        let columns = committed.rows.map(|key| ("rows".to_owned(), key)).into_iter().collect();
+        Ok(Output { columns, files: committed.files, rows, is_provisional })
+    }
+}
+
+/// What a run has computed.
+#[derive(Default)]
+struct Tally {
+    units: usize,
+    patches: usize,
+    failed: Vec<QuarantineRow>,
+}
+
+/// Embeds `work` into parts that wait for the table to be complete. Whatever was computed stays, also after an error.
+fn compute(
+    context: &Context<'_>,
+    bench: Bench<'_>,
+    format: &EmbedFormat,
+    work: &[Work],
+    id: &EmbedderId,
+    tally: &mut Tally,
+) -> Result<(), StageErrorKind> {
+    let mut parts = EmbedWriter::create(&EmbedTable::staging(context.layout, &id.slug()), format.clone())?;
+    let write = |piece| write(&mut parts, bench.meter, work, piece);
+    let result = write_behind(write, |hand| {
         embed_all(context, NAME, bench, work, &mut |piece| {
             match &piece {
-                Piece::Rows(_, _, rows) => patches += rows.len(),
+                Piece::Rows(_, _, rows) => tally.patches += rows.len(),
                 Piece::Done(_, Outcome::Whole(embeddings)) => {
-                    units += embeddings.variants.len();
-                    patches += embeddings.patches();
+                    tally.units += embeddings.variants.len();
+                    tally.patches += embeddings.patches();
                 }
-                Piece::Done(number, Outcome::Long(_)) => units += work[*number].recipes.len(),
-                Piece::Done(number, Outcome::Failed(error)) => failed.push(work[*number].quarantined(error)),
+                Piece::Done(number, Outcome::Long(_)) => tally.units += work[*number].recipes.len(),
+                Piece::Done(number, Outcome::Failed(error)) => {
+                    tally.failed.push(work[*number].quarantined(error, id));
+                }
             }
             hand(piece)
         })
-    })?;
-    context.quarantine(&failed, work.len())?;
-    bench.meter.time(Step::Write, 0, || table.finish())?;
-    let clips = work.len() - failed.len();
-    let counts = [("clips", clips), ("units", units), ("patches", patches), ("quarantined", failed.len())];
-    context.emit(Event::counted(NAME, counts));
-    Ok(())
+    });
+    let finished = bench.meter.time(Step::Write, 0, || parts.finish());
+    result.and(finished.map(drop).map_err(StageErrorKind::from))
+}
+
+/// What all parts of a table that `embedder` makes have in common.
+pub fn format(embedder: &dyn Embedder) -> EmbedFormat {
+    let id = embedder.id();
+    let json = serde_json::to_string(id).expect("an identity is plain data");
+    EmbedFormat { embedder: id.slug(), vectors: vectors(embedder), metadata: vec![(EMBEDDER_KEY, json)] }
 }
 
 /// Writes what comes out of the stream.
-fn write(table: &mut EmbedWriter, meter: &Meter, work: &[Work], piece: Piece) -> Result<(), DatasetError> {
+fn write(parts: &mut EmbedWriter, meter: &Meter, work: &[Work], piece: Piece) -> Result<(), DatasetError> {
     match piece {
         Piece::Rows(number, recipe, patches) => {
-            let clip = &work[number];
-            let unit = Unit { clip_id: clip.clip_id, variant: clip.recipes[recipe].variant };
-            meter.time(Step::Write, patches.len(), || table.write_long(unit, patches))
+            meter.time(Step::Write, patches.len(), || parts.write_long(&work[number].units[recipe], patches))
         }
         Piece::Done(number, outcome) => {
             let clip = &work[number];
             match outcome {
                 Outcome::Whole(embeddings) => {
                     let rows = embeddings.patches();
-                    let variants = clip.recipes.iter().map(|recipe| recipe.variant).zip(embeddings.variants);
-                    meter.time(Step::Write, rows, || table.write(clip.clip_id, variants))
+                    let units = clip.units.iter().cloned().zip(embeddings.variants);
+                    meter.time(Step::Write, rows, || parts.write(units))
                 }
-                Outcome::Long(_) => meter.time(Step::Write, 0, || table.keep_long(clip.clip_id)),
-                Outcome::Failed(_) => table.drop_long(clip.clip_id),
+                Outcome::Long(_) => meter.time(Step::Write, 0, || parts.keep_long(clip.clip_id)),
+                Outcome::Failed(_) => parts.drop_long(clip.clip_id),
             }
         }
     }
-}
-
-/// A clip with everything that is to be made of it.
-#[derive(Clone, Debug)]
-pub struct Work {
-    /// The clip.
-    pub clip_id: ClipId,
-    /// Its path below the source.
-    pub uri: String,
-    /// Its part of the file.
-    pub span: Option<Span>,
-    /// Its variants.
-    pub recipes: Vec<Recipe>,
-}
-
-impl Work {
-    /// The row that says why this clip cannot be used.
-    pub fn quarantined(&self, error: &ClipError) -> QuarantineRow {
-        let (clip_id, uri, stage) = (Some(self.clip_id), self.uri.clone(), NAME.to_owned());
-        QuarantineRow { clip_id, uri, stage, code: error.code.clone(), message: error.message.clone() }
-    }
-}
-
-/// Joins clips and recipes, in the order of the clips.
-fn plan(clips: Vec<ClipRow>, recipes: Vec<RecipeRow>) -> Result<Vec<Work>, StageErrorKind> {
-    let mut by_clip: HashMap<ClipId, Vec<Recipe>> = HashMap::new();
-    for row in recipes {
-        let effect = serde_json::from_str(&row.parameters).map_err(|error| {
-            let message = format!("the recipe of `{}` variant {} is unreadable: {error}", row.clip_id, row.variant);
-            StageErrorKind::data(message, "run `ecosight retrain` again from the stage `augment`")
-        })?;
-        let effect = (row.variant > 0).then_some(effect);
-        by_clip.entry(row.clip_id).or_default().push(Recipe { variant: row.variant, effect, seed: row.seed });
-    }
-    let work = |clip: ClipRow| {
-        let recipes = by_clip.remove(&clip.clip_id).ok_or_else(|| {
-            let message = format!("`augment` has no recipe for `{}`: the manifest has changed since", clip.uri);
-            StageErrorKind::data(message, "run `ecosight retrain --to augment` first, or all of `ecosight retrain`")
-        })?;
-        Ok(Work { clip_id: clip.clip_id, uri: clip.uri, span: clip.span, recipes })
-    };
-    clips.into_iter().map(work).collect()
 }
 
 /// Embeds all of `work`, on behalf of `stage`; `each` gets the pieces, whose numbers are positions in `work`.

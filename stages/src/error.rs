@@ -63,9 +63,9 @@ impl StageErrorKind {
             Self::Data { hint, .. } => Some(hint.clone()),
             Self::Model(error) => error.hint(),
             Self::FailureBudget { .. } => Some(
-                "read the reasons in tables/quarantine, repair or remove the files, or allow more with `--set pipeline.max_failed=0.2`".into(),
+                "`ecosight failed` lists the reasons; repair or remove the files, or allow more with `--set pipeline.max_failed=0.2`".into(),
             ),
-            Self::Cancelled => Some("the finished tables stay; run the same command again, and this stage begins anew".into()),
+            Self::Cancelled => Some("what was computed is kept; the same command goes on from there".into()),
             Self::Dataset(_) => None,
         }
     }

@@ -1,13 +1,16 @@
 //! `evaluate`: figures of the model trained last, on recordings that nothing was fitted or selected on.
 
+use ecosight_datasets::files::FileStamp;
+use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::tables::Digests;
 use ecosight_models::ModelError;
-use ecosight_models::artefact::Artefact;
+use ecosight_models::artefact::{Artefact, MODEL_FILE};
 use ecosight_models::metrics::Metrics;
 
 use crate::error::InStage;
 use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::train::Pointer;
 use crate::{StageError, StageErrorKind};
 
@@ -27,7 +30,25 @@ const NAME: &str = "evaluate";
 pub struct Evaluate;
 
 impl Stage for Evaluate {
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
+    fn reads(&self) -> Vec<Input> {
+        vec![
+            Input::of("manifest", &["clip_id", "label"]),
+            Input::of("split", &["clip_id", "split"]),
+            Input::of("embed", &["rows"]),
+            Input::of("train", &["model"]),
+        ]
+    }
+
+    fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
+        let version = candidate(context)?;
+        let meta = Artefact::load(&context.layout.model(&version)).map_err(ModelError::from)?.meta;
+        for (on, metrics) in meta.metrics {
+            context.emit(Event::Evaluated { model: version.clone(), on, metrics });
+        }
+        Ok(())
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let version = candidate(context).in_stage(NAME)?;
         let folder = context.layout.model(&version);
         let mut artefact = Artefact::load(&folder).map_err(ModelError::from).in_stage(NAME)?;
@@ -48,7 +69,13 @@ impl Stage for Evaluate {
             artefact.meta.metrics.insert(on.to_owned(), metrics.clone());
             context.emit(Event::Evaluated { model: version.clone(), on: on.to_owned(), metrics });
         }
-        artefact.save_meta(&folder).map_err(ModelError::from).in_stage(NAME)
+        artefact.save_meta(&folder).map_err(ModelError::from).in_stage(NAME)?;
+        let file = FileStamp::take(context.layout.root(), &folder.join(MODEL_FILE)).in_stage(NAME)?;
+        let figures = serde_json::to_string(&artefact.meta.metrics).expect("metrics are plain data");
+        let key = KeyHasher::new("metrics").str(&artefact.meta.digest).str(&figures).finish();
+        let rows = RowCounts { new: (sides.val.len() + sides.test.len()) as u64, ..RowCounts::default() };
+        let columns = Digests::from([("metrics".to_owned(), key)]);
+        Ok(Output { columns, files: vec![file], rows, is_provisional: false })
     }
 }
 

@@ -7,10 +7,13 @@ pub mod augment;
 pub mod behind;
 pub mod bridge;
 pub mod clip;
+pub mod command;
 pub mod crossval;
 pub mod embed;
 mod error;
 pub mod evaluate;
+pub mod files;
+pub mod foresee;
 mod intake;
 pub mod manifest;
 pub mod params;
@@ -19,15 +22,17 @@ pub mod pooled;
 pub mod predict;
 pub mod publish;
 mod recording;
+mod rows;
 mod sliding;
 pub mod split;
 pub mod stage;
 pub mod stream;
 pub mod timings;
 pub mod train;
+pub mod units;
 
 pub use error::{StageError, StageErrorKind};
-pub use stage::{Context, Definition, Event, Stage};
+pub use stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 
 /// All built-in stages, in the order of the dataflow.
 pub const ALL: [Definition; 7] = [

@@ -1,19 +1,23 @@
-//! `manifest`: which labelled clips there are. Every file is recognised and hashed by its content; none is decoded.
+//! `manifest`: which labelled clips there are. Every file is recognised and hashed by its content, once; none is decoded.
 
 use std::collections::BTreeMap;
 use std::io::{Read, SeekFrom};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, AudioSource, Container, sniff};
 use ecosight_datasets::key::{ClipId, ContentHash};
-use ecosight_datasets::manifest::{Distinct, Entries, Entry, distinct};
+use ecosight_datasets::manifest::{Distinct, Entry, distinct};
 use ecosight_datasets::store::OpenError;
-use ecosight_datasets::tables::{ClipRow, QuarantineRow, write_rows};
+use ecosight_datasets::tables::{ClipRow, FileRow, QuarantineRow, Row, column_digests, write_files_index};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
 use crate::error::InStage;
+use crate::files::{Known, Listing};
+use crate::foresee::Foreseen;
 use crate::params::{NoParams, parse};
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::rows::{read_before, replace};
+use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 use crate::{StageError, StageErrorKind, bridge};
 
 /// See the module.
@@ -23,7 +27,7 @@ pub const DEFINITION: Definition = Definition {
     about: "list the labelled clips, recognise and hash them by content",
     inputs: &[],
     parameters: &[],
-    configure: |table| parse::<NoParams>(table).map(|_| Box::new(Manifest) as Box<dyn Stage>),
+    configure: |table| parse::<NoParams>(table).map(|_| Box::new(Manifest::default()) as Box<dyn Stage>),
 };
 
 const NAME: &str = "manifest";
@@ -32,17 +36,58 @@ const NAME: &str = "manifest";
 pub const RESERVED: [&str; 5] = ["path", "start_s", "end_s", "predicted", "confidence"];
 
 /// The stage; it has no parameters.
-pub struct Manifest;
+#[derive(Default)]
+pub struct Manifest {
+    /// The source is listed once, so that the key and the rows are about the same files.
+    listing: OnceLock<Listing>,
+}
 
 impl Stage for Manifest {
     fn check(&self, context: &Context<'_>) -> Result<(), StageError> {
         context.source.store().map(drop).in_stage(NAME)
     }
 
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
-        let read = read(context).in_stage(NAME)?;
+    fn reads(&self) -> Vec<Input> {
+        Vec::new()
+    }
+
+    fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        let listing = self.listing(context)?;
+        Ok(vec![
+            KeyPart::new("source", context.source.to_string()),
+            KeyPart::new("files", format!("{} files, {}", listing.files().len(), listing.digest())),
+        ])
+    }
+
+    fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        let listing = self.listing(context)?;
+        let known = Known::read(context.layout);
+        let (mut unread, mut outcomes) = (Vec::new(), Vec::new());
+        for (uri, entries) in listing.files() {
+            let seen = known.find(entries[0]).map_or_else(|| unseen(entries[0]), Seen::of);
+            if known.find(entries[0]).is_none() && matches!(&seen, Seen::File { container: Some(_), .. }) {
+                unread.push(uri.to_owned());
+            }
+            outcomes.extend(entries.iter().map(|entry| judge(entry, &seen)));
+        }
+        let found = sort_out(outcomes, &listing.unreadable);
+        let mut rows = RowCounts::between(&read_before(context.layout), &found.clips, |row: &ClipRow| row.clip_id);
+        rows.failed = found.failed.len() as u64;
+        let notes = if unread.is_empty() {
+            Vec::new()
+        } else {
+            vec![format!("{} file(s) to be read; what follows is an estimate until they are", unread.len())]
+        };
+        let columns = Some(column_digests(&ClipRow::batch(&found.clips)?));
+        foreseen.clips = Some(found.clips);
+        Ok(Forecast { rows: Some(rows), columns, notes, examples: unread })
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
+        let read = self.find(context).in_stage(NAME)?;
         context.quarantine(&read.failed, read.failed.len() + read.clips.len()).in_stage(NAME)?;
-        write_rows(context.layout, &read.clips).in_stage(NAME)?;
+        write_files_index(context.layout, &read.files).in_stage(NAME)?;
+        let mut output = replace(context.layout, &read.clips, |row| row.clip_id).in_stage(NAME)?;
         context.emit(Event::counted(
             NAME,
             [
@@ -51,13 +96,70 @@ impl Stage for Manifest {
                 ("ignored", read.ignored),
                 ("duplicates", read.duplicates),
                 ("quarantined", read.failed.len()),
+                ("read", read.read),
             ],
         ));
-        Ok(())
+        output.rows.failed = read.failed.len() as u64;
+        output.is_provisional = read.is_provisional;
+        Ok(output)
+    }
+}
+
+impl Manifest {
+    fn listing(&self, context: &Context<'_>) -> Result<&Listing, StageErrorKind> {
+        if self.listing.get().is_none() {
+            let listing = Listing::read(context)?;
+            let _ = self.listing.set(listing);
+        }
+        Ok(self.listing.get().expect("the listing was just made"))
+    }
+
+    /// Everything in the context's source. Files that are not known are read and hashed.
+    pub fn find(&self, context: &Context<'_>) -> Result<Found, StageErrorKind> {
+        let listing = self.listing(context)?;
+        let warn = |message: String| context.emit(Event::Warning { stage: NAME, message });
+        if !listing.ignored_columns.is_empty() {
+            let columns: Vec<_> = listing.ignored_columns.iter().map(|name| format!("`{name}`")).collect();
+            warn(format!("the manifest's columns {} mean nothing here and are ignored", columns.join(", ")));
+        }
+        let known = if context.forced { Known::default() } else { Known::read(context.layout) };
+        let files = listing.files();
+        let mut seen: Vec<Option<Seen>> =
+            files.iter().map(|(_, entries)| known.find(entries[0]).map(Seen::of)).collect();
+        let unknown: Vec<usize> = (0..files.len()).filter(|&index| seen[index].is_none()).collect();
+        let looked = read_files(context, &files, &unknown)?;
+        let read = looked.len();
+        for (index, found) in looked {
+            seen[index] = Some(found);
+        }
+        let mut rows = Vec::with_capacity(files.len());
+        let mut outcomes = Vec::with_capacity(files.len());
+        let mut is_provisional = false;
+        for ((_, entries), seen) in files.iter().zip(seen.iter().flatten()) {
+            rows.extend(seen.file_row(entries[0]));
+            is_provisional |= matches!(seen, Seen::Failed { .. });
+            outcomes.extend(entries.iter().map(|entry| judge(entry, seen)));
+        }
+        let mut found = sort_out(outcomes, &listing.unreadable);
+        (found.files, found.read, found.is_provisional) = (rows, read, is_provisional);
+        if let Some(first) = found.first_duplicate.take() {
+            let n = found.duplicates;
+            warn(format!(
+                "{n} file(s) repeat the bytes of another clip of the same class and were left out (first: `{first}`)"
+            ));
+        }
+        if found.clips.is_empty() && found.failed.is_empty() {
+            return Err(StageErrorKind::data(
+                format!("no labelled audio in `{}`", context.source),
+                "put recordings into one folder per class (<source>/<class>/…), or name another source with `--source`",
+            ));
+        }
+        Ok(found)
     }
 }
 
 /// What was found in a source.
+#[derive(Default)]
 pub struct Found {
     /// One row per clip, ordered by uri.
     pub clips: Vec<ClipRow>,
@@ -67,6 +169,14 @@ pub struct Found {
     pub ignored: usize,
     /// Files that repeat another's bytes under the same label.
     pub duplicates: usize,
+    /// Files that were read; the others were known.
+    pub read: usize,
+    /// What is to be known of the files from now on.
+    files: Vec<FileRow>,
+    /// The first of the duplicates by its path.
+    first_duplicate: Option<String>,
+    /// Whether a file could not be read that another try may read.
+    is_provisional: bool,
 }
 
 /// Number of clips per class, ordered by class.
@@ -78,45 +188,40 @@ pub fn classes(clips: &[ClipRow]) -> BTreeMap<&str, usize> {
     classes
 }
 
-/// Lists and hashes everything in the context's source.
-pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
+/// Reads the files with these numbers, in any order.
+fn read_files(
+    context: &Context<'_>,
+    files: &[(&str, Vec<&Entry>)],
+    unknown: &[usize],
+) -> Result<Vec<(usize, Seen)>, StageErrorKind> {
+    if unknown.is_empty() {
+        return Ok(Vec::new());
+    }
     let store = context.source.store()?;
-    let Entries { entries, unreadable, ignored_columns } = bridge::block_on(context.source.entries(&store))?;
-    let warn = |message: String| context.emit(Event::Warning { stage: NAME, message });
-    if !ignored_columns.is_empty() {
-        let columns: Vec<_> = ignored_columns.iter().map(|name| format!("`{name}`")).collect();
-        warn(format!("the manifest's columns {} mean nothing here and are ignored", columns.join(", ")));
-    }
-    // Many spans may lie in one file: it is read once.
-    let mut by_uri: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in &entries {
-        by_uri.entry(&entry.uri).or_default().push(entry);
-    }
-    let files: Vec<_> = by_uri.into_iter().collect();
-    let uris: Vec<&str> = files.iter().map(|(uri, _)| *uri).collect();
+    let uris: Vec<&str> = unknown.iter().map(|&index| files[index].0).collect();
     let done = AtomicU64::new(0);
-    let look_at = |(index, opened): (usize, bridge::Opened)| {
+    let look_at = |(number, opened): (usize, bridge::Opened)| {
         context.check_cancelled()?;
         let seen = look(opened)?;
-        let outcomes: Vec<Outcome> = files[index].1.iter().map(|entry| judge(entry, &seen)).collect();
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        context.emit(Event::Progress { stage: NAME, done, total: files.len() as u64, unit: "files" });
-        Ok::<_, StageErrorKind>((index, outcomes))
+        context.emit(Event::Progress { stage: NAME, done, total: unknown.len() as u64, unit: "files" });
+        Ok::<_, StageErrorKind>((unknown[number], seen))
     };
-    let outcomes: Result<Vec<_>, _> =
-        bridge::fetch(&store, &uris, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())?;
-    let mut outcomes = outcomes?;
-    outcomes.sort_by_key(|(index, _)| *index);
+    bridge::fetch(&store, &uris, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())?
+}
 
+/// Makes rows of what the files turned out to be.
+fn sort_out(outcomes: Vec<Outcome>, unreadable: &[String]) -> Found {
     let (mut rows, mut failed, mut ignored) = (Vec::new(), Vec::new(), 0);
-    failed.extend(unreadable.into_iter().map(|message| QuarantineRow {
+    failed.extend(unreadable.iter().map(|message| QuarantineRow {
         clip_id: None,
         uri: String::new(),
         stage: NAME.to_owned(),
         code: "bad_name".to_owned(),
-        message,
+        message: message.clone(),
+        key: None,
     }));
-    for outcome in outcomes.into_iter().flat_map(|(_, outcomes)| outcomes) {
+    for outcome in outcomes {
         match outcome {
             Outcome::Clip(row) => rows.push(row),
             Outcome::Failed(row) => failed.push(row),
@@ -124,20 +229,9 @@ pub fn read(context: &Context<'_>) -> Result<Found, StageErrorKind> {
         }
     }
     let Distinct { rows: clips, duplicates, conflicts } = distinct(rows, NAME);
-    if let Some(first) = duplicates.first() {
-        let n = duplicates.len();
-        warn(format!(
-            "{n} file(s) repeat the bytes of another clip of the same class and were left out (first: `{first}`)"
-        ));
-    }
     failed.extend(conflicts);
-    if clips.is_empty() && failed.is_empty() {
-        return Err(StageErrorKind::data(
-            format!("no labelled audio in `{}`", context.source),
-            "put recordings into one folder per class (<source>/<class>/…), or name another source with `--source`",
-        ));
-    }
-    Ok(Found { clips, failed, ignored, duplicates: duplicates.len() })
+    let first_duplicate = duplicates.first().cloned();
+    Found { clips, failed, ignored, duplicates: duplicates.len(), first_duplicate, ..Found::default() }
 }
 
 enum Outcome {
@@ -148,8 +242,38 @@ enum Outcome {
 
 /// What one file turned out to be.
 enum Seen {
-    File { container: Option<Container>, hash: ContentHash, size_bytes: u64 },
+    File { container: Option<String>, hash: ContentHash, size_bytes: u64 },
     Failed { code: &'static str, message: String },
+}
+
+impl Seen {
+    fn of(row: &FileRow) -> Self {
+        Self::File { container: row.container.clone(), hash: row.blake3, size_bytes: row.size_bytes }
+    }
+
+    /// What is to be known of the file from now on.
+    fn file_row(&self, entry: &Entry) -> Option<FileRow> {
+        let Self::File { container, hash, size_bytes } = self else { return None };
+        // A file that has changed since it was listed is another one by now, and is read again.
+        let etag = entry.etag.clone().filter(|_| entry.size_bytes == Some(*size_bytes))?;
+        let (uri, container) = (entry.uri.clone(), container.clone());
+        Some(FileRow { uri, etag, size_bytes: *size_bytes, blake3: *hash, container })
+    }
+}
+
+/// What a file that was not read yet will probably be: a clip of its own, if its name is that of audio.
+fn unseen(entry: &Entry) -> Seen {
+    let hash = ContentHash::of_reader(format!("unread {} {:?}", entry.uri, entry.etag).as_bytes());
+    let container = claims_audio(entry).then(|| "unread".to_owned());
+    match hash {
+        Ok(hash) => Seen::File { container, hash, size_bytes: entry.size_bytes.unwrap_or(1) },
+        Err(error) => Seen::Failed { code: "io", message: error.to_string() },
+    }
+}
+
+fn claims_audio(entry: &Entry) -> bool {
+    let extension = entry.uri.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase());
+    entry.explicit || extension.is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.as_str()))
 }
 
 /// Recognises one file by its content and hashes it.
@@ -165,16 +289,15 @@ fn look(opened: bridge::Opened) -> Result<Seen, StageErrorKind> {
 fn judge(entry: &Entry, seen: &Seen) -> Outcome {
     let failed = |code: &str, message: &str| {
         let (stage, uri) = (NAME.to_owned(), entry.uri.clone());
-        Outcome::Failed(QuarantineRow { clip_id: None, uri, stage, code: code.to_owned(), message: message.to_owned() })
+        let (code, message) = (code.to_owned(), message.to_owned());
+        Outcome::Failed(QuarantineRow { clip_id: None, uri, stage, code, message, key: None })
     };
     let (container, hash, size_bytes) = match seen {
         Seen::File { container, hash, size_bytes } => (container, hash, *size_bytes),
         Seen::Failed { code, message } => return failed(code, message),
     };
-    let extension = entry.uri.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase());
-    let claims_audio = entry.explicit || extension.is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.as_str()));
     match (container, &entry.label) {
-        (None, _) if !claims_audio => Outcome::Ignored,
+        (None, _) if !claims_audio(entry) => Outcome::Ignored,
         (None, _) if size_bytes == 0 => failed("empty", "the file is empty"),
         (None, _) => failed("not_audio", "the content is no audio format that is known here"),
         (Some(_), None) => failed(
@@ -194,7 +317,7 @@ fn judge(entry: &Entry, seen: &Seen) -> Outcome {
                 recording_id: entry.recording_id.clone(),
                 fold: entry.fold.clone(),
                 span: entry.span,
-                container: container.to_string(),
+                container: container.clone(),
                 size_bytes,
                 etag: entry.etag.clone(),
             })
@@ -207,5 +330,6 @@ fn inspect(file: &mut dyn AudioSource) -> std::io::Result<Seen> {
     file.take(4096).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
     let hash = ContentHash::of_reader(&mut *file)?;
-    Ok(Seen::File { container: sniff(&head), hash, size_bytes: file.stream_position()? })
+    let container = sniff(&head).map(|container: Container| container.to_string());
+    Ok(Seen::File { container, hash, size_bytes: file.stream_position()? })
 }

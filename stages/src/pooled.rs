@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use ecosight_datasets::key::{ClipId, Key, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, EmbedReader, Side, SplitRow, Unit, read_metadata, read_rows};
+use ecosight_datasets::tables::{ClipRow, EmbedReader, Side, SplitRow, Unit, read_rows};
 use ecosight_models::embedder::EmbedderId;
 use ecosight_models::head::{Examples, Pooler, Pooling};
 
@@ -49,7 +49,7 @@ impl Labels {
     }
 }
 
-/// Pooled rows with labels, in the order of the table.
+/// Pooled rows with labels.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// `[rows, dim]`, row-major.
@@ -69,6 +69,33 @@ impl Rows {
         self.x.extend_from_slice(row);
         self.y.push(class);
         self.units.push(unit);
+    }
+
+    /// Puts the rows into the order of their identity: what is made of them must not depend on when each was computed.
+    pub fn sort(&mut self) {
+        let mut order: Vec<usize> = (0..self.units.len()).collect();
+        order.sort_unstable_by_key(|&row| self.units[row]);
+        self.y = order.iter().map(|&row| self.y[row]).collect();
+        self.units = order.iter().map(|&row| self.units[row]).collect();
+        // The values are moved in place, along the cycles of the permutation: there may be gigabytes of them.
+        let dim = self.dim;
+        let mut kept = vec![0.0; dim];
+        for start in 0..order.len() {
+            if order[start] == start {
+                continue;
+            }
+            kept.copy_from_slice(&self.x[start * dim..(start + 1) * dim]);
+            let mut to = start;
+            loop {
+                let from = std::mem::replace(&mut order[to], to);
+                if from == start {
+                    break;
+                }
+                self.x.copy_within(from * dim..(from + 1) * dim, to * dim);
+                to = from;
+            }
+            self.x[to * dim..(to + 1) * dim].copy_from_slice(&kept);
+        }
     }
 
     /// As the head takes them.
@@ -154,7 +181,7 @@ pub fn read_pooled(
     Ok(embedder)
 }
 
-/// Reads the table of embeddings, pooled and parted by side.
+/// Reads the table of embeddings, pooled and parted by side, each in the order of its units.
 pub fn read_sides(
     context: &Context<'_>,
     pooling: Pooling,
@@ -167,6 +194,9 @@ pub fn read_sides(
         Side::Test if unit.variant == 0 => sides.test.push(unit, labelled.class, &row),
         Side::Val | Side::Test => {}
     })?;
+    for rows in [&mut sides.train, &mut sides.val, &mut sides.test] {
+        rows.sort();
+    }
     Ok((sides, id))
 }
 
@@ -174,11 +204,11 @@ pub fn read_sides(
 pub fn embedder_of(reader: &EmbedReader) -> Result<EmbedderId, StageErrorKind> {
     let unknown = || {
         StageErrorKind::data(
-            format!("`{}` does not say which embedder made it", reader.folder().display()),
-            "run `ecosight retrain` to compute it again",
+            "the table of embeddings does not say which embedder made it",
+            "compute it again: `ecosight retrain --force=embed`",
         )
     };
-    let text = read_metadata(reader.folder(), EMBEDDER_KEY)?.ok_or_else(unknown)?;
+    let text = reader.metadata(EMBEDDER_KEY)?.ok_or_else(unknown)?;
     serde_json::from_str(&text).map_err(|_| unknown())
 }
 
@@ -204,4 +234,34 @@ pub(crate) fn check_usable(stage: &'static str, sides: &Sides, classes: &[String
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ecosight_datasets::key::ContentHash;
+
+    #[test]
+    fn the_order_of_the_table_does_not_matter() {
+        let unit = |n: u32| {
+            let clip_id = ClipId::of_file(&ContentHash::of_reader(&(n / 3).to_le_bytes()[..]).unwrap());
+            Unit { clip_id, variant: n % 3 }
+        };
+        let rows = |order: &mut dyn Iterator<Item = u32>| {
+            let mut rows = Rows::default();
+            order.for_each(|n| rows.push(unit(n), n as usize, &[n as f32, 0.5]));
+            rows.sort();
+            rows
+        };
+        let sorted = rows(&mut (0..30));
+        assert!(sorted.units.is_sorted());
+        for row in 0..30 {
+            assert_eq!(sorted.x[2 * row] as usize, sorted.y[row]);
+            assert_eq!(sorted.units[row], unit(sorted.y[row] as u32));
+        }
+        for step in [7, 11, 29] {
+            let shuffled = rows(&mut (0..30).map(|n| n * step % 30));
+            assert_eq!(shuffled.fingerprint(), sorted.fingerprint());
+        }
+    }
 }

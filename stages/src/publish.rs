@@ -1,14 +1,17 @@
 //! `publish`: from now on `predict` uses the model trained last. The pointer moves atomically.
 
+use ecosight_datasets::files::FileStamp;
+use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::tables::Digests;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 
-use crate::StageError;
 use crate::error::InStage;
 use crate::evaluate::candidate;
 use crate::params::{NoParams, parse};
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::train::Pointer;
+use crate::{StageError, StageErrorKind};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
@@ -26,12 +29,33 @@ const NAME: &str = "publish";
 pub struct Publish;
 
 impl Stage for Publish {
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
-        let version = candidate(context).in_stage(NAME)?;
-        // What cannot be read back is not put into production.
-        Artefact::load(&context.layout.model(&version)).map_err(ModelError::from).in_stage(NAME)?;
-        let pointer = Pointer::write(&context.layout.production(), &version, context.started_at).in_stage(NAME)?;
-        context.emit(Event::Published { model: version, previous: pointer.previous });
+    fn reads(&self) -> Vec<Input> {
+        vec![Input::of("train", &["model"]), Input::of("evaluate", &["metrics"])]
+    }
+
+    fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
+        if let Some(Pointer { version: model, previous, .. }) = Pointer::read(&context.layout.production())? {
+            context.emit(Event::Published { model, previous });
+        }
         Ok(())
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
+        let version = candidate(context).in_stage(NAME)?;
+        // What cannot be read back, or was not judged, is not put into production.
+        let artefact = Artefact::load(&context.layout.model(&version)).map_err(ModelError::from).in_stage(NAME)?;
+        if !artefact.meta.metrics.contains_key("test") {
+            let message = format!("model `{version}` was not evaluated");
+            return Err(StageErrorKind::data(message, "evaluate it first: `ecosight retrain --to publish`"))
+                .in_stage(NAME);
+        }
+        let path = context.layout.production();
+        let pointer = Pointer::write(&path, &version, context.started_at).in_stage(NAME)?;
+        context.emit(Event::Published { model: version, previous: pointer.previous });
+        let file = FileStamp::take(context.layout.root(), &path).in_stage(NAME)?;
+        let key = KeyHasher::new("published").str(&artefact.meta.digest).finish();
+        let (columns, rows) =
+            (Digests::from([("pointer".to_owned(), key)]), RowCounts { new: 1, ..RowCounts::default() });
+        Ok(Output { columns, files: vec![file], rows, is_provisional: false })
     }
 }

@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use ecosight_datasets::key::KeyHasher;
-use ecosight_datasets::tables::{ClipRow, Side, SplitRow, read_rows, write_rows};
+use ecosight_datasets::tables::{ClipRow, Row, Side, SplitRow, column_digests, read_rows};
 use regex::Regex;
 use serde::Deserialize;
 
 use crate::error::InStage;
+use crate::foresee::Foreseen;
 use crate::params::{Params, Problem, parse, within};
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::rows::{read_before, replace};
+use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
@@ -81,12 +83,26 @@ impl Params for Split {
 }
 
 impl Stage for Split {
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
+    fn reads(&self) -> Vec<Input> {
+        // The name of a file matters only to a pattern.
+        let columns = ["clip_id", "file_id", "label", "recording_id", "fold", "uri"];
+        let named = if self.pattern.is_empty() { 5 } else { 6 };
+        vec![Input::of("manifest", &columns[..named])]
+    }
+
+    fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        let (rows, _) = self.assign(foreseen.clips(context.layout)?);
+        let counts = RowCounts::between(&read_before(context.layout), &rows, |row: &SplitRow| row.clip_id);
+        let columns = Some(column_digests(&SplitRow::batch(&rows)?));
+        foreseen.split = Some(rows);
+        Ok(Forecast { rows: Some(counts), columns, ..Forecast::default() })
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let (rows, unmatched) = self.assign(&clips);
         warn_unmatched(context, NAME, &unmatched, clips.len());
         check_sides(&clips, &rows).in_stage(NAME)?;
-        write_rows(context.layout, &rows).in_stage(NAME)?;
         let on = |side| rows.iter().filter(|row| row.side == side).count();
         let mut recordings: Vec<_> = rows.iter().map(|row| &row.recording_id).collect();
         recordings.sort_unstable();
@@ -98,7 +114,7 @@ impl Stage for Split {
             ("test", on(Side::Test)),
         ];
         context.emit(Event::counted(NAME, counts));
-        Ok(())
+        replace(context.layout, &rows, |row| row.clip_id).in_stage(NAME)
     }
 }
 

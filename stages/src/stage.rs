@@ -4,16 +4,18 @@
 //! parameters are parsed and checked. A [`Stage`] is one configured instance. A stage gets everything it may touch from its
 //! [`Context`], and tells what it does through [`Event`]s alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
-use ecosight_datasets::tables::QuarantineRow;
+use ecosight_datasets::tables::{Digests, QuarantineRow};
 use ecosight_models::metrics::Metrics;
 use ecosight_models::weights::WeightsCache;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::foresee::Foreseen;
 use crate::params::Problem;
 use crate::timings::StepTime;
 use crate::{StageError, StageErrorKind};
@@ -44,8 +46,121 @@ pub trait Stage: Send + Sync {
         Ok(())
     }
 
-    /// Does the work.
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError>;
+    /// What of the output of other stages it reads. Only these columns can make it stale.
+    fn reads(&self) -> Vec<Input>;
+
+    /// What decides its output beside its version, its parameters and what it reads: the listing of the source, the hash of weights.
+    fn identity(&self, _context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        Ok(Vec::new())
+    }
+
+    /// What [`run`](Self::run) would do, found out without doing it; `foreseen` holds what the stages before it would have made.
+    fn foresee(&self, _context: &Context<'_>, _foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        Ok(Forecast::default())
+    }
+
+    /// Does the work that is missing.
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError>;
+
+    /// Tells by events what an earlier run has found out, where the stage need not run.
+    fn recall(&self, _context: &Context<'_>) -> Result<(), StageErrorKind> {
+        Ok(())
+    }
+}
+
+/// Columns of the output of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The stage.
+    pub stage: String,
+    /// Names of its columns; none: all of them.
+    pub columns: Vec<&'static str>,
+}
+
+impl Input {
+    /// These columns of what `stage` makes.
+    pub fn of(stage: &str, columns: &[&'static str]) -> Self {
+        Self { stage: stage.to_owned(), columns: columns.to_vec() }
+    }
+}
+
+/// A part of the key of a stage, for the machine to compare and for people to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPart {
+    /// What it is: `train.l2`, `manifest.label`.
+    pub name: String,
+    /// Its value, or the digest of it.
+    pub value: String,
+}
+
+impl KeyPart {
+    /// The part `name` with `value`.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+}
+
+/// What a stage has made.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// Digest of each column, or of the whole under one name.
+    pub columns: Digests,
+    /// The files that hold it.
+    pub files: Vec<FileStamp>,
+    /// What became of its rows.
+    pub rows: RowCounts,
+    /// Whether there is something that another try may mend, such as a file that could not be read.
+    pub is_provisional: bool,
+}
+
+/// What a stage would make.
+#[derive(Clone, Debug, Default)]
+pub struct Forecast {
+    /// What would become of its rows, where that can be told.
+    pub rows: Option<RowCounts>,
+    /// Digest of each column, where they can be told.
+    pub columns: Option<Digests>,
+    /// Whatever else is worth knowing, in words.
+    pub notes: Vec<String>,
+    /// Names of examples of what would be computed.
+    pub examples: Vec<String>,
+}
+
+/// What becomes of the rows (or units of rows) of a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowCounts {
+    /// Were not there.
+    pub new: u64,
+    /// Were there, made otherwise.
+    pub changed: u64,
+    /// Are there already.
+    pub reused: u64,
+    /// Are not expected any more.
+    pub retired: u64,
+    /// Cannot be made.
+    pub failed: u64,
+}
+
+impl RowCounts {
+    /// Compares tables, each row with that of the same identity.
+    pub fn between<K: Eq + std::hash::Hash, R: PartialEq>(old: &[R], new: &[R], identity: impl Fn(&R) -> K) -> Self {
+        let mut left: HashMap<K, &R> = old.iter().map(|row| (identity(row), row)).collect();
+        let mut counts = Self::default();
+        for row in new {
+            match left.remove(&identity(row)) {
+                None => counts.new += 1,
+                Some(before) if before == row => counts.reused += 1,
+                Some(_) => counts.changed += 1,
+            }
+        }
+        counts.retired = left.len() as u64;
+        counts
+    }
+
+    /// Rows that are not as they were.
+    pub fn touched(self) -> u64 {
+        self.new + self.changed + self.retired
+    }
 }
 
 /// Everything a stage may touch.
@@ -66,6 +181,8 @@ pub struct Context<'a> {
     pub events: &'a (dyn Fn(Event) + Sync),
     /// Set when the user asks to stop.
     pub cancelled: &'a AtomicBool,
+    /// Whether the stage is to do all of its work, whatever is there.
+    pub forced: bool,
 }
 
 impl Context<'_> {
@@ -105,6 +222,29 @@ pub enum Event {
     StageStarted {
         /// Its word.
         stage: &'static str,
+        /// Why it has to run, in words.
+        why: String,
+    },
+    /// A line that a stage's own command has printed.
+    Printed {
+        /// Its word.
+        stage: &'static str,
+        /// The line.
+        line: String,
+    },
+    /// A stage need not run: everything it would make is there.
+    StageFresh {
+        /// Its word.
+        stage: &'static str,
+        /// Its rows, all of them reused.
+        rows: RowCounts,
+    },
+    /// What became of the rows of a stage.
+    Rows {
+        /// Its word.
+        stage: &'static str,
+        /// How many.
+        rows: RowCounts,
     },
     /// A stage got further.
     Progress {

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::files::{FileStamp, write_atomic};
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::schema::Vectors;
-use ecosight_datasets::tables::{EpochRow, PartWriter, Row};
+use ecosight_datasets::tables::{Digests, EpochRow, PartWriter, Row};
 use ecosight_models::ModelError;
-use ecosight_models::artefact::{Artefact, ModelMeta, SCHEMA_VERSION};
+use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, WEIGHTS_FILE};
 use ecosight_models::head::{HeadKind, Stopped, TrainConfig, Trained, train};
 use serde::{Deserialize, Serialize};
 
 use crate::error::InStage;
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Labels, Sides, check_usable, read_sides};
-use crate::stage::{Context, Definition, Event, Stage};
+use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
@@ -78,7 +78,15 @@ impl Pointer {
 }
 
 impl Stage for TrainConfig {
-    fn run(&self, context: &Context<'_>) -> Result<(), StageError> {
+    fn reads(&self) -> Vec<Input> {
+        vec![
+            Input::of("manifest", &["clip_id", "label"]),
+            Input::of("split", &["clip_id", "split"]),
+            Input::of("embed", &["rows"]),
+        ]
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let labels = Labels::read(context).in_stage(NAME)?;
         let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels.classes)?;
@@ -90,8 +98,8 @@ impl Stage for TrainConfig {
             .str(&serde_json::to_string(self).expect(plain))
             .str(&serde_json::to_string(&embedder).expect(plain))
             .u64(u64::from(DEFINITION.version))
-            .finish()
-            .to_string();
+            .finish();
+        let (key, digest) = (digest, digest.to_string());
         let version = format!("{}-{}", context.run_id, &digest[..8]);
         let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
         let artefact = Artefact {
@@ -131,7 +139,13 @@ impl Stage for TrainConfig {
         Pointer::write(&context.layout.candidate(), &version, context.started_at).in_stage(NAME)?;
         let (rows, epochs) = (sides.train.len(), history.len());
         context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
-        Ok(())
+        let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
+        let candidate = context.layout.candidate();
+        let files = files.iter().chain([&candidate]);
+        let files: Result<_, _> = files.map(|path| FileStamp::take(context.layout.root(), path)).collect();
+        let columns = Digests::from([("model".to_owned(), key)]);
+        let rows = RowCounts { new: rows as u64, ..RowCounts::default() };
+        Ok(Output { columns, files: files.in_stage(NAME)?, rows, is_provisional: false })
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 use super::step::Step;
+use crate::key::KeyHasher;
 
 /// An effect: steps, applied in order. In TOML an array of tables:
 /// `combined = [{ step = "time_stretch", rate = 1.05 }, { step = "noise", amplitude = 0.003 }]`.
@@ -29,6 +30,12 @@ impl Effect {
         let Some((first, index)) = steps.next() else { return source.wave().to_vec() };
         let wave = first.render(source, seed, index);
         steps.fold(wave, |wave, (step, index)| step.apply(wave, seed, index))
+    }
+
+    /// Adds everything that decides what the effect does, beside the seed, to a key.
+    #[must_use]
+    pub fn add_to(&self, key: KeyHasher) -> KeyHasher {
+        self.0.iter().fold(key.u64(self.0.len() as u64), |key, step| step.add_to(key))
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::source::Source;
 use super::{noise, pitch, stretch};
+use crate::key::KeyHasher;
 
 /// A step of an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -47,6 +48,19 @@ impl Step {
             Self::Gain { factor } => ("factor", factor, 0.0, 16.0),
         };
         (!(low..=high).contains(&value)).then(|| format!("{name} {value} is outside {low}..={high}"))
+    }
+
+    /// Adds everything that decides what the step does: its word, the version of how it is computed, its parameter.
+    pub(super) fn add_to(self, key: KeyHasher) -> KeyHasher {
+        // The version is raised when the samples change that a step makes of equal ones.
+        let (word, version, parameter) = match self {
+            Self::TimeStretch { rate } => ("time_stretch", 1, rate),
+            Self::PitchShift { semitones } => ("pitch_shift", 1, semitones),
+            Self::Noise { amplitude } => ("noise", 1, amplitude),
+            Self::TimeShift { max_fraction } => ("time_shift", 1, max_fraction),
+            Self::Gain { factor } => ("gain", 1, factor),
+        };
+        key.str(word).u64(version).f64(parameter)
     }
 
     /// The waveform of `source` after this step, the `index`th of its effect. A step with a problem changes nothing.

@@ -34,6 +34,7 @@ pub fn distinct(rows: Vec<ClipRow>, stage: &str) -> Distinct {
                 stage: stage.to_owned(),
                 code: "label_conflict".to_owned(),
                 message: message.clone(),
+                key: None,
             }));
         } else {
             let mut same = same.into_iter();

@@ -58,6 +58,7 @@ pub fn read_manifest_file(path: &Path) -> Result<(Vec<Entry>, Vec<String>), Data
             fold: fold[i].clone(),
             span,
             etag: None,
+            size_bytes: None,
             explicit: true,
         });
     }

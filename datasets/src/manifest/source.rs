@@ -1,5 +1,6 @@
 //! What a run reads: a folder with one folder per class, or a manifest written by a person.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -33,8 +34,10 @@ pub struct Entry {
     pub fold: Option<String>,
     /// Part of the file.
     pub span: Option<Span>,
-    /// Entity tag, where the listing gives one.
+    /// Entity tag, where the store gives one.
     pub etag: Option<String>,
+    /// Size in bytes, where the file is there.
+    pub size_bytes: Option<u64>,
     /// Whether a person named this very file: then a file that is no audio is a failure, not a bystander.
     pub explicit: bool,
 }
@@ -80,13 +83,24 @@ impl Source {
                     fold: None,
                     span: None,
                     etag: object.etag,
+                    size_bytes: Some(object.size_bytes),
                     explicit: false,
                 };
                 let entries = objects.into_iter().map(entry).collect();
                 Ok(Entries { entries, unreadable, ignored_columns: Vec::new() })
             }
             Self::Manifest(file) => {
-                let (entries, ignored_columns) = read_manifest_file(file)?;
+                let (mut entries, ignored_columns) = read_manifest_file(file)?;
+                let mut known = BTreeMap::new();
+                for entry in &mut entries {
+                    if !known.contains_key(&entry.uri) {
+                        // What is not there is found out, and told, when it is opened.
+                        known.insert(entry.uri.clone(), store.head(&entry.uri).await.ok());
+                    }
+                    if let Some(Some(object)) = known.get(&entry.uri) {
+                        (entry.etag, entry.size_bytes) = (object.etag.clone(), Some(object.size_bytes));
+                    }
+                }
                 Ok(Entries { entries, unreadable: Vec::new(), ignored_columns })
             }
         }

@@ -3,22 +3,30 @@
 //! Format: one folder per table holding `part-*.parquet`, zstd, written by [`PartWriter`]; [`schema`] is the one place where columns
 //! are named and documented.
 
+mod digest;
 mod docs;
 mod embed;
+mod index;
+mod live;
 mod out;
 mod patches;
 mod read;
 mod rows;
 pub mod schema;
+mod unit;
 mod units;
 mod write;
 
+pub use digest::{Digests, column_digests};
 pub use docs::markdown;
-pub use embed::{EmbedWriter, Unit};
+pub use embed::{EmbedFormat, EmbedWriter};
+pub use index::{EmbedParts, PartStamp};
+pub use live::{Committed, EmbedTable, digest};
 pub use out::{FileEmbeddings, OutColumn, write_columns};
 pub use patches::Patches;
 pub(crate) use read::Columns;
-pub use read::{read_metadata, read_rows};
-pub use rows::{ClipRow, EpochRow, QuarantineRow, RecipeRow, Row, Side, SplitRow};
+pub use read::{read_metadata, read_rows, row_count as table_rows};
+pub use rows::{ClipRow, EpochRow, FileRow, QuarantineRow, RecipeRow, Row, Side, SplitRow};
+pub use unit::{Unit, UnitEntry};
 pub use units::EmbedReader;
-pub use write::{PartWriter, write_rows};
+pub use write::{PartWriter, Written, put_part, read_files_index, write_files_index, write_rows};

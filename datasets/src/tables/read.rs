@@ -29,22 +29,38 @@ pub(super) fn parts(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
 pub fn read_rows<R: Row>(folder: &Path) -> Result<Vec<R>, DatasetError> {
     let mut rows = Vec::new();
     for part in parts(folder)? {
-        let file = File::open(&part).map_err(DatasetError::at("read table", &part))?;
-        let frame = ParquetReader::new(file).finish().map_err(DatasetError::at("read table", &part))?;
-        rows.extend(R::from_frame(&frame)?);
+        rows.extend(read_file(&part)?);
     }
     Ok(rows)
 }
 
+/// All rows of one file.
+pub(super) fn read_file<R: Row>(path: &Path) -> Result<Vec<R>, DatasetError> {
+    let file = File::open(path).map_err(DatasetError::at("read table", path))?;
+    let frame = ParquetReader::new(file).finish().map_err(DatasetError::at("read table", path))?;
+    R::from_frame(&frame)
+}
+
 /// The value stored under `key` in the Parquet metadata of the first part of `folder`.
 pub fn read_metadata(folder: &Path, key: &str) -> Result<Option<String>, DatasetError> {
-    let Some(part) = parts(folder)?.into_iter().next() else {
-        return Ok(None);
-    };
-    let file = File::open(&part).map_err(DatasetError::at("read table", &part))?;
-    let reader = SerializedFileReader::new(file).map_err(DatasetError::at("read table", &part))?;
+    parts(folder)?.into_iter().next().map_or(Ok(None), |part| footer_value(&part, key))
+}
+
+/// The value stored under `key` in the footer of a Parquet file.
+pub(super) fn footer_value(path: &Path, key: &str) -> Result<Option<String>, DatasetError> {
+    let reader = open(path)?;
     let pairs = reader.metadata().file_metadata().key_value_metadata();
     Ok(pairs.and_then(|pairs| pairs.iter().find(|pair| pair.key == key)).and_then(|pair| pair.value.clone()))
+}
+
+/// Rows of a Parquet file, as its footer says.
+pub fn row_count(path: &Path) -> Result<u64, DatasetError> {
+    Ok(open(path)?.metadata().file_metadata().num_rows() as u64)
+}
+
+fn open(path: &Path) -> Result<SerializedFileReader<File>, DatasetError> {
+    let file = File::open(path).map_err(DatasetError::at("read table", path))?;
+    SerializedFileReader::new(file).map_err(DatasetError::at("read table", path))
 }
 
 /// Typed access to the columns of a frame; a missing column or a null where none may be is an error that names both.
@@ -84,8 +100,18 @@ impl Columns<'_> {
     }
 
     pub(crate) fn clip_ids(&self, name: &str) -> Result<Vec<ClipId>, DatasetError> {
-        let parse = |id: String| id.parse().map_err(|_| self.invalid(name, &id));
-        self.text(name)?.into_iter().map(parse).collect()
+        self.parsed(name)
+    }
+
+    /// A column of identities or keys.
+    pub(crate) fn parsed<T: std::str::FromStr>(&self, name: &str) -> Result<Vec<T>, DatasetError> {
+        let column = self.cast(name, &DataType::String)?;
+        let text = column.str().map_err(|e| self.error(e))?;
+        let parse = |text: Option<&str>| {
+            let text = text.unwrap_or_default();
+            text.parse().map_err(|_| self.invalid(name, text))
+        };
+        text.iter().map(parse).collect()
     }
 
     pub(crate) fn invalid(&self, name: &str, value: &str) -> DatasetError {

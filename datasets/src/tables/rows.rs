@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::read::Columns;
 use super::schema::{self, Table, Vectors};
+use super::unit::Unit;
 use crate::DatasetError;
 use crate::audio::Span;
-use crate::key::ClipId;
+use crate::key::{ClipId, ContentHash, UnitKey};
 
 /// A row of one of the small tables.
 pub trait Row: Sized {
@@ -227,6 +228,8 @@ pub struct QuarantineRow {
     pub code: String,
     /// Reason in words.
     pub message: String,
+    /// What it was tried with; with that it is not tried again.
+    pub key: Option<UnitKey>,
 }
 
 impl Row for QuarantineRow {
@@ -240,6 +243,7 @@ impl Row for QuarantineRow {
             text(rows, |r| &r.stage),
             text(rows, |r| &r.code),
             text(rows, |r| &r.message),
+            Arc::new(rows.iter().map(|r| r.key.map(|key| key.to_string())).collect::<StringArray>()),
         ]
     }
 
@@ -247,12 +251,14 @@ impl Row for QuarantineRow {
         let columns = Columns { frame, table: Self::TABLE.name };
         let (ids, uri, stage) = (columns.optional_text("clip_id")?, columns.text("uri")?, columns.text("stage")?);
         let (code, message) = (columns.text("code")?, columns.text("message")?);
+        let key = if columns.has("key") { columns.optional_text("key")? } else { vec![None; uri.len()] };
         let row = |i: usize| Self {
             clip_id: ids[i].as_ref().and_then(|id| id.parse().ok()),
             uri: uri[i].clone(),
             stage: stage[i].clone(),
             code: code[i].clone(),
             message: message[i].clone(),
+            key: key[i].as_ref().and_then(|key| key.parse().ok()),
         };
         Ok((0..frame.height()).map(row).collect())
     }
@@ -296,6 +302,89 @@ impl Row for EpochRow {
             accuracy: accuracy[i],
             val_loss: val_loss[i],
             val_accuracy: val_accuracy[i],
+        };
+        Ok((0..frame.height()).map(row).collect())
+    }
+}
+
+/// A row of the index of `embed`: a unit, and the part that it lies in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IndexRow {
+    /// Clip and variant.
+    pub unit: Unit,
+    /// Key of the unit.
+    pub key: UnitKey,
+    /// How the variant is made.
+    pub recipe: String,
+    /// Number of the part.
+    pub part: u32,
+}
+
+impl Row for IndexRow {
+    const TABLE: Table = schema::EMBED_INDEX;
+
+    fn arrays(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            text(rows, |r| r.unit.clip_id),
+            Arc::new(rows.iter().map(|r| r.unit.variant).collect::<UInt32Array>()),
+            text(rows, |r| r.key),
+            text(rows, |r| &r.recipe),
+            Arc::new(rows.iter().map(|r| r.part).collect::<UInt32Array>()),
+        ]
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (ids, variant, part) = (columns.clip_ids("clip_id")?, columns.u64("variant")?, columns.u64("part")?);
+        let (keys, recipe) = (columns.parsed("key")?, columns.text("recipe")?);
+        let row = |((((clip_id, variant), key), recipe), part): ((((ClipId, u64), UnitKey), String), u64)| Self {
+            unit: Unit { clip_id, variant: variant as u32 },
+            key,
+            recipe,
+            part: part as u32,
+        };
+        Ok(ids.into_iter().zip(variant).zip(keys).zip(recipe).zip(part).map(row).collect())
+    }
+}
+
+/// A row of the index of files: what was found in a file of the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRow {
+    /// Path below the source.
+    pub uri: String,
+    /// Entity tag when it was read.
+    pub etag: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Hash of its content.
+    pub blake3: ContentHash,
+    /// Audio container; none where it is no audio.
+    pub container: Option<String>,
+}
+
+impl Row for FileRow {
+    const TABLE: Table = schema::FILES_INDEX;
+
+    fn arrays(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            text(rows, |r| &r.uri),
+            text(rows, |r| &r.etag),
+            Arc::new(rows.iter().map(|r| r.size_bytes).collect::<UInt64Array>()),
+            text(rows, |r| r.blake3),
+            optional_text(rows, |r| r.container.as_deref()),
+        ]
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (uri, etag, size) = (columns.text("uri")?, columns.text("etag")?, columns.u64("size_bytes")?);
+        let (blake3, container) = (columns.parsed("blake3")?, columns.optional_text("container")?);
+        let row = |i: usize| Self {
+            uri: uri[i].clone(),
+            etag: etag[i].clone(),
+            size_bytes: size[i],
+            blake3: blake3[i],
+            container: container[i].clone(),
         };
         Ok((0..frame.height()).map(row).collect())
     }

@@ -181,6 +181,11 @@ pub const QUARANTINE: Table = Table {
         column("stage", Text, "stage that rejected it"),
         column("code", Text, "reason as one word: `empty`, `truncated`, `label_conflict`, …"),
         column("message", Text, "reason in words"),
+        optional(
+            "key",
+            Text,
+            "hash of what it was tried with: with that it is not tried again, unless `failed --retry` asks for it",
+        ),
     ],
 };
 
@@ -194,6 +199,32 @@ pub const TRAINING_HISTORY: Table = Table {
         column("accuracy", Float64, "share of train rows classified correctly"),
         optional("val_loss", Float64, "cross-entropy on val rows"),
         optional("val_accuracy", Float64, "share of val rows classified correctly"),
+    ],
+};
+
+/// One row per unit of `embed`; lies in the index as `embed.parquet`.
+pub const EMBED_INDEX: Table = Table {
+    name: "index of embed",
+    doc: "one row per clip and variant in `embed`: what decides its rows, and the part that holds them",
+    columns: &[
+        CLIP_ID,
+        VARIANT,
+        column("key", Text, "hash of everything that decides the rows, 32 hexadecimal digits"),
+        column("recipe", Text, "the steps that make the variant, as JSON with the version of each"),
+        column("part", UInt32, "number of the part in the list of the file's metadata, from 0"),
+    ],
+};
+
+/// One row per file of the source; lies in the index as `files.parquet`.
+pub const FILES_INDEX: Table = Table {
+    name: "index of files",
+    doc: "one row per file of the source that was read: it is not read again unless its entity tag or size changes",
+    columns: &[
+        column("uri", Text, "path below the source"),
+        column("etag", Text, "entity tag of the file when it was read"),
+        column("size_bytes", UInt64, "size of the file in bytes"),
+        column("blake3", Text, "BLAKE3 of the file's bytes, 64 hexadecimal digits"),
+        optional("container", Text, "audio container, recognised by content; null where it is no audio"),
     ],
 };
 

@@ -10,11 +10,14 @@ use arrow_array::{ArrayRef, RecordBatch};
 use half::slice::HalfFloatSliceExt;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::embed::Unit;
+use super::index::EmbedParts;
 use super::patches::Patches;
-use super::read::parts;
+use super::read::footer_value;
 use super::schema;
-use crate::{DatasetError, layout::Layout};
+use super::unit::Unit;
+use crate::files::{Condition, FileStamp};
+use crate::layout::Layout;
+use crate::{DatasetError, DatasetErrorKind};
 
 /// Rows that are read at a time.
 const BATCH_ROWS: usize = 1024;
@@ -22,8 +25,9 @@ const BATCH_ROWS: usize = 1024;
 /// Reads the table of embeddings in the order in which it was written, in runs of rows of one unit. The runs of a unit follow one
 /// another; one of more than about a thousand rows comes in several.
 pub struct EmbedReader {
-    folder: PathBuf,
-    parts: std::vec::IntoIter<PathBuf>,
+    root: PathBuf,
+    parts: std::vec::IntoIter<FileStamp>,
+    path: PathBuf,
     batches: Option<ParquetRecordBatchReader>,
     ready: std::vec::IntoIter<(Unit, Patches)>,
 }
@@ -31,14 +35,21 @@ pub struct EmbedReader {
 impl EmbedReader {
     /// The live table; an error where there is none.
     pub fn open(layout: &Layout) -> Result<Self, DatasetError> {
-        let folder = embedder_folder(layout)?;
-        let parts = parts(&folder)?.into_iter();
-        Ok(Self { folder, parts, batches: None, ready: Vec::new().into_iter() })
+        let table = layout.table(schema::EMBED.name);
+        let none = || DatasetError::invalid("read table", table.display().to_string(), "there is no such table");
+        let parts = EmbedParts::read(layout)?.ok_or_else(none)?.parts;
+        Ok(Self::of_parts(layout.root(), parts.into_iter().map(|part| part.file).collect()))
     }
 
-    /// The folder `embedder=<id>` that is read.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The value stored under `key` in the footer of the first part.
+    pub fn metadata(&self, key: &str) -> Result<Option<String>, DatasetError> {
+        self.parts.as_slice().first().map_or(Ok(None), |part| footer_value(&self.root.join(&part.path), key))
+    }
+
+    /// These parts below `root`. The content of each is checked before the first row is taken from it.
+    pub(super) fn of_parts(root: &Path, parts: Vec<FileStamp>) -> Self {
+        let (parts, ready) = (parts.into_iter(), Vec::new().into_iter());
+        Self { root: root.to_owned(), parts, path: PathBuf::new(), batches: None, ready }
     }
 
     fn advance(&mut self) -> Result<Option<(Unit, Patches)>, DatasetError> {
@@ -47,16 +58,20 @@ impl EmbedReader {
                 return Ok(Some(run));
             }
             if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
-                let batch = batch.map_err(DatasetError::at("read table", &self.folder))?;
+                let batch = batch.map_err(DatasetError::at("read table", &self.path))?;
                 let malformed =
-                    || DatasetError::invalid("read table", self.folder.display().to_string(), "unexpected columns");
+                    || DatasetError::invalid("read table", self.path.display().to_string(), "unexpected columns");
                 self.ready = runs(&batch).ok_or_else(malformed)?.into_iter();
             } else if let Some(part) = self.parts.next() {
+                self.path = self.root.join(&part.path);
+                if matches!(part.verify(&self.root), Condition::Missing | Condition::Damaged) {
+                    return Err(DatasetError::new("read table", part.path, DatasetErrorKind::Damaged));
+                }
                 let open = || {
-                    let file = File::open(&part)?;
+                    let file = File::open(&self.path)?;
                     ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH_ROWS).build()
                 };
-                self.batches = Some(open().map_err(DatasetError::at("read table", &part))?);
+                self.batches = Some(open().map_err(DatasetError::at("read table", &self.path))?);
             } else {
                 return Ok(None);
             }
@@ -105,17 +120,5 @@ impl Iterator for EmbedReader {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.advance().transpose()
-    }
-}
-
-/// The one folder `embedder=<id>` of the live table.
-fn embedder_folder(layout: &Layout) -> Result<PathBuf, DatasetError> {
-    let table = layout.table(schema::EMBED.name);
-    let entries = std::fs::read_dir(&table).map_err(DatasetError::at("read table", &table))?;
-    let is_embedder = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("embedder="));
-    let mut folders = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(is_embedder);
-    match (folders.next(), folders.next()) {
-        (Some(folder), None) => Ok(folder),
-        _ => Err(DatasetError::invalid("read table", table.display().to_string(), "expected one folder `embedder=…`")),
     }
 }

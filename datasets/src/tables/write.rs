@@ -11,10 +11,15 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::rows::Row;
+use super::digest::{Digests, column_digests};
+use super::read::read_file;
+use super::rows::{FileRow, Row};
 use super::schema::Vectors;
-use crate::files::{folder_of, replace_folder, sync_folder};
+use crate::files::{FileStamp, folder_of, sync_folder, temporary_in};
 use crate::{DatasetError, layout::Layout};
+
+/// The part of a table that has one.
+const PART: &str = "part-00000.parquet";
 
 /// Rows of a row group: 4096 embeddings of 1024 values are 16 MiB, which bounds the writer's memory.
 const ROW_GROUP_ROWS: usize = 4096;
@@ -52,6 +57,11 @@ impl PartWriter {
         self.writer.write(batch).map_err(DatasetError::at("write table", &self.path))
     }
 
+    /// Adds to the Parquet footer what is known only at the end.
+    pub fn note(&mut self, key: &str, value: String) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+    }
+
     /// Completes the file and makes it durable.
     pub fn finish(self) -> Result<(), DatasetError> {
         let file = self.writer.into_inner().map_err(DatasetError::at("write table", &self.path))?;
@@ -60,28 +70,58 @@ impl PartWriter {
     }
 }
 
-/// Replaces the whole table of `R` by `rows`.
-pub fn write_rows<R: Row>(layout: &Layout, rows: &[R]) -> Result<(), DatasetError> {
-    let staged = fresh_staging(layout, R::TABLE.name)?;
-    let mut part = PartWriter::create(&staged.join("part-00000.parquet"), R::TABLE.arrow(Vectors::NONE), &[])?;
-    part.write(&R::batch(rows)?)?;
-    part.finish()?;
-    replace_folder(&staged, &layout.table(R::TABLE.name))
+/// A table that was written as one part.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The part.
+    pub stamp: FileStamp,
+    /// Digest of each column.
+    pub columns: Digests,
 }
 
-/// An empty staging folder for `name`: what a killed run left there is removed.
-pub(super) fn fresh_staging(layout: &Layout, name: &str) -> Result<PathBuf, DatasetError> {
-    let staged = layout.staging(name);
-    // A run that was killed between the two renames of `replace_folder` has left the live table here.
-    let (old, live) = (staged.with_extension("old"), layout.table(name));
-    if old.exists() && !live.exists() {
-        replace_folder(&old, &live)?;
-    }
-    for leftover in [&staged, &staged.with_extension("old")] {
-        if leftover.exists() {
-            std::fs::remove_dir_all(leftover).map_err(DatasetError::at("clear staging folder", leftover))?;
-        }
-    }
-    std::fs::create_dir_all(&staged).map_err(DatasetError::at("create staging folder", &staged))?;
-    Ok(staged)
+/// Replaces the whole table of `R` by `rows`: one part, in one step.
+pub fn write_rows<R: Row>(layout: &Layout, rows: &[R]) -> Result<Written, DatasetError> {
+    let batch = R::batch(rows)?;
+    let name = R::TABLE.name;
+    let staged = layout.staging(name).join(PART);
+    let mut part = PartWriter::create(&staged, batch.schema(), &[])?;
+    part.write(&batch)?;
+    part.finish()?;
+    Ok(Written { stamp: put_part(layout, name, &staged)?, columns: column_digests(&batch) })
+}
+
+/// Makes the Parquet file `staged` the only part of the table `name`, in one step.
+pub fn put_part(layout: &Layout, name: &str, staged: &Path) -> Result<FileStamp, DatasetError> {
+    let (folder, live) = (layout.table(name), layout.table(name).join(PART));
+    let put = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::File::open(staged)?.sync_all()?;
+        std::fs::rename(staged, &live)?;
+        sync_folder(&folder)
+    };
+    put().map_err(DatasetError::at("write table", &live))?;
+    FileStamp::take(layout.root(), &live)
+}
+
+/// What is known of the files of the source; nothing before the first run.
+pub fn read_files_index(layout: &Layout) -> Result<Vec<FileRow>, DatasetError> {
+    let path = layout.files_index();
+    if path.exists() { read_file(&path) } else { Ok(Vec::new()) }
+}
+
+/// Replaces what is known of the files of the source.
+pub fn write_files_index(layout: &Layout, rows: &[FileRow]) -> Result<(), DatasetError> {
+    write_file(&layout.files_index(), rows, &[])
+}
+
+/// Replaces the file `path` by `rows`, in one step; `metadata` goes into the Parquet footer.
+pub(super) fn write_file<R: Row>(path: &Path, rows: &[R], metadata: &[(&str, String)]) -> Result<(), DatasetError> {
+    let folder = folder_of(path);
+    std::fs::create_dir_all(folder).map_err(DatasetError::at("write table", folder))?;
+    let temporary = temporary_in(folder).map_err(DatasetError::at("write table", path))?.into_temp_path();
+    let mut part = PartWriter::create(&temporary, R::TABLE.arrow(Vectors::NONE), metadata)?;
+    part.write(&R::batch(rows)?)?;
+    part.finish()?;
+    temporary.persist(path).map_err(|e| DatasetError::new("write table", path.display().to_string(), e.error))?;
+    sync_folder(folder).map_err(DatasetError::at("write table", path))
 }

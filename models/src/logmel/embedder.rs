@@ -27,10 +27,14 @@ pub struct LogMelEmbedder {
 impl LogMelEmbedder {
     /// Plans the transform.
     pub fn new() -> Self {
-        let (precision, dtype) = (Precision::F32, Dtype::F32);
-        let id = EmbedderId { name: "logmel".to_owned(), version: VERSION, weights: None, precision, dtype };
-        Self { id, modulation: Modulation::new() }
+        Self { id: identity(), modulation: Modulation::new() }
     }
+}
+
+/// The identity of this embedder.
+pub(crate) fn identity() -> EmbedderId {
+    let (precision, dtype) = (Precision::F32, Dtype::F32);
+    EmbedderId { name: "logmel".to_owned(), version: VERSION, weights: None, precision, dtype }
 }
 
 impl Default for LogMelEmbedder {

@@ -6,4 +6,5 @@ mod embedder;
 mod modulation;
 mod statistics;
 
+pub(crate) use embedder::identity;
 pub use embedder::{LOGMEL_DIM, LogMelEmbedder};

@@ -9,7 +9,7 @@ use super::network::Yamnet;
 use crate::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
 use crate::frontend::params::PATCH_FRAMES;
 use crate::frontend::{MEL_BANDS, Window, Windowing};
-use crate::weights::YamnetWeights;
+use crate::weights::{ContentHash, YamnetWeights};
 
 /// Raised when the values of an embedding change by more than rounding.
 const VERSION: u32 = 1;
@@ -39,7 +39,7 @@ impl YamnetEmbedder {
         if IS_FOR_GPU && precision == Precision::F32 {
             let device = super::device();
             let network = Network::Gpu(Box::new(Yamnet::new(weights, &device)), device);
-            return Self { id: identity(weights, precision), network };
+            return Self { id: identity(weights.content_hash(), precision), network };
         }
         Self::with_isa(weights, precision, Isa::best())
     }
@@ -51,7 +51,7 @@ impl YamnetEmbedder {
     pub fn with_isa(weights: &YamnetWeights, precision: Precision, isa: Isa) -> Self {
         assert!(isa.is_available(), "this CPU has no {isa}");
         let network = Network::Cpu(CpuNetwork::new(weights, precision, isa));
-        Self { id: identity(weights, precision), network }
+        Self { id: identity(weights.content_hash(), precision), network }
     }
 
     /// What computes: the instruction set of the CPU's kernels, or `gpu`.
@@ -83,8 +83,9 @@ impl Kernel {
     }
 }
 
-fn identity(weights: &YamnetWeights, precision: Precision) -> EmbedderId {
-    let weights = Some(weights.content_hash().to_string());
+/// The identity of the embedder with these weights at `precision`.
+pub(crate) fn identity(weights: &ContentHash, precision: Precision) -> EmbedderId {
+    let weights = Some(weights.to_string());
     EmbedderId { name: "yamnet".to_owned(), version: VERSION, weights, precision, dtype: Dtype::F32 }
 }
 

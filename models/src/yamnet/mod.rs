@@ -16,5 +16,6 @@ mod network;
 pub use architecture::{BLOCKS, Block, CLASSES, EMBEDDING_DIM, STEM_CHANNELS};
 pub use cpu::{Isa, fastest_bf16};
 pub use device::device;
+pub(crate) use embedder::identity;
 pub use embedder::{Kernel, YamnetEmbedder};
 pub use network::{Yamnet, YamnetOutput};

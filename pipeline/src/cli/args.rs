@@ -15,7 +15,7 @@ use crate::engine::GraphFormat;
   ecosight retrain --source recordings            train on recordings/<class>/…
   ecosight predict clip.wav                       use the model
 
-Exit codes: 0 ok · 1 failed · 2 usage · 5 too many bad clips · 6 store or lock · 70 bug · 130 interrupted")]
+Exit codes: 0 ok · 1 failed · 2 usage · 3 stale · 5 too many bad clips · 6 store or lock · 70 bug · 130 interrupted")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -49,8 +49,10 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Verb {
     /// Try everything offline: make labelled clips, train, evaluate, predict
     Demo(DemoArgs),
-    /// Train a new model on labelled recordings
+    /// Bring tables and model up to date with the labelled recordings
     Retrain(RetrainArgs),
+    /// Tell what a retrain would do, and why
+    Status(StatusArgs),
     /// Measure how well the declared pipeline classifies recordings it has not seen
     Evaluate(EvaluateArgs),
     /// Classify clips with the model in production
@@ -98,7 +100,10 @@ pub(crate) struct DemoArgs {
   ecosight retrain --source recordings --set 'split.pattern=(?<fold>\\d)-(?<recording>\\d+)-'
   ecosight retrain --set embed.embedder=logmel --set train.head=mlp
   ecosight retrain --set embed.precision=bf16 --set embed.dtype=f16
-  ecosight retrain --only train")]
+  ecosight retrain --only train
+  ecosight retrain --dry-run
+  ecosight retrain --force=embed
+  ecosight retrain --wait --on-finish 'notify.sh'")]
 pub(crate) struct RetrainArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
@@ -114,6 +119,33 @@ pub(crate) struct RetrainArgs {
     /// Seed of the training (the split has its own: --set split.seed=N)
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Do all of the work again, or all of one stage, whatever is there
+    #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) force: Option<String>,
+    /// Wait while another run writes this data root
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Stream what happens as lines of JSON to this file, or to stdout: `-`
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub(crate) events: Option<String>,
+    /// Command to run when the run has ended, well or not; the path of its record (run.json) is its last word
+    #[arg(long, value_name = "CMD")]
+    pub(crate) on_finish: Option<String>,
+}
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight status
+  ecosight status --why --set augment.variants=6
+  ecosight status --json | jq '.stages[] | select(.status != \"fresh\")'
+
+Exit code 0: everything is up to date; 3: something is to be done.")]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Give the reason for each stage: the first thing that has changed, old and new
+    #[arg(long)]
+    pub(crate) why: bool,
 }
 
 #[derive(ClapArgs, Debug)]

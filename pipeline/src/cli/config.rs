@@ -23,7 +23,7 @@ pub(crate) fn config(args: &ConfigArgs, globals: &Globals, printer: &Printer) ->
         printer.result(&text(&values))?;
     }
     // Where mistakes come from is what the values above tell.
-    parse(stack(&layers))?;
+    parse(stack(&layers), &globals.config_folder())?;
     Ok(ExitStatus::Ok)
 }
 

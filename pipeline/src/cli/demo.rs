@@ -10,13 +10,13 @@ use ecosight_datasets::synth;
 
 use super::args::{DemoArgs, Format, PredictArgs};
 use super::error::CliError;
+use super::execute::{Sinks, execute};
 use super::predict::{classify, predict};
 use super::printer::Printer;
 use super::report;
-use super::retrain::execute;
 use super::session::Globals;
 use crate::ExitStatus;
-use crate::engine::{BUILT_IN, Layer, Selection, merge, parse, set};
+use crate::engine::{BUILT_IN, Force, Layer, Scope, Selection, merge, parse, set};
 
 /// Clips of each class that are trained on and tested.
 const PER_CLASS: u32 = 24;
@@ -33,9 +33,10 @@ pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> 
     // The demo is the same everywhere: neither `ecosight.toml` nor `--config` changes it.
     let mut table = Layer::parse("built-in pipeline", BUILT_IN)?.table;
     merge(&mut table, &set("embed.embedder=logmel")?.table);
-    let pipeline = parse(table)?;
+    let pipeline = parse(table, Path::new("."))?;
     let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?);
-    let outcome = execute(&Selection::default(), &pipeline, &source, &globals, printer)?;
+    let selection = Selection::of(&pipeline, Scope::All, Force::None)?;
+    let outcome = execute(&selection, &pipeline, &source, &globals, &Sinks::default(), printer)?;
     let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
     if printer.json {
         let predictions = classify(&request, &globals, printer)?;

@@ -124,7 +124,15 @@ impl From<RunError> for CliError {
             RunError::MissingInput { input, .. } => {
                 (ExitStatus::Failed, Some(format!("make it first: `ecosight retrain --to {input}`")))
             }
-            RunError::Lock(LockError::Held { .. }) => (ExitStatus::Store, Some("wait until it is done".to_owned())),
+            RunError::StaleInput { stage, .. } => {
+                let hint = format!(
+                    "bring all of it up to date: `ecosight retrain --to {stage}`, or ask for what is there with `--set`"
+                );
+                (ExitStatus::Failed, Some(hint))
+            }
+            RunError::Lock(LockError::Held { .. }) => {
+                (ExitStatus::Store, Some("wait until it is done: the same command with `--wait` does".to_owned()))
+            }
             RunError::Lock(LockError::Io { .. }) => (ExitStatus::Store, None),
             RunError::Stage(StageError { kind, .. }) => stage_kind(kind),
             RunError::Dataset(error) => dataset(error),

@@ -4,21 +4,21 @@ use ecosight_stages::crossval::{CrossValidation, Settings, cross_validate};
 
 use super::args::EvaluateArgs;
 use super::error::CliError;
+use super::execute::{Sinks, execute};
 use super::printer::Printer;
 use super::progress::Progress;
 use super::report;
-use super::retrain::execute;
 use super::session::{Globals, parameters};
 use crate::ExitStatus;
-use crate::engine::Selection;
+use crate::engine::{Force, Scope, Selection};
 
 /// Runs the verb.
 pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let pipeline = globals.pipeline(&args.pipeline, &[])?;
     let source = globals.source(&args.pipeline)?;
     if !args.cv {
-        let only = Selection { to: None, only: Some("evaluate".to_owned()) };
-        let outcome = execute(&only, &pipeline, &source, globals, printer)?;
+        let selection = Selection::of(&pipeline, Scope::OnTables("evaluate".to_owned()), Force::None)?;
+        let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::default(), printer)?;
         if printer.json {
             printer.document(&outcome.metrics)?;
         } else if let Some(test) = outcome.metrics.get("test") {

@@ -11,7 +11,8 @@ use crate::engine::render;
 pub(crate) fn graph(args: &GraphArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let pipeline = globals.pipeline(&args.pipeline, &[])?;
     if printer.json {
-        let stage = |s: &crate::engine::PlannedStage| serde_json::json!({ "name": s.definition.name, "needs": s.needs, "about": s.definition.about });
+        let stage =
+            |s: &crate::engine::PlannedStage| serde_json::json!({ "name": s.name, "needs": s.needs, "about": s.about });
         let stages: Vec<_> = pipeline.stages.iter().map(stage).collect();
         printer.document(&serde_json::json!({ "stages": stages }))?;
     } else {

@@ -115,6 +115,6 @@ mod tests {
         let mut table: Table = BUILT_IN.parse().unwrap();
         merge(&mut table, &text.parse().unwrap());
         assert_eq!(table["stages"]["train"]["l2"].as_float(), Some(0.5));
-        assert!(parse(table).is_ok());
+        assert!(parse(table, std::path::Path::new(".")).is_ok());
     }
 }

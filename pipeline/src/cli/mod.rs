@@ -9,6 +9,7 @@ mod doctor;
 mod embed;
 mod error;
 mod evaluate;
+mod execute;
 mod graph;
 mod init;
 mod last_run;
@@ -18,6 +19,7 @@ mod progress;
 mod report;
 mod retrain;
 mod session;
+mod status;
 mod weights;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,6 +52,7 @@ fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
     match args.verb {
         Verb::Demo(args) => demo::demo(&args, globals, printer),
         Verb::Retrain(args) => retrain::retrain(&args, &globals, printer),
+        Verb::Status(args) => status::status(&args, &globals, printer),
         Verb::Evaluate(args) => evaluate::evaluate(&args, &globals, printer),
         Verb::Predict(args) => predict::predict(&args, &globals, printer),
         Verb::Embed(args) => embed::embed(&args, &globals, printer),

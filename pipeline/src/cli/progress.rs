@@ -36,7 +36,10 @@ impl<'a> Progress<'a> {
     /// Shows an event.
     pub(crate) fn show(&self, event: &Event) {
         match event {
-            Event::StageStarted { stage } => {
+            Event::StageStarted { stage, why } => {
+                if self.printer.verbose {
+                    self.line(&format!("{stage:>9}  because {why}"));
+                }
                 if let Ok(mut state) = self.state.lock() {
                     *state = State { stage, last_line: Instant::now(), ..*state };
                 }
@@ -59,10 +62,20 @@ impl<'a> Progress<'a> {
                     counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{n} {what}")).collect();
                 self.line(&format!("{stage:>9}  {}", counts.join(" · ")));
             }
+            Event::StageFresh { stage, rows } if self.printer.verbose => {
+                self.line(&format!("{stage:>9}  up to date, {} rows", rows.reused));
+            }
+            Event::Printed { stage, line } if self.printer.verbose => self.line(&format!("{stage:>9}  {line}")),
             Event::StageFinished { stage, seconds, .. } if self.printer.verbose => {
                 self.line(&format!("{stage:>9}  {seconds:.2} s"));
             }
-            Event::Evaluated { .. } | Event::Published { .. } | Event::Timed { .. } | Event::StageFinished { .. } => {}
+            Event::Evaluated { .. }
+            | Event::Published { .. }
+            | Event::Timed { .. }
+            | Event::Rows { .. }
+            | Event::Printed { .. }
+            | Event::StageFresh { .. }
+            | Event::StageFinished { .. } => {}
         }
     }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_models::metrics::Metrics;
+use ecosight_stages::RowCounts;
 use ecosight_stages::timings::{StageTime, StepTime};
 
-use crate::engine::RunOutcome;
+use crate::engine::{RunOutcome, StageRecord};
 
 /// A table with a header and columns aligned left (the first) and right (the rest).
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -22,21 +23,22 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     format!("{}\n", table.trim_fmt())
 }
 
-/// What was done, what failed, how good the model is and where everything lies.
+/// What was done, what was reused, what failed, how good the model is and where everything lies.
 pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     let mut text = String::new();
     if let Some(test) = outcome.metrics.get("test") {
         text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
     }
-    let quarantined = outcome.quarantined.len();
-    text.push_str(&format!("\ndone in {:.1} s", outcome.seconds));
-    if quarantined > 0 {
-        text.push_str(&format!(
-            " · {quarantined} clip(s) quarantined, with reasons in {}",
-            root.join("tables/quarantine").display()
-        ));
+    if outcome.was_idle() {
+        text.push_str(&format!("\neverything is up to date ({:.1} s)\n", outcome.seconds));
+    } else {
+        text.push_str(&format!("\n{}", stages(&outcome.stages)));
+        text.push_str(&format!("\ndone in {:.1} s\n", outcome.seconds));
     }
-    text.push('\n');
+    if outcome.failed() > 0 {
+        let listed = "`ecosight failed` lists them with the reason";
+        text.push_str(&format!("failed  {} clip(s) or variants cannot be used; {listed}\n", outcome.failed()));
+    }
     if let Some(model) = &outcome.model {
         let state = if outcome.published { "in production" } else { "not published" };
         text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model).display()));
@@ -44,6 +46,22 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     text.push_str(&format!("tables  {}\n", root.join("tables").display()));
     text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id).display()));
     text
+}
+
+/// What became of the rows of each stage.
+fn stages(stages: &[StageRecord]) -> String {
+    let rows = stages.iter().map(|stage| {
+        let RowCounts { new, changed, reused, retired, failed } = stage.rows;
+        let counts = [new, changed, reused, retired, failed].map(count);
+        let seconds = if stage.status == "fresh" { "–".to_owned() } else { format!("{:.1} s", stage.seconds) };
+        [vec![stage.stage.clone()], counts.to_vec(), vec![seconds]].concat()
+    });
+    table(&["stage", "new", "changed", "reused", "retired", "failed", "time"], rows)
+}
+
+/// A number, or a dot for nothing.
+pub(crate) fn count(n: u64) -> String {
+    if n == 0 { "·".to_owned() } else { n.to_string() }
 }
 
 /// Where the processor time went: the steps of stages that tell them apart, and the other stages as a whole.
@@ -96,10 +114,10 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     text.push_str(&table(&["class", "clips", "precision", "recall", "F1", "AP"], rows));
     let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();
     let header = [&["true \\ predicted"], names.as_slice()].concat();
-    let rows = names.iter().zip(&metrics.confusion_matrix).map(|(name, row)| {
-        let cell = |n: &u64| if *n == 0 { "·".to_owned() } else { n.to_string() };
-        [vec![(*name).to_owned()], row.iter().map(cell).collect()].concat()
-    });
+    let rows = names
+        .iter()
+        .zip(&metrics.confusion_matrix)
+        .map(|(name, row)| [vec![(*name).to_owned()], row.iter().map(|n| count(*n)).collect()].concat());
     text.push('\n');
     text.push_str(&table(&header, rows));
     text

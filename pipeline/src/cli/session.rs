@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::folder_of;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
@@ -70,7 +71,12 @@ impl Globals {
 
     /// The pipeline: all layers over each other, checked as a whole.
     pub(crate) fn pipeline(&self, args: &PipelineArgs, extra: &[String]) -> Result<Pipeline, CliError> {
-        Ok(parse(stack(&self.layers(args, extra)?))?)
+        Ok(parse(stack(&self.layers(args, extra)?), &self.config_folder())?)
+    }
+
+    /// The folder that the user's file lies in: what it names is looked for there.
+    pub(crate) fn config_folder(&self) -> PathBuf {
+        self.config.as_deref().map_or(PathBuf::from("."), |file| folder_of(file).to_owned())
     }
 
     /// The layers of the pipeline: the built-in file, the user's over it, `--set` over both, then `extra`.
@@ -144,6 +150,7 @@ impl Globals {
             max_failed,
             events,
             cancelled: &self.cancelled,
+            forced: false,
         }
     }
 

@@ -19,7 +19,7 @@ pub enum GraphFormat {
 pub fn render(pipeline: &Pipeline, format: GraphFormat) -> String {
     let edges = || {
         let of = |stage: &super::PlannedStage| {
-            let name = stage.definition.name;
+            let name = stage.name;
             stage.needs.iter().map(move |need| (need.clone(), name)).collect::<Vec<_>>()
         };
         pipeline.stages.iter().flat_map(of)
@@ -29,7 +29,7 @@ pub fn render(pipeline: &Pipeline, format: GraphFormat) -> String {
     let _ = match format {
         GraphFormat::Text => pipeline.stages.iter().try_for_each(|stage| {
             let needs = if stage.needs.is_empty() { String::new() } else { format!("◄ {}", stage.needs.join(", ")) };
-            writeln!(out, "{:<9} {:<36} {}", stage.definition.name, needs, stage.definition.about)
+            writeln!(out, "{:<9} {:<36} {}", stage.name, needs, stage.about)
         }),
         GraphFormat::Mermaid => writeln!(out, "flowchart LR")
             .and_then(|()| edges().try_for_each(|(from, to)| writeln!(out, "    {from} --> {to}"))),

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
 /// Held while `tables/` and `models/` are written.
 #[derive(Debug)]
 pub struct Lock {
@@ -32,8 +34,8 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock at `path`, or says who holds it. `since` is the time to show to others.
-    pub fn take(path: &Path, since: &str) -> Result<Self, LockError> {
+    /// Takes the lock at `path`, or says who holds it. `now` is the time to show to others.
+    pub fn take(path: &Path, now: DateTime<Utc>) -> Result<Self, LockError> {
         let io = |source| LockError::Io { path: path.to_owned(), source };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(io)?;
@@ -44,19 +46,40 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(io)?;
-                return Err(LockError::Held { holder: holder.trim().to_owned() });
+                return Err(LockError::Held { holder: with_age(holder.trim(), now) });
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
+        let since = now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let write = |file: &mut File| {
             file.set_len(0)?;
             file.rewind()?;
-            writeln!(file, "process {} since {since}", std::process::id())?;
+            writeln!(file, "process {} on {} since {since}", std::process::id(), host())?;
             file.flush()
         };
         write(&mut file).map_err(io)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Name of this machine.
+fn host() -> String {
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    name.map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned())
+}
+
+/// The holder, with how long ago it began.
+fn with_age(holder: &str, now: DateTime<Utc>) -> String {
+    let since = holder.rsplit(' ').next().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let Some(since) = since else { return holder.to_owned() };
+    let seconds = now.signed_duration_since(since).num_seconds().max(0);
+    let age = match seconds {
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        _ => format!("{} h", seconds / 3600),
+    };
+    format!("{holder} ({age} ago)")
 }
 
 /// Who holds the lock at `path`, if anybody does. Nothing is created; a writer that comes in the very moment of asking is turned away.
@@ -86,12 +109,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("root/.lock");
         assert!(holder(&path).unwrap().is_none() && !path.exists());
-        let first = Lock::take(&path, "noon").unwrap();
-        assert!(holder(&path).unwrap().is_some_and(|holder| holder.ends_with("since noon")));
-        let error = Lock::take(&path, "later").unwrap_err().to_string();
-        assert!(error.contains(&format!("process {} since noon", std::process::id())), "{error}");
+        let noon: DateTime<Utc> = "2026-01-01T12:00:00Z".parse().unwrap();
+        let first = Lock::take(&path, noon).unwrap();
+        assert!(holder(&path).unwrap().is_some_and(|holder| holder.ends_with("since 2026-01-01T12:00:00Z")));
+        let error = Lock::take(&path, noon + chrono::TimeDelta::minutes(5)).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {} on {}", std::process::id(), host())), "{error}");
+        assert!(error.ends_with("since 2026-01-01T12:00:00Z (5 min ago)"), "{error}");
         drop(first);
         assert_eq!(holder(&path).unwrap(), None);
-        Lock::take(&path, "later").unwrap();
+        Lock::take(&path, noon).unwrap();
     }
 }

@@ -3,13 +3,19 @@
 mod graph;
 mod layers;
 mod lock;
+mod plan;
 mod record;
 mod run;
+mod selection;
 mod spec;
+mod state;
 
 pub use graph::{GraphFormat, render};
 pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
 pub use lock::{Lock, LockError, holder};
-pub use record::{Record, RunOutcome};
-pub use run::{RunError, Selection, preflight, run};
-pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, parse};
+pub use plan::{Facts, Made, PlannedWork, Verdict, difference, judge, key_parts, plan};
+pub use record::{Record, RunOutcome, StageRecord};
+pub use run::{RunError, foresee, preflight, run};
+pub use selection::{Force, Scope, Selection};
+pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, parse};
+pub use state::{Pace, State, hash};

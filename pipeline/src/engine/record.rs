@@ -10,9 +10,9 @@ use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::QuarantineRow;
 use ecosight_datasets::{DatasetError, manifest::Source};
 use ecosight_models::metrics::Metrics;
-use ecosight_stages::Event;
 use ecosight_stages::timings::{StageTime, StepTime};
-use serde::Serialize;
+use ecosight_stages::{Event, RowCounts};
+use serde::{Deserialize, Serialize};
 
 /// A sink of events that keeps what a summary needs.
 pub struct Record {
@@ -40,8 +40,8 @@ pub struct RunOutcome {
     pub seconds: f64,
     /// How it ended: `ok`, or the error.
     pub exit: String,
-    /// Wall time of each stage in seconds, in the order of execution.
-    pub stages: Vec<(String, f64)>,
+    /// What became of each stage, in the order of the dataflow.
+    pub stages: Vec<StageRecord>,
     /// Processor time of each stage and of its steps, in the order of execution.
     pub timings: Vec<StageTime>,
     /// What each stage did.
@@ -58,6 +58,21 @@ pub struct RunOutcome {
     pub published: bool,
     /// The effective pipeline file.
     pub pipeline: toml::Table,
+}
+
+/// What became of a stage in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Its word.
+    pub stage: String,
+    /// Why it ran; empty where it need not.
+    pub why: String,
+    /// What became of its rows.
+    pub rows: RowCounts,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// `ok`, `fresh`, or `stopped` where it did not come to its end.
+    pub status: String,
 }
 
 impl Record {
@@ -97,9 +112,21 @@ impl Record {
     /// Takes note of an event.
     pub fn note(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
-            Event::StageStarted { .. } => {}
+            Event::StageStarted { stage, why } => {
+                let (stage, why, status) = ((*stage).to_owned(), why.clone(), "stopped".to_owned());
+                self.outcome.stages.push(StageRecord { stage, why, status, ..StageRecord::default() });
+            }
+            Event::StageFresh { stage, rows } => {
+                let (stage, rows, status) = ((*stage).to_owned(), *rows, "fresh".to_owned());
+                self.outcome.stages.retain(|known| known.stage != stage);
+                self.outcome.stages.push(StageRecord { stage, rows, status, ..StageRecord::default() });
+            }
+            Event::Rows { rows, .. } => {
+                self.outcome.stages.iter_mut().last().into_iter().for_each(|last| last.rows = *rows)
+            }
             // Progress is for the eye; a line for each step would only make the record long.
             Event::Progress { .. } => return Ok(()),
+            Event::Printed { .. } => {}
             Event::Warning { stage, message } => self.outcome.warnings.push(((*stage).to_owned(), message.clone())),
             Event::Quarantined(row) => self.outcome.quarantined.push(row.clone()),
             Event::Counted { stage, counts } => drop(self.outcome.counts.insert((*stage).to_owned(), counts.clone())),
@@ -110,7 +137,9 @@ impl Record {
             Event::Published { .. } => self.outcome.published = true,
             Event::Timed { steps, .. } => self.steps.clone_from(steps),
             Event::StageFinished { stage, seconds, cpu_s } => {
-                self.outcome.stages.push(((*stage).to_owned(), *seconds));
+                if let Some(last) = self.outcome.stages.last_mut() {
+                    (last.seconds, last.status) = (*seconds, "ok".to_owned());
+                }
                 let steps = std::mem::take(&mut self.steps);
                 self.outcome.timings.push(StageTime { stage: (*stage).to_owned(), cpu_s: *cpu_s, steps });
             }
@@ -134,4 +163,16 @@ impl Record {
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("the record is plain data with text keys")
+}
+
+impl RunOutcome {
+    /// Whether no stage had anything to do.
+    pub fn was_idle(&self) -> bool {
+        self.stages.iter().all(|stage| stage.status == "fresh")
+    }
+
+    /// Clips that cannot be used, as far as the stages know.
+    pub fn failed(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.rows.failed).sum()
+    }
 }

@@ -1,23 +1,18 @@
-//! Execution: the selected stages, one after the other, under the lock of the data root.
+//! Execution: the selected stages, one after the other, each only if something is missing, under the lock of the data root.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use ecosight_datasets::DatasetError;
 use ecosight_datasets::tables::{QuarantineRow, read_rows, write_rows};
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_stages::timings::process_cpu;
-use ecosight_stages::{Context, Event, StageError};
+use ecosight_stages::{Context, Event, KeyPart, StageError, StageErrorKind};
 
-use super::{Lock, LockError, Pipeline, PlannedStage};
-
-/// Which stages to run.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// The last stage; none: all.
-    pub to: Option<String>,
-    /// This stage alone, on the tables that are there.
-    pub only: Option<String>,
-}
+use super::plan::{Facts, Made, PlannedWork, Verdict, at_rest, judge, key_parts, plan};
+use super::state::State;
+use super::{Lock, LockError, PlannedStage, Selection};
 
 /// A run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +26,22 @@ pub enum RunError {
         known: String,
     },
     /// A stage that is to run alone lacks what it reads.
-    #[error("stage `{stage}` reads the table `{input}`, which is not there")]
+    #[error("stage `{stage}` reads what `{input}` makes, which is not there")]
     MissingInput {
         /// The stage.
-        stage: &'static str,
-        /// The table.
-        input: &'static str,
+        stage: String,
+        /// The stage that makes it.
+        input: String,
+    },
+    /// A stage that is to run alone reads what was made otherwise than declared.
+    #[error("stage `{stage}` reads what `{input}` made, but that was made otherwise ({why})")]
+    StaleInput {
+        /// The stage.
+        stage: String,
+        /// The stage that made it.
+        input: String,
+        /// The first difference.
+        why: String,
     },
     /// Another process writes the data root.
     #[error(transparent)]
@@ -44,57 +49,64 @@ pub enum RunError {
     /// A stage stopped.
     #[error(transparent)]
     Stage(#[from] StageError),
-    /// The engine's own files cannot be written.
+    /// The engine's own files cannot be read or written.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
 }
 
-impl Selection {
-    /// The stages to run, in order.
-    pub fn of<'a>(&self, pipeline: &'a Pipeline) -> Result<Vec<&'a PlannedStage>, RunError> {
-        let find = |name: &str| {
-            pipeline.stages.iter().position(|stage| stage.definition.name == name).ok_or_else(|| {
-                let known: Vec<_> = pipeline.stages.iter().map(|s| format!("`{}`", s.definition.name)).collect();
-                RunError::NoSuchStage { name: name.to_owned(), known: known.join(", ") }
-            })
-        };
-        if let Some(name) = &self.only {
-            return Ok(vec![&pipeline.stages[find(name)?]]);
-        }
-        let Some(name) = &self.to else {
-            return Ok(pipeline.stages.iter().collect());
-        };
-        let last = find(name)?;
-        let mut wanted = vec![false; pipeline.stages.len()];
-        wanted[last] = true;
-        for index in (0..=last).rev() {
-            if wanted[index] {
-                for need in &pipeline.stages[index].needs {
-                    wanted[find(need)?] = true;
-                }
+/// Finds out cheaply whether the stages could run, before anything is written.
+pub fn preflight(selection: &Selection<'_>, context: &Context<'_>) -> Result<(), RunError> {
+    for stage in &selection.stages {
+        for input in stage.inputs() {
+            if !selection.contains(&input) && State::read(context.layout, &input).is_none() {
+                return Err(RunError::MissingInput { stage: stage.name.to_owned(), input });
             }
         }
-        Ok(pipeline.stages.iter().zip(wanted).filter(|(_, wanted)| *wanted).map(|(stage, _)| stage).collect())
-    }
-}
-
-/// Finds out cheaply whether the stages could run, before anything is written.
-pub fn preflight(stages: &[&PlannedStage], context: &Context<'_>) -> Result<(), RunError> {
-    for (position, stage) in stages.iter().enumerate() {
         stage.stage.check(context)?;
-        for input in stage.definition.inputs {
-            let is_made_here = stages[..position].iter().any(|before| before.definition.name == *input);
-            let is_table = ecosight_datasets::tables::schema::ALL.iter().any(|table| table.name == *input);
-            if is_table && !is_made_here && !context.layout.table(input).is_dir() {
-                return Err(RunError::MissingInput { stage: stage.definition.name, input });
+    }
+    for before in selection.checked_inputs() {
+        // What the source holds by now does not matter to who reads the tables.
+        if before.stage.reads().is_empty() {
+            continue;
+        }
+        let Some(state) = State::read(context.layout, before.name) else { continue };
+        for part in own_parts(before, context)? {
+            if let Some(old) = state.parts.iter().find(|old| old.name == part.name && old.value != part.value) {
+                let why = format!("{}: {} → {}", part.name, old.value, part.value);
+                let stage = selection.stages.first().map_or(String::new(), |stage| stage.name.to_owned());
+                return Err(RunError::StaleInput { stage, input: before.name.to_owned(), why });
             }
         }
     }
     Ok(())
 }
 
-/// Runs `stages` under the lock of the data root; the context's events tell what happens.
-pub fn run(stages: &[&PlannedStage], context: &Context<'_>, _lock: &Lock) -> Result<(), RunError> {
+/// What `stages` would do. Nothing is written.
+pub fn foresee(selection: &Selection<'_>, context: &Context<'_>) -> Result<Vec<PlannedWork>, RunError> {
+    let facts: Result<Vec<Facts>, _> = selection.stages.iter().map(|stage| facts(stage, selection, context)).collect();
+    let facts = facts?;
+    let mut foreseen = ecosight_stages::foresee::Foreseen::default();
+    let mut is_blind = false;
+    plan(&facts, made_before(selection, context), |position| {
+        let stage = &selection.stages[position];
+        let context = Context { forced: facts[position].forced, ..*context };
+        let is_known = stage
+            .inputs()
+            .iter()
+            .all(|input| selection.contains(input) || State::read(context.layout, input).is_some());
+        // Once a stage cannot tell what it would make, those behind it have nothing to look at.
+        if is_blind || !is_known {
+            return Ok(ecosight_stages::Forecast::default());
+        }
+        let forecast = stage.stage.foresee(&context, &mut foreseen);
+        let forecast = forecast.map_err(|kind| StageError { stage: stage.name, kind: Box::new(kind) })?;
+        is_blind |= forecast.columns.is_none() && stage.is_table();
+        Ok::<_, RunError>(forecast)
+    })
+}
+
+/// Runs the stages of `selection` that have something to do; the context's events tell what happens.
+pub fn run(selection: &Selection<'_>, context: &Context<'_>, _lock: &Lock) -> Result<(), RunError> {
     let quarantined = Mutex::new(Vec::new());
     let outer = context.events;
     let events = |event: Event| {
@@ -104,29 +116,132 @@ pub fn run(stages: &[&PlannedStage], context: &Context<'_>, _lock: &Lock) -> Res
         outer(event);
     };
     let context = &Context { events: &events, ..*context };
-    let mut reached = Vec::new();
-    let result = stages.iter().try_for_each(|stage| {
-        let name = stage.definition.name;
-        let (started, cpu) = (Instant::now(), process_cpu());
-        reached.push(name);
-        context.emit(Event::StageStarted { stage: name });
-        stage.stage.run(context)?;
-        let cpu_s = process_cpu().saturating_sub(cpu).as_secs_f64();
-        context.emit(Event::StageFinished { stage: name, seconds: started.elapsed().as_secs_f64(), cpu_s });
-        Ok(())
-    });
-    let fresh = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let kept = write_quarantine(&reached, context, fresh);
+    let mut ran = Ran::default();
+    let mut result = run_stages(selection, context, &mut ran);
+    if let Err(RunError::Stage(error)) = &result
+        && let Some(part) = damaged(error)
+    {
+        // What read the part was not the stage that makes it: that one runs again, and makes it anew.
+        set_aside(context, &part)?;
+        let message = format!("part `{part}` is damaged; its rows are computed again");
+        context.emit(Event::Warning { stage: error.stage, message });
+        result = run_stages(selection, context, &mut ran);
+    }
+    let new = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let kept = write_quarantine(&ran, context, new);
     result.and(kept)
 }
 
-/// Replaces the rows of the stages that were reached, also after a failure: the reasons are wanted most then.
-fn write_quarantine(reached: &[&str], context: &Context<'_>, fresh: Vec<QuarantineRow>) -> Result<(), RunError> {
+/// Stages that ran to their end, and those that did not.
+#[derive(Default)]
+struct Ran {
+    whole: BTreeSet<&'static str>,
+}
+
+fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -> Result<(), RunError> {
+    let mut made = made_before(selection, context);
+    for stage in &selection.stages {
+        let facts = facts(stage, selection, context)?;
+        let verdict = judge(&facts, &made);
+        let in_stage = |kind: StageErrorKind| StageError { stage: stage.name, kind: Box::new(kind) };
+        let state = match (verdict, facts.state.clone()) {
+            (Verdict::Fresh, Some(state)) => {
+                context.emit(Event::StageFresh { stage: stage.name, rows: at_rest(state.rows) });
+                stage.stage.recall(context).map_err(in_stage)?;
+                state
+            }
+            (verdict, before) => {
+                context.check_cancelled().map_err(in_stage)?;
+                let (started, cpu) = (Instant::now(), process_cpu());
+                context.emit(Event::StageStarted { stage: stage.name, why: verdict.why().to_owned() });
+                let output = stage.stage.run(&Context { forced: facts.forced, ..*context })?;
+                let seconds = started.elapsed().as_secs_f64();
+                // What the stage found in its inputs is what the key was made of: nobody else writes them.
+                let parts = key_parts(&facts, &made).unwrap_or_default();
+                let rows = output.rows;
+                let state = State::new(stage.name, context.run_id, parts, output, seconds, before.as_ref());
+                state.write(context.layout, stage.name)?;
+                ran.whole.insert(stage.name);
+                context.emit(Event::Rows { stage: stage.name, rows });
+                let cpu_s = process_cpu().saturating_sub(cpu).as_secs_f64();
+                context.emit(Event::StageFinished { stage: stage.name, seconds, cpu_s });
+                state
+            }
+        };
+        made.insert(stage.name.to_owned(), Some(state.columns));
+    }
+    Ok(())
+}
+
+/// What the stages that are not selected have made.
+fn made_before(selection: &Selection<'_>, context: &Context<'_>) -> Made {
+    let inputs: BTreeSet<String> = selection.stages.iter().flat_map(|stage| stage.inputs()).collect();
+    let others = inputs.into_iter().filter(|input| !selection.contains(input));
+    others.map(|input| (input.clone(), State::read(context.layout, &input).map(|state| state.columns))).collect()
+}
+
+/// What decides whether `stage` runs. The times of files that have changed without their content are put right on the way.
+fn facts(stage: &PlannedStage, selection: &Selection<'_>, context: &Context<'_>) -> Result<Facts, RunError> {
+    let mut state = State::read(context.layout, stage.name);
+    let mut damage = None;
+    match state.as_ref().map(|state| state.look(context.layout)) {
+        Some(Ok(Some(now))) => {
+            // Who may not write looks at the content again the next time, which is all.
+            let _ = now.write(context.layout, stage.name);
+            state = Some(now);
+        }
+        Some(Err(why)) => damage = Some(why),
+        _ => {}
+    }
+    let is_forced = selection.is_forced(stage.name);
+    let own = own_parts(stage, context)?;
+    Ok(Facts { name: stage.name.to_owned(), own, reads: stage.stage.reads(), state, damage, forced: is_forced })
+}
+
+/// The parts of the key of `stage` that do not come from other stages.
+fn own_parts(stage: &PlannedStage, context: &Context<'_>) -> Result<Vec<KeyPart>, RunError> {
+    let mut parts = vec![KeyPart::new(format!("{} version", stage.name), stage.version.to_string())];
+    parts.extend(stage.params.iter().map(|(key, value)| KeyPart::new(format!("{}.{key}", stage.name), value.clone())));
+    let identity =
+        stage.stage.identity(context).map_err(|kind| StageError { stage: stage.name, kind: Box::new(kind) })?;
+    parts.extend(identity.into_iter().map(|part| KeyPart::new(format!("{} {}", stage.name, part.name), part.value)));
+    Ok(parts)
+}
+
+/// The part, below the data root, that was found to be damaged when it was read.
+fn damaged(error: &StageError) -> Option<String> {
+    match &*error.kind {
+        StageErrorKind::Dataset(DatasetError { kind: DatasetErrorKind::Damaged, at, .. }) => Some(at.clone()),
+        _ => None,
+    }
+}
+
+/// Moves a damaged part out of its table.
+fn set_aside(context: &Context<'_>, part: &str) -> Result<(), RunError> {
+    let folder = context.layout.retired().join("damaged");
+    let from = context.layout.root().join(part);
+    let to = folder.join(Path::new(part).file_name().unwrap_or_default());
+    let put = || -> std::io::Result<()> {
+        std::fs::create_dir_all(&folder)?;
+        match std::fs::rename(&from, to) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    };
+    Ok(put().map_err(DatasetError::at("set aside", &from))?)
+}
+
+/// Replaces the rows of the stages that ran, and adds those of one that failed: the reasons are wanted most then.
+fn write_quarantine(ran: &Ran, context: &Context<'_>, new: Vec<QuarantineRow>) -> Result<(), RunError> {
     let folder = context.layout.table("quarantine");
     let old: Vec<QuarantineRow> = if folder.is_dir() { read_rows(&folder)? } else { Vec::new() };
-    let stays = |row: &QuarantineRow| !reached.contains(&row.stage.as_str());
-    let mut rows: Vec<_> = old.into_iter().filter(stays).chain(fresh).collect();
-    rows.sort_by(|a, b| (&a.stage, &a.uri).cmp(&(&b.stage, &b.uri)));
-    write_rows(context.layout, &rows)?;
+    let is_new = |row: &QuarantineRow| new.iter().any(|new| (&new.stage, &new.uri) == (&row.stage, &row.uri));
+    let stays = |row: &QuarantineRow| !ran.whole.contains(row.stage.as_str()) && !is_new(row);
+    let mut rows: Vec<_> = old.iter().filter(|row| stays(row)).cloned().chain(new.iter().cloned()).collect();
+    rows.sort_by(|a, b| (&a.stage, &a.uri, a.clip_id).cmp(&(&b.stage, &b.uri, b.clip_id)));
+    rows.dedup();
+    if rows != old || !folder.is_dir() {
+        write_rows(context.layout, &rows)?;
+    }
     Ok(())
 }

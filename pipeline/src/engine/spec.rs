@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::path::Path;
+
+use ecosight_stages::command::Command;
 use ecosight_stages::params::{Problem, unknown, within};
 use ecosight_stages::{ALL, Definition, Stage};
+use serde::Deserialize;
 use toml::{Table, Value};
 
 /// The pipeline that is built in.
@@ -24,12 +28,47 @@ pub struct Pipeline {
 
 /// A configured stage in its place.
 pub struct PlannedStage {
-    /// What kind of stage it is.
-    pub definition: &'static Definition,
+    /// Its word.
+    pub name: &'static str,
+    /// Version of what it makes.
+    pub version: u32,
+    /// What it does, in one line.
+    pub about: String,
     /// Stages that must be done before it.
     pub needs: Vec<String>,
+    /// Whether it runs.
+    pub when: When,
+    /// Its parameters, each as text.
+    pub params: Vec<(String, String)>,
     /// The stage.
     pub stage: Box<dyn Stage>,
+}
+
+/// Whether a stage runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// When something that it depends on has changed.
+    #[default]
+    Stale,
+    /// In every run.
+    Always,
+    /// Only when it is named; stages that need it read what it made before.
+    Never,
+}
+
+impl PlannedStage {
+    /// Names of the stages that it reads, without repetition.
+    pub fn inputs(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.stage.reads().into_iter().map(|input| input.stage).collect();
+        names.dedup();
+        names
+    }
+
+    /// Whether what it makes is a table of rows.
+    pub fn is_table(&self) -> bool {
+        ecosight_datasets::tables::schema::ALL.iter().any(|table| table.name == self.name)
+    }
 }
 
 /// Everything that is wrong with a pipeline.
@@ -48,8 +87,8 @@ fn list(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("\n  {}: {}", problem.at, problem.message)).collect()
 }
 
-/// Checks `table` and configures its stages.
-pub fn parse(table: Table) -> Result<Pipeline, SpecError> {
+/// Checks `table` and configures its stages. Files that commands of the user's own name are looked for in `folder`.
+pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
     let mut problems = Vec::new();
     for key in table.keys() {
         if !["version", "pipeline", "stages"].contains(&key.as_str()) {
@@ -70,12 +109,11 @@ pub fn parse(table: Table) -> Result<Pipeline, SpecError> {
         None => problems.push(Problem::new("version", format!("is missing; write `version = {VERSION}`"))),
     }
     let max_failed = max_failed(&table, &mut problems);
-    let declared = declared(&table, &mut problems);
+    let declared = declared(&table, folder, &mut problems);
     check_needs(&declared, &mut problems);
     if problems.is_empty() {
-        let planned = |d: Declared| Some(PlannedStage { definition: d.definition, needs: d.needs, stage: d.stage? });
-        let mut stages: Vec<PlannedStage> = declared.into_iter().filter_map(planned).collect();
-        stages.sort_by_key(|stage| rank(stage.definition.name));
+        let mut stages: Vec<PlannedStage> = declared.into_iter().filter_map(Declared::planned).collect();
+        stages.sort_by_key(|stage| rank(stage.name));
         order(&mut stages);
         return Ok(Pipeline { max_failed, stages, table });
     }
@@ -110,15 +148,28 @@ fn max_failed(table: &Table, problems: &mut Vec<Problem>) -> f64 {
     }
 }
 
-/// A stage of a known kind; without a stage where its parameters are wrong, so that its needs are checked all the same.
+/// A stage that is declared; without a stage where its parameters are wrong, so that its needs are checked all the same.
 struct Declared {
-    definition: &'static Definition,
+    name: &'static str,
+    version: u32,
+    about: String,
+    /// Stages that it reads: each must be upstream of it.
+    inputs: Vec<String>,
     needs: Vec<String>,
+    when: When,
+    params: Vec<(String, String)>,
     stage: Option<Box<dyn Stage>>,
 }
 
+impl Declared {
+    fn planned(self) -> Option<PlannedStage> {
+        let Self { name, version, about, needs, when, params, stage, .. } = self;
+        Some(PlannedStage { name, version, about, needs, when, params, stage: stage? })
+    }
+}
+
 /// Configures each stage for itself.
-fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<Declared> {
+fn declared(table: &Table, folder: &Path, problems: &mut Vec<Problem>) -> Vec<Declared> {
     let stages = match table.get("stages") {
         Some(Value::Table(stages)) if !stages.is_empty() => stages,
         _ => {
@@ -129,35 +180,88 @@ fn declared(table: &Table, problems: &mut Vec<Problem>) -> Vec<Declared> {
     let mut declared = Vec::new();
     for (name, value) in stages {
         let at = format!("stages.{name}");
-        let Some(definition) = ALL.iter().find(|definition| definition.name == name) else {
-            problems.push(Problem::new(at, unknown("stage", name, ALL.iter().map(|d| d.name))));
-            continue;
-        };
+        let built_in = ALL.iter().find(|definition| definition.name == name);
         let Value::Table(params) = value else {
             problems.push(Problem::new(at, "expected a table"));
             continue;
         };
+        if built_in.is_none() && !params.contains_key("command") {
+            let mut message = unknown("stage", name, ALL.iter().map(|d| d.name));
+            message.push_str("; a stage of your own has a `command`");
+            problems.push(Problem::new(at, message));
+            continue;
+        }
         let mut params = params.clone();
-        let needs = params.remove("needs").map_or(Ok(Vec::new()), Value::try_into).unwrap_or_else(|_| {
-            problems.push(Problem::new(format!("{at}.needs"), "expected a list of stages' names"));
-            Vec::new()
-        });
-        let stage = (definition.configure)(&params).map_err(|found| {
-            problems.extend(found.into_iter().map(|problem| {
+        let needs: Vec<String> = take(&mut params, "needs", &at, "a list of stages' names", problems);
+        let when = take(&mut params, "when", &at, "`stale`, `always` or `never`", problems);
+        let located = |found: Vec<Problem>| {
+            let locate = |problem: Problem| {
                 let at = if problem.at.is_empty() { at.clone() } else { format!("{at}.{}", problem.at) };
                 Problem::new(at, problem.message)
-            }));
-        });
-        declared.push(Declared { definition, needs, stage: stage.ok() });
+            };
+            found.into_iter().map(locate).collect::<Vec<_>>()
+        };
+        let texts = flatten(&params);
+        if let Some(definition) = built_in {
+            let stage = (definition.configure)(&params).map_err(|found| problems.extend(located(found))).ok();
+            let inputs = definition.inputs.iter().map(|input| (*input).to_owned()).collect();
+            let Definition { name, version, about, .. } = *definition;
+            declared.push(Declared {
+                name,
+                version,
+                about: about.to_owned(),
+                inputs,
+                needs,
+                when,
+                params: texts,
+                stage,
+            });
+        } else {
+            let stage =
+                Command::configure(name, &params, &needs, folder).map_err(|found| problems.extend(located(found)));
+            let command = params.get("command").and_then(Value::as_str).unwrap_or_default();
+            let (about, stage) =
+                (format!("run `{command}`"), stage.ok().map(|stage| Box::new(stage) as Box<dyn Stage>));
+            let name = ecosight_stages::command::stage_name(name);
+            declared.push(Declared { name, version: 1, about, inputs: Vec::new(), needs, when, params: texts, stage });
+        }
     }
     declared
 }
 
+/// Takes a key that every stage may have.
+fn take<T: serde::de::DeserializeOwned + Default>(
+    params: &mut Table,
+    key: &str,
+    at: &str,
+    expected: &str,
+    problems: &mut Vec<Problem>,
+) -> T {
+    params.remove(key).map_or(Ok(T::default()), Value::try_into).unwrap_or_else(|_| {
+        problems.push(Problem::new(format!("{at}.{key}"), format!("expected {expected}")));
+        T::default()
+    })
+}
+
+/// Parameters as text, those of tables with dotted keys.
+fn flatten(params: &Table) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    for (key, value) in params {
+        match value {
+            Value::Table(inner) => {
+                texts.extend(flatten(inner).into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)));
+            }
+            value => texts.push((key.clone(), value.to_string())),
+        }
+    }
+    texts
+}
+
 /// Unknown needs, needs that lead back, and inputs that nothing upstream makes.
 fn check_needs(stages: &[Declared], problems: &mut Vec<Problem>) {
-    let needs: BTreeMap<&str, &[String]> = stages.iter().map(|s| (s.definition.name, s.needs.as_slice())).collect();
+    let needs: BTreeMap<&str, &[String]> = stages.iter().map(|s| (s.name, s.needs.as_slice())).collect();
     for stage in stages {
-        let name = stage.definition.name;
+        let name = stage.name;
         let at = format!("stages.{name}.needs");
         for need in &stage.needs {
             if !needs.contains_key(need.as_str()) {
@@ -169,7 +273,7 @@ fn check_needs(stages: &[Declared], problems: &mut Vec<Problem>) {
             continue;
         }
         let upstream = upstream(name, &needs);
-        for input in stage.definition.inputs.iter().filter(|input| !upstream.contains(**input)) {
+        for input in stage.inputs.iter().filter(|input| !upstream.contains(input.as_str())) {
             problems.push(Problem::new(&at, format!("`{name}` reads what `{input}` makes, so it must need `{input}`")));
         }
     }
@@ -214,7 +318,7 @@ fn rank(name: &str) -> usize {
 fn order(stages: &mut Vec<PlannedStage>) {
     let mut open = std::mem::take(stages);
     while !open.is_empty() {
-        let done: BTreeSet<&str> = stages.iter().map(|s| s.definition.name).collect();
+        let done: BTreeSet<&str> = stages.iter().map(|s| s.name).collect();
         let next = open.iter().position(|stage| stage.needs.iter().all(|need| done.contains(need.as_str())));
         stages.push(open.remove(next.expect("the needs were checked: known and without a circle")));
     }
@@ -228,8 +332,8 @@ mod tests {
     fn with(over: &str) -> Result<Vec<&'static str>, Vec<String>> {
         let mut table: Table = BUILT_IN.parse().unwrap();
         merge(&mut table, &over.parse().unwrap());
-        let names = |p: Pipeline| p.stages.iter().map(|s| s.definition.name).collect();
-        parse(table)
+        let names = |p: Pipeline| p.stages.iter().map(|s| s.name).collect();
+        parse(table, Path::new("."))
             .map(names)
             .map_err(|e| e.problems.into_iter().map(|p| format!("{}: {}", p.at, p.message)).collect())
     }

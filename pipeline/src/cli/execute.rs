@@ -1,0 +1,140 @@
+//! A run as a command starts it: under the lock, with progress, a run record, and whoever else wants to hear of it.
+
+use std::fs::File;
+use std::io::{LineWriter, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use ecosight_datasets::manifest::Source;
+use ecosight_stages::Event;
+
+use super::error::CliError;
+use super::last_run::LastRun;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::session::{Globals, now};
+use crate::engine::{Lock, LockError, Pipeline, Record, RunError, RunOutcome, Selection, preflight, run};
+
+/// How long to wait before the lock is tried again.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Whoever else hears of a run, and what it does when another has the data root.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sinks {
+    /// Where events go as lines of JSON: a file, or `-` for stdout.
+    pub(crate) events: Option<String>,
+    /// Command that is run when the run has ended, with the path of its record.
+    pub(crate) on_finish: Option<String>,
+    /// Whether to wait for another run to end.
+    pub(crate) wait: bool,
+}
+
+/// Runs the selected stages with progress and a run record.
+pub(crate) fn execute(
+    selection: &Selection<'_>,
+    pipeline: &Pipeline,
+    source: &Source,
+    globals: &Globals,
+    sinks: &Sinks,
+    printer: &Printer,
+) -> Result<RunOutcome, CliError> {
+    let clock = Instant::now();
+    let name = globals.run_name();
+    // What cannot run, or may not run now, leaves no record.
+    let check = || preflight(selection, &globals.context(source, &name, pipeline.max_failed, &|_| {}));
+    let checked = check();
+    if checked.is_err() && !globals.layout.lock().exists() {
+        checked?;
+    }
+    // What is missing may be in the making.
+    let lock = take_lock(globals, sinks.wait, printer)?;
+    check()?;
+    globals.warn_of_changes(pipeline, source, printer);
+    let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, &pipeline.table)?);
+    let progress = Progress::new(printer);
+    let stream = sinks.events.as_deref().map(open_stream).transpose()?.map(Mutex::new);
+    let events = |event: Event| {
+        progress.show(&event);
+        if let Some(Ok(mut stream)) = stream.as_ref().map(Mutex::lock)
+            && let Ok(line) = serde_json::to_string(&event)
+        {
+            // A reader that has gone away does not stop the run.
+            let _ = writeln!(stream, "{line}");
+        }
+        if let Err(error) = record.lock().map_or(Ok(()), |mut record| record.note(&event)) {
+            printer.warning(&format!("the run record cannot be written: {error}"));
+        }
+    };
+    let result = run(selection, &globals.context(source, &name, pipeline.max_failed, &events), &lock);
+    progress.clear();
+    let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
+    let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
+    let has_manifest = |outcome: &RunOutcome| {
+        outcome.stages.iter().any(|stage| stage.stage == "manifest" && stage.status != "stopped")
+    };
+    let kept = if outcome.as_ref().is_ok_and(has_manifest) {
+        LastRun { source: source.clone(), pipeline: pipeline.table.clone() }.write(&globals.layout)
+    } else {
+        Ok(())
+    };
+    drop(lock);
+    if let Some(command) = &sinks.on_finish {
+        tell(command, &globals.layout.run(&name.id).join("run.json"), printer);
+    }
+    // What stopped the run comes before what its record met.
+    result?;
+    kept?;
+    Ok(outcome?)
+}
+
+/// Takes the lock of the data root, or waits for it if that is wanted.
+fn take_lock(globals: &Globals, wait: bool, printer: &Printer) -> Result<Lock, CliError> {
+    let mut is_told = false;
+    loop {
+        match Lock::take(&globals.layout.lock(), now()) {
+            Err(error @ LockError::Held { .. }) if wait => {
+                if !is_told {
+                    printer.note(&format!("{error}; waiting for its end"));
+                    is_told = true;
+                }
+                if globals.is_cancelled() {
+                    return Err(CliError::interrupted("nothing was changed"));
+                }
+                std::thread::sleep(AGAIN);
+            }
+            result => return Ok(result.map_err(RunError::from)?),
+        }
+    }
+}
+
+fn open_stream(to: &str) -> Result<Box<dyn Write + Send>, CliError> {
+    if to == "-" {
+        return Ok(Box::new(LineWriter::new(std::io::stdout())));
+    }
+    let file = File::create(to);
+    let hint = "name a file that can be written, or `-` for stdout: `--events -`";
+    let file = file.map_err(|error| CliError::usage(format!("cannot write events to `{to}`: {error}"), hint))?;
+    Ok(Box::new(LineWriter::new(file)))
+}
+
+/// Runs the user's command with the path of the record as its last word.
+fn tell(command: &str, record: &Path, printer: &Printer) {
+    let words = shlex::split(command).unwrap_or_default();
+    let Some((program, words)) = words.split_first() else {
+        printer.warning("`--on-finish` names no command");
+        return;
+    };
+    match std::process::Command::new(program).args(words).arg(record).status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => printer.warning(&format!("`--on-finish {command}` ended with {status}")),
+        Err(error) => printer.warning(&format!("`--on-finish {command}` cannot be run: {error}")),
+    }
+}
+
+/// An error with its causes in one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

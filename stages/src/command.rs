@@ -1,0 +1,218 @@
+//! A stage of the user's own: a command that reads tables and writes Parquet.
+//!
+//! `{inputs}` in the command becomes one argument for each stage that it needs: the folder of its table, whose rows
+//! `read_parquet("<folder>/**/*.parquet")` gives, or the folder of the model that was trained last. `{output}` becomes the file to write.
+//! The command is split into words as a shell would, but runs without one. It runs again when its words, a file that it depends on, or
+//! what it reads has changed.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::{FileStamp, write_atomic};
+use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::tables::{Digests, put_part, table_rows};
+use toml::{Table, Value};
+
+use crate::error::InStage;
+use crate::evaluate::candidate;
+use crate::params::{Problem, unknown};
+use crate::stage::{Context, Input, KeyPart, Output, RowCounts, Stage};
+use crate::{ALL, StageError, StageErrorKind};
+
+/// Keys below `[stages.<name>]`, beside `needs` and `when`.
+const KEYS: [&str; 2] = ["command", "depends"];
+
+/// Lines of what a failing command has printed that are told.
+const LINES: usize = 20;
+
+/// How often the loop looks whether the user wants to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A command as a stage.
+#[derive(Debug)]
+pub struct Command {
+    name: &'static str,
+    words: Vec<String>,
+    depends: Vec<PathBuf>,
+    needs: Vec<String>,
+    folder: PathBuf,
+}
+
+/// The name of a stage for the rest of the program: there are few, and they live as long as it does.
+pub fn stage_name(name: &str) -> &'static str {
+    Box::leak(name.to_owned().into_boxed_str())
+}
+
+impl Command {
+    /// The stage `name` with the parameters of its table; files are looked for in `folder`.
+    pub fn configure(name: &str, params: &Table, needs: &[String], folder: &Path) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let is_name = !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if !is_name || name == "quarantine" {
+            problems.push(Problem::new(
+                "",
+                "the name of a stage has letters a to z, digits and `_`, and is not `quarantine`",
+            ));
+        }
+        for key in params.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+            problems.push(Problem::new(key, unknown("parameter", key, KEYS.into_iter())));
+        }
+        let words = params.get("command").and_then(Value::as_str).and_then(shlex::split).unwrap_or_default();
+        if words.is_empty() {
+            problems.push(Problem::new("command", "expected a command, such as \"python my.py {inputs} {output}\""));
+        } else if !words.iter().any(|word| word.contains("{output}")) {
+            problems.push(Problem::new("command", "it says nowhere `{output}`, the file that it has to write"));
+        }
+        let depends: Option<Vec<PathBuf>> = match params.get("depends") {
+            None => Some(Vec::new()),
+            Some(Value::Array(files)) => files.iter().map(|file| Some(folder.join(file.as_str()?))).collect(),
+            Some(_) => None,
+        };
+        if depends.is_none() {
+            problems.push(Problem::new("depends", "expected a list of files"));
+        }
+        if needs.is_empty() {
+            problems.push(Problem::new("needs", "expected the stages whose tables it reads, such as [\"embed\"]"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let (depends, folder) = (depends.unwrap_or_default(), folder.to_owned());
+        Ok(Self { name: stage_name(name), words, depends, needs: needs.to_vec(), folder })
+    }
+
+    /// The folder that holds what `need` has made.
+    fn input(&self, need: &str, context: &Context<'_>) -> Result<PathBuf, StageErrorKind> {
+        let is_model = ["train", "evaluate", "publish"].contains(&need) && ALL.iter().any(|stage| stage.name == need);
+        let path = if is_model { context.layout.model(&candidate(context)?) } else { context.layout.table(need) };
+        Ok(std::path::absolute(&path).map_err(DatasetError::at("find", &path))?)
+    }
+
+    /// The words with their places filled.
+    fn filled(&self, context: &Context<'_>, output: &Path) -> Result<Vec<String>, StageErrorKind> {
+        let mut words = Vec::new();
+        for word in &self.words {
+            if word == "{inputs}" {
+                for need in &self.needs {
+                    words.push(self.input(need, context)?.display().to_string());
+                }
+            } else {
+                words.push(word.replace("{output}", &output.display().to_string()));
+            }
+        }
+        Ok(words)
+    }
+
+    /// Runs the command to its end.
+    fn execute(&self, context: &Context<'_>, output: &Path) -> Result<(), StageErrorKind> {
+        let words = self.filled(context, output)?;
+        let shown = words.join(" ");
+        let mut command = std::process::Command::new(&words[0]);
+        command.args(&words[1..]).current_dir(&self.folder).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| {
+            let hint = format!(
+                "is `{}` installed, and on the PATH? Files are looked for in `{}`",
+                words[0],
+                self.folder.display()
+            );
+            StageErrorKind::data(format!("cannot run `{shown}`: {error}"), hint)
+        })?;
+        let (sender, lines) = channel();
+        let streams: [Option<Box<dyn Read + Send>>; 2] =
+            [child.stdout.take().map(|s| Box::new(s) as _), child.stderr.take().map(|s| Box::new(s) as _)];
+        for stream in streams.into_iter().flatten() {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+                    if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut last: Vec<String> = Vec::new();
+        loop {
+            match lines.recv_timeout(LOOK) {
+                Ok(line) => {
+                    context.emit(crate::Event::Printed { stage: self.name, line: line.clone() });
+                    last.push(line);
+                    last.drain(..last.len().saturating_sub(LINES));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            stop_if_asked(context, &mut child)?;
+        }
+        let status = child.wait().map_err(|e| StageErrorKind::from(DatasetError::new("run", shown.clone(), e)))?;
+        if status.success() {
+            return Ok(());
+        }
+        let printed = if last.is_empty() { String::new() } else { format!(":\n{}", last.join("\n")) };
+        let hint = "mend the command, and run the same again: what is done stays done";
+        Err(StageErrorKind::data(format!("`{shown}` ended with {status}{printed}"), hint))
+    }
+}
+
+/// Ends the command when the user asks to stop.
+fn stop_if_asked(context: &Context<'_>, child: &mut Child) -> Result<(), StageErrorKind> {
+    context.check_cancelled().inspect_err(|_| {
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    })
+}
+
+impl Stage for Command {
+    fn reads(&self) -> Vec<Input> {
+        self.needs.iter().map(|need| Input::of(need, &[])).collect()
+    }
+
+    fn check(&self, _context: &Context<'_>) -> Result<(), StageError> {
+        for file in &self.depends {
+            if !file.is_file() {
+                let message = format!("it depends on `{}`, which is not there", file.display());
+                return Err(StageErrorKind::data(message, "check `depends` in the pipeline file")).in_stage(self.name);
+            }
+        }
+        Ok(())
+    }
+
+    fn identity(&self, _context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        let part = |file: &PathBuf| {
+            let stamp = FileStamp::take(&self.folder, file)?;
+            Ok(KeyPart::new(stamp.path, stamp.blake3.to_string()))
+        };
+        self.depends.iter().map(part).collect()
+    }
+
+    fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
+        let staged = context.layout.staging(self.name).join("output.parquet");
+        let staged = std::path::absolute(&staged).map_err(DatasetError::at("find", &staged)).in_stage(self.name)?;
+        // The folder is made, and what another try has left is not taken for the output of this one.
+        write_atomic(&staged, b"").in_stage(self.name)?;
+        std::fs::remove_file(&staged).map_err(DatasetError::at("remove file", &staged)).in_stage(self.name)?;
+        self.execute(context, &staged).in_stage(self.name)?;
+        let rows = table_rows(&staged).map_err(|error| {
+            let message = format!("the command has written no Parquet to `{{output}}`: {}", error.kind);
+            StageErrorKind::data(message, "write a Parquet file to the path that stands for `{output}`")
+        });
+        let rows = RowCounts { new: rows.in_stage(self.name)?, ..RowCounts::default() };
+        let stamp = put_part(context.layout, self.name, &staged).in_stage(self.name)?;
+        let key = KeyHasher::new("content").str(&stamp.blake3.to_string()).finish();
+        context.emit(crate::Event::counted(self.name, [("rows", rows.new as usize)]));
+        Ok(Output {
+            columns: Digests::from([("content".to_owned(), key)]),
+            files: vec![stamp],
+            rows,
+            is_provisional: false,
+        })
+    }
+}
