@@ -243,7 +243,7 @@ fn compute(
     id: &EmbedderId,
     tally: &mut Tally,
 ) -> Result<(), StageErrorKind> {
-    let mut parts = EmbedWriter::create(&EmbedTable::staging(context.layout, &id.slug()), format.clone())?;
+    let mut parts = EmbedWriter::new(&EmbedTable::staging(context.layout, &id.slug()), format.clone());
     let write = |piece| write(&mut parts, bench.meter, work, piece);
     let result = write_behind(write, |hand| {
         embed_all(context, NAME, bench, work, &mut |piece| {

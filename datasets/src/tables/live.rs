@@ -211,7 +211,6 @@ impl EmbedTable {
     /// Fills `folder` with what stays, and `retired/` with what does not.
     fn arrange(&self, format: &EmbedFormat, folder: &Path, fates: &[Vec<Fate>]) -> Result<EmbedIndex, DatasetError> {
         let retired = retired(&self.layout, &self.embedder);
-        std::fs::create_dir_all(&retired).map_err(DatasetError::at("create folder", &retired))?;
         let all = |number: usize, fate: Fate| !fates[number].is_empty() && fates[number].iter().all(|f| *f == fate);
         let is_small = |number: usize| self.parts[number].stamp.rows < SMALL_ROWS;
         let small: Vec<usize> = (0..self.parts.len()).filter(|&n| all(n, Fate::Stays) && is_small(n)).collect();
@@ -219,8 +218,8 @@ impl EmbedTable {
 
         let table = EmbedParts { schema_version: 1, embedder: self.embedder.clone(), parts: Vec::new() };
         let mut index = EmbedIndex { table, units: Vec::new() };
-        let mut stay = EmbedWriter::create(folder, format.clone())?;
-        let mut retire = EmbedWriter::create(&retired, format.clone())?;
+        let mut stay = EmbedWriter::new(folder, format.clone());
+        let mut retire = EmbedWriter::new(&retired, format.clone());
         for (number, part) in self.parts.iter().enumerate() {
             if all(number, Fate::Stays) && !merged.contains(&number) {
                 let path = folder.join(name_of(&part.path));
@@ -229,6 +228,7 @@ impl EmbedTable {
             } else if all(number, Fate::Retires) {
                 let path = retired.join(name_of(&part.path));
                 if !path.exists() {
+                    std::fs::create_dir_all(&retired).map_err(DatasetError::at("create folder", &retired))?;
                     link(&part.path, &path).map_err(DatasetError::at("write table", &path))?;
                 }
             } else if fates[number].iter().any(|fate| *fate != Fate::Drops) {
@@ -238,7 +238,7 @@ impl EmbedTable {
         retire.finish()?;
         let mut written = stay.finish()?;
         if written.is_empty() && index.units.is_empty() {
-            written = EmbedWriter::create(folder, format.clone())?.finish_empty()?;
+            written = EmbedWriter::new(folder, format.clone()).finish_empty()?;
         }
         for path in written {
             let units = footer_value(&path, UNITS_KEY)?.and_then(|text| of_footer(&text)).unwrap_or_default();

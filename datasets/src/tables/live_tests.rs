@@ -32,7 +32,7 @@ fn format() -> EmbedFormat {
 /// Computes what is missing of `units` and commits them; gives how many were computed.
 fn update(layout: &Layout, units: &[UnitEntry]) -> (usize, Committed) {
     let present = EmbedTable::open(layout, "test-v1").unwrap().present();
-    let mut writer = EmbedWriter::create(&EmbedTable::staging(layout, "test-v1"), format()).unwrap();
+    let mut writer = EmbedWriter::new(&EmbedTable::staging(layout, "test-v1"), format());
     let missing: Vec<_> = units.iter().filter(|entry| !present.contains(&entry.key)).collect();
     for entry in &missing {
         writer.write([((*entry).clone(), rows(entry, 0, 3))]).unwrap();
@@ -111,7 +111,7 @@ fn what_an_interrupted_run_has_computed_is_used() {
     let layout = Layout::new(dir.path());
     let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
     let staging = EmbedTable::staging(&layout, "test-v1");
-    let mut writer = EmbedWriter::create(&staging, format()).unwrap();
+    let mut writer = EmbedWriter::new(&staging, format());
     writer.write(units[..4].iter().map(|entry| (entry.clone(), rows(entry, 0, 3)))).unwrap();
     writer.finish().unwrap();
     // Left by a crash: a part that was being written, and one that was damaged.
@@ -191,7 +191,7 @@ fn the_rows_of_another_embedder_are_kept_aside() {
 fn long_clips_have_parts_of_their_own_and_vanish_when_they_fail() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
-    let mut writer = EmbedWriter::create(&EmbedTable::staging(&layout, "test-v1"), format()).unwrap();
+    let mut writer = EmbedWriter::new(&EmbedTable::staging(&layout, "test-v1"), format());
     let entry = |n| unit(n, 0, 1);
     writer.write_long(&entry(3), rows(&entry(3), 0, 1500)).unwrap();
     writer.write([(entry(1), rows(&entry(1), 0, 3))]).unwrap();

@@ -117,6 +117,42 @@ fn the_caller_can_break_off() {
 }
 
 #[test]
+fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
+    let ((x, y), (val_x, val_y)) = (clusters(150, 1), clusters(60, 2));
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
+    let val = Examples { x: (&val_x).into(), y: &val_y, dim: DIM };
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let whole = trained(150, &config(kind));
+        for stop in [1, 4, 9] {
+            let mut resume = None;
+            let run = |resume: Option<&[u8]>, stop: u32| {
+                let mut bytes = Vec::new();
+                train_on(examples.clone(), Some(&val), CLASSES, &config(kind), resume, &mut |epoch, snapshot| {
+                    bytes = snapshot();
+                    if epoch.epoch == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                })
+                .map(|trained| (trained, bytes))
+                .unwrap()
+            };
+            assert_eq!(run(None, stop).0.stopped, Stopped::Interrupted);
+            // Stopped a second time, too.
+            for stop in [stop, stop + 2, u32::MAX] {
+                let (again, bytes) = run(resume.as_deref(), stop);
+                resume = Some(bytes);
+                if stop == u32::MAX {
+                    assert_eq!((&again.history, again.stopped), (&whole.history, whole.stopped), "{kind:?} {stop}");
+                    assert_eq!(bits(&again.head.probabilities(&val_x)), bits(&whole.head.probabilities(&val_x)));
+                }
+            }
+            // What is no snapshot of such a training is ignored.
+            for bytes in [&b""[..], b"nonsense", &resume.unwrap()[..100]] {
+                assert_eq!(run(Some(bytes), u32::MAX).0.history, whole.history);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_head_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Head>();

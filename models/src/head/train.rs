@@ -50,6 +50,9 @@ pub struct Trained {
     pub stopped: Stopped,
 }
 
+/// Is told of every epoch, and may break the training off. The second argument makes bytes with which [`train_on`] goes on from here.
+pub type OnEpoch<'a> = dyn FnMut(&Epoch, &dyn Fn() -> Vec<u8>) -> ControlFlow<()> + 'a;
+
 /// Trains a head on `train`; `val` is only looked at (linear) or decides when to stop (MLP).
 ///
 /// The normaliser is fitted on `train` alone. Equal inputs give the same bits, with any number of rayon threads.
@@ -64,6 +67,23 @@ pub fn train(
     classes: usize,
     config: &TrainConfig,
     on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<Trained, HeadError> {
+    train_on(train, val, classes, config, None, &mut |epoch, _| on_epoch(epoch))
+}
+
+/// As [`train()`], from where an earlier training with the same examples and settings was when it made the bytes `resume`, and to the
+/// same bits. Bytes that are none of such a training are ignored.
+///
+/// # Errors
+///
+/// As [`train()`].
+pub fn train_on(
+    train: Examples<'_>,
+    val: Option<&Examples<'_>>,
+    classes: usize,
+    config: &TrainConfig,
+    resume: Option<&[u8]>,
+    on_epoch: &mut OnEpoch<'_>,
 ) -> Result<Trained, HeadError> {
     let problems = config.problems();
     if !problems.is_empty() {
@@ -84,7 +104,7 @@ pub fn train(
         }
     }
     match config.head {
-        HeadKind::Linear => linear_training::train(train, val, classes, config, on_epoch),
-        HeadKind::Mlp => mlp_training::train(train, val, classes, config, on_epoch),
+        HeadKind::Linear => linear_training::train(train, val, classes, config, resume, on_epoch),
+        HeadKind::Mlp => mlp_training::train(train, val, classes, config, resume, on_epoch),
     }
 }
