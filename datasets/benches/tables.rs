@@ -40,7 +40,7 @@ fn write(layout: &Layout, values: ValueType) {
     parts.finish().expect("room on the disk");
     let table = EmbedTable::open(layout, "bench-v1").expect("the parts were written");
     let all = table.present();
-    table.commit(&format, &all, false).expect("room on the disk");
+    table.commit(&format, &all, false, &|| false).expect("room on the disk");
 }
 
 #[divan::bench(args = [ValueType::Float32, ValueType::Float16], sample_count = 10)]

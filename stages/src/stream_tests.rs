@@ -156,7 +156,7 @@ fn write_table(layout: &Layout, embedder: &dyn Embedder, files: &[Vec<u8>], reci
     table.finish().unwrap();
     let table = EmbedTable::open(layout, "x").unwrap();
     let all = table.present();
-    table.commit(&format, &all, false).unwrap();
+    table.commit(&format, &all, false, &|| false).unwrap();
     failed
 }
 

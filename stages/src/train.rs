@@ -9,7 +9,7 @@ use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, PartWriter, Row};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, WEIGHTS_FILE};
-use ecosight_models::head::{HeadKind, OnEpoch, Stopped, TrainConfig, Trained, train_on};
+use ecosight_models::head::{HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
@@ -70,7 +70,8 @@ impl Pointer {
 
     /// Moves the pointer at `path` to the model `version`.
     pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
-        let previous = Self::read(path)?.map(|old| old.version);
+        // A damaged pointer names nothing, and is replaced.
+        let previous = Self::read(path).ok().flatten().map(|old| old.version);
         let pointer = Self { schema_version: 1, version: version.to_owned(), since: since.to_owned(), previous };
         let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
         write_atomic(path, &json)?;
@@ -172,7 +173,9 @@ fn fit(
         checkpoint.write(is_cancelled, snapshot);
         if is_cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let trained = train_on(sides.train.take_examples(), Some(&val), classes, config, resume.as_deref(), on_epoch);
+    let is_stopped = &|| context.check_cancelled().is_err();
+    let watch = Watch { resume: resume.as_deref(), on_epoch, is_stopped };
+    let trained = train_on(sides.train.take_examples(), Some(&val), classes, config, watch);
     let trained = trained.map_err(ModelError::from)?;
     if trained.stopped == Stopped::Interrupted {
         return Err(StageErrorKind::Cancelled);

@@ -97,8 +97,8 @@ pub(super) fn commit(layout: &Layout) -> Result<(), DatasetError> {
 /// Completes a commit that was cut off, or forgets it.
 pub(super) fn recover(layout: &Layout) -> Result<(), DatasetError> {
     let next = next(layout);
-    match committed(layout)? {
-        Some((path, _)) if path == next => commit(layout),
+    match committed(layout) {
+        Ok(Some((path, _))) if path == next => commit(layout),
         _ if next.exists() => std::fs::remove_file(&next).map_err(DatasetError::at("write table", &next)),
         _ => Ok(()),
     }

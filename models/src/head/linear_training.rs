@@ -5,7 +5,7 @@ use super::model::Network;
 use super::score::score;
 use super::snapshot::Snapshot;
 use super::softmax_regression::SoftmaxRegression;
-use super::train::{Epoch, OnEpoch, Stopped, Trained};
+use super::train::{Epoch, Stopped, Trained, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Tight enough that loss and predictions are those of a solver that runs to machine precision.
@@ -17,8 +17,7 @@ pub(super) fn train(
     val: Option<&Examples>,
     classes: usize,
     config: &TrainConfig,
-    resume: Option<&[u8]>,
-    on_epoch: &mut OnEpoch<'_>,
+    watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
     let Examples { x, y, dim } = train;
     let normaliser = Normaliser::fit(&x, dim);
@@ -26,7 +25,8 @@ pub(super) fn train(
     normaliser.apply_in_place(&mut x);
     let objective = SoftmaxRegression::new(x, y, classes, config.l2);
     let val_x = val.map(|val| normaliser.apply(&val.x));
-    let (minimisation, mut history) = resume
+    let (minimisation, mut history) = watch
+        .resume
         .and_then(|bytes| load(bytes, objective.parameters()))
         .unwrap_or_else(|| (Minimisation::start(objective.evaluate(vec![0.0; objective.parameters()])), Vec::new()));
     let (optimum, ended) = minimisation.run(
@@ -46,7 +46,7 @@ pub(super) fn train(
                 learning_rate: 1.0,
             };
             history.push(epoch.clone());
-            on_epoch(&epoch, &|| save(now, &history))
+            (watch.on_epoch)(&epoch, &|| save(now, &history))
         },
     );
     if !optimum.value.is_finite() {

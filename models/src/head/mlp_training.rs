@@ -14,7 +14,7 @@ use super::mlp::Mlp;
 use super::model::Network;
 use super::score::{Score, score};
 use super::snapshot::Snapshot;
-use super::train::{Epoch, OnEpoch, Stopped, Trained};
+use super::train::{Epoch, Stopped, Trained, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Epochs without a lower validation loss after which the learning rate halves.
@@ -29,15 +29,14 @@ pub(super) fn train(
     val: Option<&Examples>,
     classes: usize,
     config: &TrainConfig,
-    resume: Option<&[u8]>,
-    on_epoch: &mut OnEpoch<'_>,
+    watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
     let normaliser = Normaliser::fit(&train.x, train.dim);
     let mut x = train.x.into_owned();
     normaliser.apply_in_place(&mut x);
     let val_x = val.map(|val| normaliser.apply(&val.x));
     let mut session = Session::new(Examples { x: x.into(), ..train }, classes, config);
-    if let Some(bytes) = resume {
+    if let Some(bytes) = watch.resume {
         session.load(bytes);
     }
     let mut stopped = Stopped::MaxEpochs;
@@ -48,7 +47,10 @@ pub(super) fn train(
         }
         let number = session.course.history.len() as u32 + 1;
         let learning_rate = session.course.learning_rate;
-        let score = session.epoch();
+        let Some(score) = session.epoch(watch.is_stopped) else {
+            stopped = Stopped::Interrupted;
+            break;
+        };
         let val = val.zip(val_x.as_ref()).map(|(val, x)| session.validate(x, val.y));
         if !score.loss.is_finite() || val.is_some_and(|val| !val.loss.is_finite()) {
             return Err(HeadError::Diverged { epoch: number });
@@ -65,7 +67,7 @@ pub(super) fn train(
             learning_rate,
         };
         session.course.history.push(epoch.clone());
-        if on_epoch(&epoch, &|| session.save()).is_break() {
+        if (watch.on_epoch)(&epoch, &|| session.save()).is_break() {
             stopped = Stopped::Interrupted;
             break;
         }
@@ -192,19 +194,22 @@ impl<'a> Session<'a> {
         (self.course, self.order, self.net, self.best) = (course, order, net, best);
     }
 
-    /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does.
-    fn epoch(&mut self) -> Score {
+    /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does. None if it was stopped.
+    fn epoch(&mut self, is_stopped: &dyn Fn() -> bool) -> Option<Score> {
         self.order.shuffle(&mut self.rng);
         let order = std::mem::take(&mut self.order);
         let mut sum = Score { loss: 0.0, accuracy: 0.0 };
         for batch in batches(&order, self.batch_size) {
+            if is_stopped() {
+                return None;
+            }
             let score = self.step(batch);
             let share = batch.len() as f64 / order.len() as f64;
             sum.loss += share * score.loss;
             sum.accuracy += share * score.accuracy;
         }
         self.order = order;
-        sum
+        Some(sum)
     }
 
     fn step(&mut self, batch: &[usize]) -> Score {

@@ -34,4 +34,4 @@ pub use normaliser::Normaliser;
 pub use pooling::{Pooler, Pooling};
 pub(crate) use record::{HeadRecord, TensorRecord};
 pub(crate) use score::argmax;
-pub use train::{Epoch, OnEpoch, Stopped, Trained, train, train_on};
+pub use train::{Epoch, OnEpoch, Stopped, Trained, Watch, train, train_on};

@@ -117,6 +117,21 @@ fn the_caller_can_break_off() {
 }
 
 #[test]
+fn an_epoch_can_be_left_in_the_middle() {
+    let (x, y) = clusters(400, 1);
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
+    let asked = std::cell::Cell::new(0);
+    let is_stopped = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 15
+    };
+    let on_epoch: &mut OnEpoch<'_> = &mut |_, _| ControlFlow::Continue(());
+    let watch = Watch { resume: None, on_epoch, is_stopped: &is_stopped };
+    let trained = train_on(examples, None, CLASSES, &config(HeadKind::Mlp), watch).unwrap();
+    assert_eq!((trained.history.len(), trained.stopped), (1, Stopped::Interrupted));
+}
+
+#[test]
 fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
     let ((x, y), (val_x, val_y)) = (clusters(150, 1), clusters(60, 2));
     let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
@@ -127,12 +142,13 @@ fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
             let mut resume = None;
             let run = |resume: Option<&[u8]>, stop: u32| {
                 let mut bytes = Vec::new();
-                train_on(examples.clone(), Some(&val), CLASSES, &config(kind), resume, &mut |epoch, snapshot| {
+                let on_epoch: &mut OnEpoch<'_> = &mut |epoch, snapshot| {
                     bytes = snapshot();
                     if epoch.epoch == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                })
-                .map(|trained| (trained, bytes))
-                .unwrap()
+                };
+                let watch = Watch { resume, on_epoch, is_stopped: &|| false };
+                let trained = train_on(examples.clone(), Some(&val), CLASSES, &config(kind), watch).unwrap();
+                (trained, bytes)
             };
             assert_eq!(run(None, stop).0.stopped, Stopped::Interrupted);
             // Stopped a second time, too.
