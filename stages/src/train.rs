@@ -69,7 +69,8 @@ impl Pointer {
 
     /// Moves the pointer at `path` to the model `version`.
     pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
-        let previous = Self::read(path)?.map(|old| old.version);
+        // What cannot be read any more names no model, and is replaced.
+        let previous = Self::read(path).unwrap_or_default().map(|old| old.version);
         let pointer = Self { schema_version: 1, version: version.to_owned(), since: since.to_owned(), previous };
         let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
         write_atomic(path, &json)?;
