@@ -91,9 +91,16 @@ impl EmbedTable {
     pub fn look(layout: &Layout, embedder: &str) -> Result<Self, DatasetError> {
         let mut table =
             Self { layout: layout.clone(), embedder: embedder.to_owned(), parts: Vec::new(), damaged: Vec::new() };
-        let index = EmbedIndex::read(layout)?.filter(|index| index.table.embedder == embedder);
-        for (stamp, units) in index.into_iter().flat_map(|index| index.table.parts.into_iter().zip(index.units)) {
-            table.take_live(stamp, units);
+        let index = EmbedIndex::read(layout).unwrap_or_else(|error| {
+            table.damaged.push(format!("the index is damaged, and made again from the parts: {error}: {}", error.kind));
+            None
+        });
+        match index.filter(|index| index.table.embedder == embedder) {
+            Some(EmbedIndex { table: EmbedParts { parts, .. }, units }) => {
+                parts.into_iter().zip(units).for_each(|(stamp, units)| table.take_live(stamp, units));
+            }
+            // The parts say themselves what they hold.
+            None => table.take_folder(Place::Live, &layout.table(NAME).join(format!("embedder={embedder}")))?,
         }
         table.take_folder(Place::Staged, &Self::staging(layout, embedder))?;
         table.take_folder(Place::Retired, &retired(layout, embedder))?;
