@@ -120,7 +120,8 @@ fn one_more_variant_and_one_changed_effect_touch_their_own_rows_alone() {
     assert_eq!((units(&fewer), rows(&fewer, "embed")), (0, [0, 0, 24 + 5 * train, train, 0]));
 
     // As many effects as variants, so that each train clip has each of them.
-    let root = Root { settings: "--source recordings --config effects.toml --set embed.embedder=logmel".into(), ..root };
+    let root =
+        Root { settings: "--source recordings --config effects.toml --set embed.embedder=logmel".into(), ..root };
     let config = |amplitude: f64| fs::write(root.sandbox.path().join("effects.toml"), effects(amplitude)).unwrap();
     config(0.002);
     root.again("");
