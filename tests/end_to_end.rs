@@ -3,11 +3,25 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cli;
+mod clips;
+mod damage;
 mod demo;
 mod esc10;
 #[cfg(unix)]
+mod faults;
+mod golden_stages;
+mod incremental;
+#[cfg(unix)]
 mod interrupt;
+#[cfg(unix)]
+mod kill;
+#[cfg(unix)]
+mod own_stage;
+mod python;
 mod retrain;
+mod roots;
 mod setup;
 mod support;
 mod tables;
+#[cfg(unix)]
+mod trouble;

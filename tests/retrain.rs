@@ -1,44 +1,11 @@
 //! Retraining on a folder as people have it: with files that are no audio, damaged, repeated, or in the wrong place.
 
 use std::fs;
-use std::path::Path;
 
+use crate::clips::{recordings, wav};
 use crate::support::Sandbox;
 
 const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1";
-
-/// A mono 16-bit WAV with a tone of `hz` and a little of everything else that makes it its own.
-fn wav(path: &Path, hz: f64, number: u32) {
-    let rate = 8000u32;
-    let samples: Vec<i16> = (0..rate)
-        .map(|i| {
-            let t = f64::from(i) / f64::from(rate);
-            let wobble = 1.0 + 0.02 * f64::from(number % 7);
-            ((std::f64::consts::TAU * hz * wobble * t).sin() * 9000.0 + f64::from((i * (number + 3)) % 501)) as i16
-        })
-        .collect();
-    let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
-    let mut bytes = Vec::new();
-    bytes.extend(b"RIFF");
-    bytes.extend((36 + data.len() as u32).to_le_bytes());
-    bytes.extend(b"WAVEfmt ");
-    for (value, size) in [(16u32, 4), (1, 2), (1, 2), (rate, 4), (rate * 2, 4), (2, 2), (16, 2)] {
-        bytes.extend(&value.to_le_bytes()[..size]);
-    }
-    bytes.extend(b"data");
-    bytes.extend((data.len() as u32).to_le_bytes());
-    bytes.extend(data);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, bytes).unwrap();
-}
-
-/// `recordings/high` and `recordings/low` with `n` clips each.
-fn recordings(sandbox: &Sandbox, n: u32) {
-    for number in 0..n {
-        wav(&sandbox.path().join(format!("recordings/high/{number}.wav")), 2000.0, number);
-        wav(&sandbox.path().join(format!("recordings/low/{number}.wav")), 300.0, number + 100);
-    }
-}
 
 #[test]
 fn bad_files_are_quarantined_with_their_reason_and_the_run_goes_on() {

@@ -2,9 +2,10 @@
 //!
 //! `{inputs}` in the command becomes one argument for each stage that it needs: the folder of its table, whose rows
 //! `read_parquet("<folder>/**/*.parquet")` gives, or the folder of the model that was trained last. `{output}` becomes the file to write.
-//! The command is split into words as a shell would, but runs without one. It runs again when its words, a file that it depends on, or
-//! what it reads has changed.
+//! The command is split into words as a shell would, but runs without one. It runs again when its words, a file that it depends on (one
+//! that `depends` or a word of the command names), or what it reads has changed.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -190,7 +191,10 @@ impl Stage for Command {
             let stamp = FileStamp::take(&self.folder, file)?;
             Ok(KeyPart::new(stamp.path, stamp.blake3.to_string()))
         };
-        self.depends.iter().map(part).collect()
+        let named = self.words.iter().map(|word| self.folder.join(word));
+        let files: BTreeSet<PathBuf> =
+            named.filter(|path| path.is_file()).chain(self.depends.iter().cloned()).collect();
+        files.iter().map(part).collect()
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {

@@ -21,6 +21,7 @@ use crate::bridge;
 use crate::clip::{Bench, Stop};
 use crate::error::InStage;
 use crate::foresee::Foreseen;
+use crate::originals::Originals;
 use crate::params::{Params, Problem, parse};
 use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 use crate::stream::{self, Order, Outcome, Piece, Receive};
@@ -191,7 +192,8 @@ impl Embed {
         if !work.is_empty() {
             let stop = Stop::new(context.cancelled);
             let bench = Bench { embedder: &*embedder, meter, stop: &stop };
-            compute(context, bench, &format, &work, &id, &mut tally)?;
+            let originals = Originals::of(context, clips)?;
+            compute(context, bench, &format, &work, &originals, &id, &mut tally)?;
         }
         context.quarantine(&tally.failed, wanted.len())?;
         let failed: HashSet<ClipId> = tally.failed.iter().filter_map(|row| row.clip_id).collect();
@@ -243,6 +245,7 @@ fn compute(
     bench: Bench<'_>,
     format: &EmbedFormat,
     work: &[Work],
+    originals: &Originals<'_>,
     id: &EmbedderId,
     tally: &mut Tally,
 ) -> Result<(), StageErrorKind> {
@@ -250,6 +253,7 @@ fn compute(
     let write = |piece| write(&mut parts, bench.meter, work, piece);
     let result = write_behind(write, |hand| {
         embed_all(context, NAME, bench, work, &mut |piece| {
+            let piece = originals.confirm(piece, work);
             match &piece {
                 Piece::Rows(_, _, rows) => tally.patches += rows.len(),
                 Piece::Done(_, Outcome::Whole(embeddings)) => {

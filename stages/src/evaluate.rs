@@ -10,7 +10,7 @@ use ecosight_models::metrics::Metrics;
 use crate::error::InStage;
 use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
-use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
+use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::Pointer;
 use crate::{StageError, StageErrorKind};
 
@@ -37,6 +37,14 @@ impl Stage for Evaluate {
             Input::of("embed", &["rows"]),
             Input::of("train", &["model"]),
         ]
+    }
+
+    fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        // The figures lie in the model's folder: an equal model that was trained anew has none yet. Where the pointer cannot be read,
+        // `train` sets it before this stage has its turn.
+        let pointer = Pointer::read(&context.layout.candidate()).unwrap_or_default();
+        let version = pointer.map_or_else(|| "none".to_owned(), |pointer| pointer.version);
+        Ok(vec![KeyPart::new("model", version)])
     }
 
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {

@@ -17,6 +17,7 @@ pub mod files;
 pub mod foresee;
 mod intake;
 pub mod manifest;
+mod originals;
 pub mod params;
 mod pass;
 pub mod pooled;

@@ -4,7 +4,7 @@ use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::Digests;
 use ecosight_models::ModelError;
-use ecosight_models::artefact::Artefact;
+use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, MODEL_FILE, WEIGHTS_FILE};
 
 use crate::error::InStage;
 use crate::evaluate::candidate;
@@ -51,11 +51,14 @@ impl Stage for Publish {
         }
         let path = context.layout.production();
         let pointer = Pointer::write(&path, &version, context.started_at).in_stage(NAME)?;
-        context.emit(Event::Published { model: version, previous: pointer.previous });
-        let file = FileStamp::take(context.layout.root(), &path).in_stage(NAME)?;
+        context.emit(Event::Published { model: version.clone(), previous: pointer.previous });
+        // What `predict` loads belongs to what must be there.
+        let parts = [MODEL_FILE, WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| context.layout.model(&version).join(name));
+        let files = parts.iter().chain([&path]).map(|path| FileStamp::take(context.layout.root(), path));
+        let files = files.collect::<Result<_, _>>().in_stage(NAME)?;
         let key = KeyHasher::new("published").str(&artefact.meta.digest).finish();
         let (columns, rows) =
             (Digests::from([("pointer".to_owned(), key)]), RowCounts { new: 1, ..RowCounts::default() });
-        Ok(Output { columns, files: vec![file], rows, is_provisional: false })
+        Ok(Output { columns, files, rows, is_provisional: false })
     }
 }

@@ -14,13 +14,19 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::StageErrorKind;
 use crate::clip::{ClipError, Recipe};
 use crate::embed::VERSION;
+use crate::originals::CHANGED;
 use crate::rows::read_before;
 
 /// The word of the stage in quarantine rows and keys.
 const NAME: &str = "embed";
 
 /// Codes of failures that another try may mend: they are about the store, not about the clip.
-const PASSING: [&str; 4] = ["io", "missing", "forbidden", "not_a_file"];
+const PASSING: [&str; 5] = ["io", "missing", "forbidden", "not_a_file", CHANGED];
+
+/// Whether another try may mend a failure with this code.
+pub(crate) fn is_passing(code: &str) -> bool {
+    PASSING.contains(&code)
+}
 
 /// A unit that is wanted.
 #[derive(Clone, Debug)]
@@ -120,7 +126,7 @@ impl Work {
     /// The row that says why this clip cannot be used.
     pub(crate) fn quarantined(&self, error: &ClipError, embedder: &EmbedderId) -> QuarantineRow {
         let (clip_id, uri, stage) = (Some(self.clip_id), self.uri.clone(), NAME.to_owned());
-        let key = (!PASSING.contains(&error.code.as_str())).then(|| failure_key(embedder, self.clip_id));
+        let key = (!is_passing(&error.code)).then(|| failure_key(embedder, self.clip_id));
         QuarantineRow { clip_id, uri, stage, code: error.code.clone(), message: error.message.clone(), key }
     }
 }

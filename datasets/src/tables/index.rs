@@ -12,12 +12,24 @@ use super::read::{footer_value, read_file};
 use super::rows::IndexRow;
 use super::unit::UnitEntry;
 use super::write::write_file;
-use crate::DatasetError;
 use crate::files::{Condition, FileStamp, folder_of, sync_folder};
+use crate::key::KeyHasher;
 use crate::layout::Layout;
+use crate::{DatasetError, DatasetErrorKind};
 
 /// Key of the list of parts (JSON) in the index's footer.
 const PARTS_KEY: &str = "ecosight.parts";
+
+/// Key of the digest of the rows in the index's footer: a flipped bit must not make a unit count that is not there.
+const ROWS_KEY: &str = "ecosight.rows";
+
+fn digest(rows: &[IndexRow]) -> String {
+    let add = |hash: KeyHasher, row: &IndexRow| {
+        let hash = hash.str(&row.unit.clip_id.to_string()).u64(row.unit.variant.into());
+        hash.bytes(row.key.as_bytes()).str(&row.recipe).u64(row.part.into())
+    };
+    rows.iter().fold(KeyHasher::new("index").u64(rows.len() as u64), add).finish().to_string()
+}
 
 /// The parts of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +72,11 @@ impl EmbedIndex {
         let mut units = vec![Vec::new(); table.parts.len()];
         // One text for all units that are made in the same way.
         let mut recipes = std::collections::HashMap::<String, Arc<str>>::new();
-        for row in read_file::<IndexRow>(&path)? {
+        let rows = read_file::<IndexRow>(&path)?;
+        if footer_value(&path, ROWS_KEY)?.is_none_or(|written| written != digest(&rows)) {
+            return Err(DatasetError::new("read table", path.display().to_string(), DatasetErrorKind::Damaged));
+        }
+        for row in rows {
             let recipe = recipes.entry(row.recipe).or_insert_with_key(|text| Arc::from(text.as_str())).clone();
             if let Some(units) = units.get_mut(row.part as usize) {
                 units.push(UnitEntry { unit: row.unit, key: row.key, recipe });
@@ -80,7 +96,7 @@ impl EmbedIndex {
         let units = self.units.iter().enumerate().flat_map(|(part, units)| units.iter().map(move |unit| (part, unit)));
         let rows: Vec<IndexRow> = units.map(row).collect();
         let table = serde_json::to_string(&self.table).expect("a list of parts is plain data");
-        write_file(&next(layout), &rows, &[(PARTS_KEY, table)])
+        write_file(&next(layout), &rows, &[(PARTS_KEY, table), (ROWS_KEY, digest(&rows))])
     }
 }
 

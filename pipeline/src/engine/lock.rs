@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use ecosight_datasets::files::folder_of;
 
 /// Held while `tables/` and `models/` are written.
 #[derive(Debug)]
@@ -58,7 +59,21 @@ impl Lock {
             file.flush()
         };
         write(&mut file).map_err(io)?;
+        sweep(folder_of(path));
         Ok(Self { _file: file })
+    }
+}
+
+/// Removes what a holder that was killed had begun to write: temporary files beside those that they were to replace. One that cannot be
+/// removed does no harm.
+fn sweep(root: &Path) {
+    let folders = ["", "index", "models"].map(|name| root.join(name));
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            let _ = std::fs::remove_file(&path);
+        }
     }
 }
 
@@ -103,6 +118,19 @@ pub fn holder(path: &Path) -> Result<Option<String>, LockError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_holder_had_begun_to_write_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("index")).unwrap();
+        for name in [".last_run.json", ".abc.tmp", "index/.abc.tmp", "index/train.json"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let _lock = Lock::take(&dir.path().join(".lock"), Utc::now()).unwrap();
+        let left = |name: &str| dir.path().join(name).exists();
+        assert!(left(".last_run.json") && left("index/train.json"));
+        assert!(!left(".abc.tmp") && !left("index/.abc.tmp"));
+    }
 
     #[test]
     fn the_second_writer_is_told_who_the_first_is_and_may_start_once_it_is_gone() {

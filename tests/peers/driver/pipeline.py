@@ -117,7 +117,7 @@ def _ecosight(
     if precision != "f32":
         settings.append(f"embed.precision={precision}")
     command = [binary, "retrain", "--source", data, "--data-root", out / "data", "--json"]
-    run = _measure([*command, *(word for text in settings for word in ("--set", text))], out, environment)
+    run = measure([*command, *(word for text in settings for word in ("--set", text))], out, environment)
     test = json.loads(run.output).get("metrics", {}).get("test") or {}
     run.accuracy = test.get("accuracy")
     return run
@@ -128,13 +128,13 @@ def _python(peer: Path, data: Path, weights: Path, out: Path) -> Run:
     if not peer.is_file():
         raise Unusable(f"no {peer}")
     command = [places.python(), peer, "--data", data, "--out", out / "data", "--weights", weights]
-    run = _measure(command, out, dict(os.environ))
+    run = measure(command, out, dict(os.environ))
     result = json.loads((out / "data" / "peer_result.json").read_text())
     run.accuracy = result.get("reported_test_accuracy_leaky")
     return run
 
 
-def _measure(command: list[str | Path], cwd: Path, environment: dict[str, str]) -> Run:
+def measure(command: list[str | Path], cwd: Path, environment: dict[str, str]) -> Run:
     """Runs to the end; the operating system says what the process and its children took."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+", errors="replace") as errors:
         start = time.perf_counter()

@@ -33,12 +33,21 @@ def default_weights() -> Path | None:
 
 def python() -> Path:
     """The Python that has the peers; installs them where it is missing."""
+    return _environment("ECOSIGHT_PEERS_VENV", "peers-venv", "the peers", "about 3 GB") / "python"
+
+
+def dvc() -> Path:
+    """DVC, which has an environment of its own; installs it where it is missing."""
+    return _environment("ECOSIGHT_DVC_VENV", "dvc-venv", "DVC", "about 200 MB", "dvc") / "dvc"
+
+
+def _environment(variable: str, name: str, what: str, size: str, *which: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    venv = Path(os.environ.get("ECOSIGHT_PEERS_VENV") or cache / "ecosight" / "peers-venv")
+    venv = Path(os.environ.get(variable) or cache / "ecosight" / name)
     if not (venv / "bin" / "python").exists():
-        log(f"installing the peers into {venv} (once, about 3 GB)")
-        subprocess.run([PEERS / "setup"], check=True, stdout=sys.stderr)
-    return venv / "bin" / "python"
+        log(f"installing {what} into {venv} (once, {size})")
+        subprocess.run([PEERS / "setup", *which], check=True, stdout=sys.stderr)
+    return venv / "bin"
 
 
 def run_script(script: str, *arguments: str | Path) -> dict:
