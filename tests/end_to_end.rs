@@ -11,3 +11,4 @@ mod retrain;
 mod setup;
 mod support;
 mod tables;
+mod upkeep;
