@@ -75,7 +75,8 @@ fn runs_are_listed_shown_and_compared() {
     let sandbox = with_clips();
     sandbox.ok(RETRAIN);
     sandbox.ok(&format!("{RETRAIN} --set train.l2=0.5 --set augment.variants=0"));
-    assert_eq!(sandbox.run(&format!("{RETRAIN} --set split.train=1.0 --set split.val=0 --set split.test=0")).code, 1);
+    fs::write(first(&sandbox.path().join("clips")).join("bad.wav"), b"RIFF....WAVEfmt ").unwrap();
+    assert_eq!(sandbox.run(&format!("{RETRAIN} --set pipeline.max_failed=0.0")).code, 5);
     let killed = root(&sandbox).join("runs/20000101-000000-dead");
     fs::create_dir(&killed).unwrap();
     fs::write(killed.join("events.jsonl"), "{\"event\":\"stage_started\",\"stage\":\"manifest\",\"why\":\"x\"}\n{")
@@ -84,7 +85,7 @@ fn runs_are_listed_shown_and_compared() {
     let runs = sandbox.json("runs list");
     let exits = texts(&runs, "exit");
     assert_eq!(exits[1..], ["ok", "ok", "killed or still running"], "{runs:#}");
-    assert!(exits[0].contains("split"), "{}", exits[0]);
+    assert!(exits[0].contains("stage `manifest` stopped"), "{}", exits[0]);
     assert_eq!(runs[1]["test_accuracy"], 1.0);
     assert!(runs[2]["rows_computed"].as_u64() > runs[1]["rows_computed"].as_u64(), "{runs:#}");
     let ids = texts(&runs, "run_id");

@@ -6,15 +6,16 @@
 mod models;
 mod staging;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::folder_of;
 use ecosight_datasets::layout::Layout;
 use ecosight_stages::StageErrorKind;
 use serde::Serialize;
 
 use super::Lock;
-use super::files::{self, Size, below, is_folder, is_temporary, name_of, size_of};
+use super::files::{self, Size, below, is_folder, is_temporary, name_of, oldest_first, size_of};
 
 /// How much is kept of what would otherwise be removed.
 #[derive(Clone, Debug)]
@@ -62,6 +63,9 @@ impl Garbage {
 
     fn remove(&mut self, layout: &Layout, path: &Path, why: impl Into<String>) -> Result<(), DatasetError> {
         let Size { files, bytes, links } = size_of(path)?;
+        if files == 0 {
+            return Ok(());
+        }
         let (path, why) = (files::relative(layout, path), why.into());
         if links > 0 {
             let why =
@@ -123,9 +127,13 @@ pub fn remove(layout: &Layout, garbage: &Garbage, _lock: &Lock) -> Result<(), Da
             _ => {}
         }
     }
-    // Folders that are not empty stay.
-    for folder in [bin, layout.retired()] {
-        let _ = std::fs::remove_dir(folder);
+    let emptied = garbage.removable.iter().map(|item| layout.root().join(&item.path)).chain([bin.join("0")]);
+    for path in emptied {
+        let is_ours = |folder: &&Path| folder.starts_with(layout.retired()) || folder.starts_with(folder_of(&bin));
+        for folder in path.ancestors().skip(1).take_while(is_ours) {
+            // Those that are not empty stay.
+            let _ = std::fs::remove_dir(folder);
+        }
     }
     Ok(())
 }
@@ -150,18 +158,23 @@ fn retired(layout: &Layout, garbage: &mut Garbage) -> Result<(), DatasetError> {
     Ok(())
 }
 
+/// The folders of all runs, the oldest first.
+pub fn run_records(layout: &Layout) -> Result<Vec<PathBuf>, DatasetError> {
+    let folder = layout.runs();
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let is_record =
+        |path: &PathBuf| is_folder(path) && ["run.json", "events.jsonl"].iter().any(|name| path.join(name).is_file());
+    Ok(oldest_first(below(&folder)?.into_iter().filter(is_record).collect(), "events.jsonl"))
+}
+
 /// Records of all runs but the newest.
 fn runs(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Result<(), DatasetError> {
-    let folder = layout.runs();
-    if !is_folder(&folder) {
-        return linked(layout, &folder, garbage);
+    if layout.runs().is_symlink() {
+        return linked(layout, &layout.runs(), garbage);
     }
-    let is_record = |path: &std::path::PathBuf| {
-        is_folder(path) && ["run.json", "events.jsonl"].iter().any(|name| path.join(name).is_file())
-    };
-    let records: Vec<_> = below(&folder)?.into_iter().filter(is_record).collect();
-    // Names begin with the time, and are in order.
-    for path in records.iter().rev().skip(keep) {
+    for path in run_records(layout)?.iter().rev().skip(keep) {
         garbage.remove(layout, path, format!("the record of a run that is not among the {keep} newest"))?;
     }
     Ok(())

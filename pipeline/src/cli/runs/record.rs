@@ -1,13 +1,13 @@
 //! The record of a run, read back: any version of it, whole or not.
 
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::PathBuf;
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::layout::Layout;
 use serde_json::{Map, Value, json};
 
 use crate::cli::error::CliError;
+use crate::engine::gc::run_records;
 
 /// What is said of a run that has left no end.
 const UNFINISHED: &str = "killed or still running";
@@ -26,26 +26,8 @@ pub(super) struct RunFile {
 impl RunFile {
     /// The names of all runs, the newest first.
     pub(super) fn ids(layout: &Layout) -> Result<Vec<String>, DatasetError> {
-        let folder = layout.runs();
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-        let entries = entries.map_err(DatasetError::at("list folder", &folder))?;
-        let is_run = |path: &Path| ["run.json", "events.jsonl"].iter().any(|name| path.join(name).is_file());
-        let mut runs: Vec<(String, SystemTime, String)> = entries
-            .into_iter()
-            .filter(|entry| is_run(&entry.path()))
-            .map(|entry| {
-                let id = entry.file_name().to_string_lossy().into_owned();
-                // Names tell seconds; of two runs in one second the one that wrote last is the newer.
-                let second = id.chars().take("20260101-000000".len()).collect();
-                let written = entry.path().join("events.jsonl").metadata().and_then(|meta| meta.modified());
-                (second, written.unwrap_or(SystemTime::UNIX_EPOCH), id)
-            })
-            .collect();
-        runs.sort();
-        Ok(runs.into_iter().rev().map(|(_, _, id)| id).collect())
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(run_records(layout)?.iter().rev().map(name).collect())
     }
 
     /// The run that `word` names: its name or how it begins, `last`, `last~1` for the one before it.

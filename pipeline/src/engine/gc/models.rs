@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use ecosight_datasets::layout::Layout;
-use ecosight_models::artefact::MODEL_FILE;
+use ecosight_models::artefact::{MODEL_FILE, WEIGHTS_FILE};
 use ecosight_stages::StageErrorKind;
 use ecosight_stages::train::Pointer;
 
 use super::Garbage;
-use crate::engine::files::{below, is_folder, name_of};
+use crate::engine::files::{below, is_folder, name_of, oldest_first};
 use crate::engine::state::known;
 
 /// Lists all models but those in use and the `keep` newest, and what saving a model has left behind.
@@ -25,10 +25,9 @@ pub(super) fn find(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Resul
     let is_model = |path: &&std::path::PathBuf| {
         is_folder(path) && !name_of(path).starts_with('.') && path.join(MODEL_FILE).is_file()
     };
-    let models: Vec<_> = entries.iter().filter(is_model).collect();
-    // Versions begin with the time, and are in order.
+    let models = oldest_first(entries.iter().filter(is_model).cloned().collect(), WEIGHTS_FILE);
     let newest: BTreeSet<String> = models.iter().rev().take(keep).map(|path| name_of(path)).collect();
-    for path in models {
+    for path in &models {
         let version = name_of(path);
         if !used.contains(&version) && !newest.contains(&version) {
             let why = format!("not in production, nor before it, nor the last trained, nor among the {keep} newest");
