@@ -85,7 +85,7 @@ fn runs_are_listed_shown_and_compared() {
     let runs = sandbox.json("runs list");
     let exits = texts(&runs, "exit");
     assert_eq!(exits[1..], ["ok", "ok", "killed or still running"], "{runs:#}");
-    assert!(exits[0].contains("stage `manifest` stopped"), "{}", exits[0]);
+    assert!(exits[0].contains("stage `embed` stopped"), "{}", exits[0]);
     assert_eq!(runs[1]["test_accuracy"], 1.0);
     assert!(runs[2]["rows_computed"].as_u64() > runs[1]["rows_computed"].as_u64(), "{runs:#}");
     let ids = texts(&runs, "run_id");
@@ -267,13 +267,15 @@ fn damage_that_shows_in_no_size_and_no_time_is_found_and_mended() {
 }
 
 #[test]
-fn a_state_that_cannot_be_read_and_a_pointer_to_nothing_are_mended() {
+fn a_state_a_pointer_and_an_index_that_cannot_be_read_are_mended() {
     let sandbox = with_clips();
     sandbox.ok(RETRAIN);
     let root = root(&sandbox);
     let digests = table_digests(&root);
     fs::write(root.join("index/split.json"), "{").unwrap();
-    fs::write(root.join("models/production.json"), "{").unwrap();
+    for file in ["models/production.json", "tables/quarantine/part-00000.parquet", "index/files.parquet"] {
+        fs::write(root.join(file), "{").unwrap();
+    }
     assert_eq!(sandbox.run("verify").code, 1);
     sandbox.ok("verify --repair");
     sandbox.ok(RETRAIN);

@@ -9,8 +9,9 @@ use ecosight_datasets::layout::Layout;
 use ecosight_stages::train::Pointer;
 
 use super::{Checked, Health};
-use crate::engine::Lock;
 use crate::engine::files::relative;
+use crate::engine::state::known;
+use crate::engine::{Lock, State};
 
 /// Moves what is damaged to `retired/damaged/` and what is unknown to `retired/unknown/`, each at its path below the data root. Gives
 /// the paths of what was moved.
@@ -39,7 +40,20 @@ pub fn repair(layout: &Layout, checked: &[Checked], _lock: &Lock) -> Result<Vec<
             moved.push(relative(layout, &layout.root().join(path)));
         }
     }
+    if moved.iter().any(|path| path.starts_with("tables/quarantine/")) {
+        find_failures_again(layout)?;
+    }
     Ok(moved)
+}
+
+/// Lets the stages that know of failed clips run again: what they knew lay in `quarantine`.
+fn find_failures_again(layout: &Layout) -> Result<(), DatasetError> {
+    for (stage, state) in known(layout)? {
+        if let Some(state) = state.filter(|state| state.rows.failed > 0) {
+            State { is_provisional: true, ..state }.write(layout, &stage)?;
+        }
+    }
+    Ok(())
 }
 
 /// The file itself, or the model that it is a file of.
@@ -64,7 +78,12 @@ fn set_aside(layout: &Layout, path: &Path, place: &str) -> std::io::Result<()> {
     let free = std::iter::once(to.clone()).chain(others).find(|to| to.symlink_metadata().is_err());
     match std::fs::rename(&from, free.unwrap_or(to)) {
         // Gone with the folder that it lay in.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        result => result?,
     }
+    // A table without a part is none; a folder that holds something stays.
+    if from.starts_with(layout.tables()) {
+        let _ = std::fs::remove_dir(folder_of(&from));
+    }
+    Ok(())
 }
