@@ -9,11 +9,12 @@ use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, PartWriter, Row};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, WEIGHTS_FILE};
-use ecosight_models::head::{HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
+use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
+use crate::evaluate::candidate;
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Labels, Sides, check_usable, read_sides};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
@@ -101,11 +102,15 @@ impl Stage for TrainConfig {
             .u64(u64::from(DEFINITION.version))
             .finish();
         let (key, digest) = (digest, digest.to_string());
-        let trained = fit(self, context, key, &mut sides, labels.classes.len()).in_stage(NAME)?;
-        let version = format!("{}-{}", context.run_id, &digest[..8]);
         let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
-        let artefact = Artefact {
-            meta: ModelMeta {
+        let counts: BTreeMap<_, _> = counts.map(|(side, rows)| (side.to_owned(), rows.len() as u64)).into();
+        let before = if context.forced { None } else { trained_before(context, &digest) };
+        let version = if let Some((version, artefact)) = before {
+            recount(context, &version, artefact, counts).in_stage(NAME)?;
+            version
+        } else {
+            let trained = fit(self, context, key, &mut sides, labels.classes.len()).in_stage(NAME)?;
+            let meta = ModelMeta {
                 schema_version: SCHEMA_VERSION,
                 digest,
                 classes: labels.classes,
@@ -113,43 +118,68 @@ impl Stage for TrainConfig {
                 train: self.clone(),
                 seeds: BTreeMap::from([(NAME.to_owned(), self.seed)]),
                 data_fingerprint: fingerprint,
-                counts: counts.map(|(side, rows)| (side.to_owned(), rows.len() as u64)).into(),
+                counts,
                 metrics: BTreeMap::new(),
-            },
-            head: trained.head,
+            };
+            let (rows, epochs) = (sides.train.len(), trained.history.len());
+            context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
+            let version = save(context, meta, trained).in_stage(NAME)?;
+            Checkpoint::new(context.layout.checkpoint(NAME), key).remove();
+            version
         };
         let folder = context.layout.model(&version);
-        artefact.save(&folder).map_err(ModelError::from).in_stage(NAME)?;
-        let history: Vec<EpochRow> = trained
-            .history
-            .iter()
-            .map(|epoch| EpochRow {
-                epoch: epoch.epoch,
-                loss: epoch.loss,
-                accuracy: epoch.accuracy,
-                val_loss: epoch.val_loss,
-                val_accuracy: epoch.val_accuracy,
-            })
-            .collect();
-        let write_history = || {
-            let path = folder.join("training_history.parquet");
-            let mut part = PartWriter::create(&path, EpochRow::TABLE.arrow(Vectors::NONE), &[])?;
-            part.write(&EpochRow::batch(&history)?)?;
-            part.finish()
-        };
-        write_history().in_stage(NAME)?;
-        Pointer::write(&context.layout.candidate(), &version, context.started_at).in_stage(NAME)?;
-        Checkpoint::new(context.layout.checkpoint(NAME), key).remove();
-        let (rows, epochs) = (sides.train.len(), history.len());
-        context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
         let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
         let candidate = context.layout.candidate();
         let files = files.iter().chain([&candidate]);
         let files: Result<_, _> = files.map(|path| FileStamp::take(context.layout.root(), path)).collect();
         let columns = Digests::from([("model".to_owned(), key)]);
-        let rows = RowCounts { new: rows as u64, ..RowCounts::default() };
+        let rows = RowCounts { new: sides.train.len() as u64, ..RowCounts::default() };
         Ok(Output { columns, files: files.in_stage(NAME)?, rows, is_provisional: false })
     }
+}
+
+/// The model trained last, if it was made from the same rows with the same settings: another would be equal to it.
+fn trained_before(context: &Context<'_>, digest: &str) -> Option<(String, Artefact)> {
+    let version = candidate(context).ok()?;
+    let artefact = Artefact::load(&context.layout.model(&version)).ok()?;
+    (artefact.meta.digest == digest).then_some((version, artefact))
+}
+
+/// Puts right how many rows there are: those of the test side do not make another model.
+fn recount(
+    context: &Context<'_>,
+    version: &str,
+    mut artefact: Artefact,
+    counts: BTreeMap<String, u64>,
+) -> Result<(), StageErrorKind> {
+    if artefact.meta.counts != counts {
+        artefact.meta.counts = counts;
+        artefact.save_meta(&context.layout.model(version)).map_err(ModelError::from)?;
+    }
+    let message = format!("the rows are those that model `{version}` was trained on; it stays");
+    context.emit(Event::Printed { stage: NAME, line: message });
+    Ok(())
+}
+
+/// Saves a model under a version of its own, and makes it the candidate.
+fn save(context: &Context<'_>, meta: ModelMeta, trained: Trained) -> Result<String, StageErrorKind> {
+    let version = format!("{}-{}", context.run_id, &meta.digest[..8]);
+    let folder = context.layout.model(&version);
+    Artefact { meta, head: trained.head }.save(&folder).map_err(ModelError::from)?;
+    let epoch = |epoch: &Epoch| EpochRow {
+        epoch: epoch.epoch,
+        loss: epoch.loss,
+        accuracy: epoch.accuracy,
+        val_loss: epoch.val_loss,
+        val_accuracy: epoch.val_accuracy,
+    };
+    let history: Vec<EpochRow> = trained.history.iter().map(epoch).collect();
+    let path = folder.join("training_history.parquet");
+    let mut part = PartWriter::create(&path, EpochRow::TABLE.arrow(Vectors::NONE), &[])?;
+    part.write(&EpochRow::batch(&history)?)?;
+    part.finish()?;
+    Pointer::write(&context.layout.candidate(), &version, context.started_at)?;
+    Ok(version)
 }
 
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.
