@@ -8,7 +8,8 @@ use crate::support::{Sandbox, repository};
 fn every_verb_has_help_with_an_example() {
     let sandbox = Sandbox::new();
     let everyday = ["demo", "retrain", "evaluate", "predict", "embed", "graph", "weights"];
-    for verb in everyday.into_iter().chain(["init", "config", "doctor", "completions"]) {
+    let upkeep = ["runs", "runs show", "runs diff", "failed", "gc", "verify"];
+    for verb in everyday.into_iter().chain(["init", "config", "doctor", "completions"]).chain(upkeep) {
         let ran = sandbox.ok(&format!("{verb} --help"));
         assert!(ran.stdout.contains("Example"), "{verb}");
         assert!(ran.stdout.contains("--data-root"), "{verb}");

@@ -25,3 +25,4 @@ mod support;
 mod tables;
 #[cfg(unix)]
 mod trouble;
+mod upkeep;

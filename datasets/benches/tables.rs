@@ -29,7 +29,7 @@ fn write(layout: &Layout, values: ValueType) {
     let vectors = Vectors { dim: DIM, values };
     let format = EmbedFormat { embedder: "bench-v1".to_owned(), vectors, metadata: Vec::new() };
     let staging = EmbedTable::staging(layout, "bench-v1");
-    let mut parts = EmbedWriter::create(&staging, format.clone()).expect("a folder");
+    let mut parts = EmbedWriter::new(&staging, format.clone());
     for clip in 0..ROWS / 10 {
         let hash = ContentHash::of_reader(&clip.to_le_bytes()[..]).expect("bytes in memory");
         let unit = Unit { clip_id: ClipId::of_file(&hash), variant: 0 };
@@ -40,7 +40,7 @@ fn write(layout: &Layout, values: ValueType) {
     parts.finish().expect("room on the disk");
     let table = EmbedTable::open(layout, "bench-v1").expect("the parts were written");
     let all = table.present();
-    table.commit(&format, &all, false).expect("room on the disk");
+    table.commit(&format, &all, false, &|| false).expect("room on the disk");
 }
 
 #[divan::bench(args = [ValueType::Float32, ValueType::Float16], sample_count = 10)]

@@ -22,7 +22,7 @@ use crate::error::InStage;
 use crate::evaluate::candidate;
 use crate::params::{Problem, unknown};
 use crate::stage::{Context, Input, KeyPart, Output, RowCounts, Stage};
-use crate::{ALL, StageError, StageErrorKind};
+use crate::{StageError, StageErrorKind};
 
 /// Keys below `[stages.<name>]`, beside `needs` and `when`.
 const KEYS: [&str; 2] = ["command", "depends"];
@@ -88,20 +88,13 @@ impl Command {
         Ok(Self { name: stage_name(name), words, depends, needs: needs.to_vec(), folder })
     }
 
-    /// The folder that holds what `need` has made.
-    fn input(&self, need: &str, context: &Context<'_>) -> Result<PathBuf, StageErrorKind> {
-        let is_model = ["train", "evaluate", "publish"].contains(&need) && ALL.iter().any(|stage| stage.name == need);
-        let path = if is_model { context.layout.model(&candidate(context)?) } else { context.layout.table(need) };
-        Ok(std::path::absolute(&path).map_err(DatasetError::at("find", &path))?)
-    }
-
     /// The words with their places filled.
     fn filled(&self, context: &Context<'_>, output: &Path) -> Result<Vec<String>, StageErrorKind> {
         let mut words = Vec::new();
         for word in &self.words {
             if word == "{inputs}" {
                 for need in &self.needs {
-                    words.push(self.input(need, context)?.display().to_string());
+                    words.push(input(need, context)?.display().to_string());
                 }
             } else {
                 words.push(word.replace("{output}", &output.display().to_string()));
@@ -160,6 +153,13 @@ impl Command {
         let hint = "mend the command, and run the same again: what is done stays done";
         Err(StageErrorKind::data(format!("`{shown}` ended with {status}{printed}"), hint))
     }
+}
+
+/// The folder that holds what the stage `need` has made.
+fn input(need: &str, context: &Context<'_>) -> Result<PathBuf, StageErrorKind> {
+    let is_model = ["train", "evaluate", "publish"].contains(&need);
+    let path = if is_model { context.layout.model(&candidate(context)?) } else { context.layout.table(need) };
+    Ok(std::path::absolute(&path).map_err(DatasetError::at("find", &path))?)
 }
 
 /// Ends the command when the user asks to stop.

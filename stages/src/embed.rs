@@ -203,7 +203,10 @@ impl Embed {
             .flat_map(|(_, units)| units.iter().map(|unit| unit.entry.key))
             .collect();
         let table = EmbedTable::open(context.layout, &id.slug())?;
-        let committed = meter.time(Step::Write, 0, || table.commit(&format, &keys, context.forced))?;
+        let is_stopped = || context.check_cancelled().is_err();
+        let committed = meter.time(Step::Write, 0, || table.commit(&format, &keys, context.forced, &is_stopped));
+        // Whoever asks to stop need not hear of what was not done.
+        let committed = committed.or_else(|error| context.check_cancelled().and(Err(error.into())))?;
         let lost = work.iter().filter(|work| failed.contains(&work.clip_id)).flat_map(|work| &work.units);
         for unit in lost {
             let count = if live.contains(&unit.unit) { &mut rows.changed } else { &mut rows.new };
@@ -246,7 +249,7 @@ fn compute(
     id: &EmbedderId,
     tally: &mut Tally,
 ) -> Result<(), StageErrorKind> {
-    let mut parts = EmbedWriter::create(&EmbedTable::staging(context.layout, &id.slug()), format.clone())?;
+    let mut parts = EmbedWriter::new(&EmbedTable::staging(context.layout, &id.slug()), format.clone());
     let write = |piece| write(&mut parts, bench.meter, work, piece);
     let result = write_behind(write, |hand| {
         embed_all(context, NAME, bench, work, &mut |piece| {

@@ -6,6 +6,7 @@
 pub mod augment;
 pub mod behind;
 pub mod bridge;
+mod checkpoint;
 pub mod clip;
 pub mod command;
 pub mod crossval;

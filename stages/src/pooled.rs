@@ -164,6 +164,7 @@ pub fn read_pooled(
     };
     let mut current: Option<(Unit, Pooler)> = None;
     for run in reader {
+        context.check_cancelled()?;
         let (unit, patches) = run?;
         if current.as_ref().is_none_or(|(of, _)| *of != unit) {
             let dim = patches.embeddings.len() / patches.len();

@@ -32,7 +32,8 @@ pub struct Predictor {
 fn versions(layout: &Layout) -> Vec<String> {
     let entries = std::fs::read_dir(layout.models()).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.path().is_dir());
-    let mut names: Vec<_> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
     names.sort();
     names
 }

@@ -129,7 +129,7 @@ fn write_table(layout: &Layout, embedder: &dyn Embedder, files: &[Vec<u8>], reci
     let metadata = vec![("id", serde_json::to_string(embedder.id()).unwrap())];
     let vectors = Vectors { dim: embedder.dim(), values };
     let format = EmbedFormat { embedder: "x".into(), vectors, metadata };
-    let mut table = EmbedWriter::create(&EmbedTable::staging(layout, "x"), format.clone()).unwrap();
+    let mut table = EmbedWriter::new(&EmbedTable::staging(layout, "x"), format.clone());
     let entry = |number: usize, recipe: &Recipe| {
         let unit = Unit { clip_id: clip_id(number), variant: recipe.variant };
         UnitEntry { unit, key: unit_key(embedder.id(), unit.clip_id, recipe), recipe: "".into() }
@@ -156,7 +156,7 @@ fn write_table(layout: &Layout, embedder: &dyn Embedder, files: &[Vec<u8>], reci
     table.finish().unwrap();
     let table = EmbedTable::open(layout, "x").unwrap();
     let all = table.present();
-    table.commit(&format, &all, false).unwrap();
+    table.commit(&format, &all, false, &|| false).unwrap();
     failed
 }
 

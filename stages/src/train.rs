@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ecosight_datasets::files::{FileStamp, write_atomic};
-use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, PartWriter, Row};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, WEIGHTS_FILE};
-use ecosight_models::head::{HeadKind, Stopped, TrainConfig, Trained, train};
+use ecosight_models::head::{HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Labels, Sides, check_usable, read_sides};
@@ -69,8 +70,8 @@ impl Pointer {
 
     /// Moves the pointer at `path` to the model `version`.
     pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
-        // What cannot be read any more names no model, and is replaced.
-        let previous = Self::read(path).unwrap_or_default().map(|old| old.version);
+        // A damaged pointer names nothing, and is replaced.
+        let previous = Self::read(path).ok().flatten().map(|old| old.version);
         let pointer = Self { schema_version: 1, version: version.to_owned(), since: since.to_owned(), previous };
         let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
         write_atomic(path, &json)?;
@@ -92,7 +93,6 @@ impl Stage for TrainConfig {
         let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels.classes)?;
         let fingerprint = sides.fingerprint(&labels.classes).to_string();
-        let trained = fit(self, context, &mut sides, labels.classes.len()).in_stage(NAME)?;
         let plain = "settings and identities are plain data";
         let digest = KeyHasher::new("model")
             .str(&fingerprint)
@@ -101,6 +101,7 @@ impl Stage for TrainConfig {
             .u64(u64::from(DEFINITION.version))
             .finish();
         let (key, digest) = (digest, digest.to_string());
+        let trained = fit(self, context, key, &mut sides, labels.classes.len()).in_stage(NAME)?;
         let version = format!("{}-{}", context.run_id, &digest[..8]);
         let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
         let artefact = Artefact {
@@ -138,6 +139,7 @@ impl Stage for TrainConfig {
         };
         write_history().in_stage(NAME)?;
         Pointer::write(&context.layout.candidate(), &version, context.started_at).in_stage(NAME)?;
+        Checkpoint::new(context.layout.checkpoint(NAME), key).remove();
         let (rows, epochs) = (sides.train.len(), history.len());
         context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
         let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
@@ -150,10 +152,11 @@ impl Stage for TrainConfig {
     }
 }
 
-/// Trains with progress, stoppable; takes the values of the train rows.
+/// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.
 fn fit(
     config: &TrainConfig,
     context: &Context<'_>,
+    key: Key,
     sides: &mut Sides,
     classes: usize,
 ) -> Result<Trained, StageErrorKind> {
@@ -161,14 +164,24 @@ fn fit(
         HeadKind::Linear => 0,
         HeadKind::Mlp => u64::from(config.max_epochs),
     };
+    let mut checkpoint = Checkpoint::new(context.layout.checkpoint(NAME), key);
+    let resume = if context.forced { None } else { checkpoint.read() };
     let val = sides.val.examples();
-    let trained = train(sides.train.take_examples(), Some(&val), classes, config, &mut |epoch| {
+    let on_epoch: &mut OnEpoch<'_> = &mut |epoch, snapshot| {
         context.emit(Event::Progress { stage: NAME, done: u64::from(epoch.epoch), total, unit: "epochs" });
-        if context.check_cancelled().is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })
-    .map_err(ModelError::from)?;
+        let is_cancelled = context.check_cancelled().is_err();
+        checkpoint.write(is_cancelled, snapshot);
+        if is_cancelled { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let is_stopped = &|| context.check_cancelled().is_err();
+    let watch = Watch { resume: resume.as_deref(), on_epoch, is_stopped };
+    let trained = train_on(sides.train.take_examples(), Some(&val), classes, config, watch);
+    let trained = trained.map_err(ModelError::from)?;
     if trained.stopped == Stopped::Interrupted {
         return Err(StageErrorKind::Cancelled);
+    }
+    if let Some(message) = checkpoint.problem() {
+        context.emit(Event::Warning { stage: NAME, message: format!("no checkpoint could be written: {message}") });
     }
     if trained.stopped == Stopped::MaxEpochs && config.head == HeadKind::Linear {
         let message = "the linear head did not converge; a larger `l2` helps".to_owned();

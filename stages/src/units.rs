@@ -68,16 +68,12 @@ pub(crate) fn wanted<'a>(
             StageErrorKind::data(message, "make it again: `ecosight retrain --force=augment`")
         };
         let name = (row.effect.clone(), row.parameters.clone());
-        let (effect, text) = match texts.get(&name) {
-            Some(known) => known.clone(),
-            None => {
-                let effect: Effect = serde_json::from_str(&row.parameters).map_err(unreadable)?;
-                let text = if row.variant == 0 { row.effect } else { format!("{} {}", row.effect, row.parameters) };
-                let made = ((row.variant > 0).then_some(effect), Arc::from(text));
-                texts.insert(name, made.clone());
-                made
-            }
-        };
+        if !texts.contains_key(&name) {
+            let effect: Effect = serde_json::from_str(&row.parameters).map_err(unreadable)?;
+            let text = if row.variant == 0 { row.effect } else { format!("{} {}", row.effect, row.parameters) };
+            texts.insert(name.clone(), ((row.variant > 0).then_some(effect), Arc::from(text)));
+        }
+        let (effect, text) = texts[&name].clone();
         by_clip.entry(row.clip_id).or_default().push((Recipe { variant: row.variant, effect, seed: row.seed }, text));
     }
     let wanted = |clip: &'a ClipRow| {

@@ -53,12 +53,11 @@ struct OpenPart {
 }
 
 impl EmbedWriter {
-    /// Parts of `format` in `folder`.
-    pub fn create(folder: &Path, format: EmbedFormat) -> Result<Self, DatasetError> {
-        std::fs::create_dir_all(folder).map_err(DatasetError::at("create table", folder))?;
+    /// Parts of `format` in `folder`, which is made when there is one.
+    pub fn new(folder: &Path, format: EmbedFormat) -> Self {
         let schema = schema::EMBED.arrow(format.vectors);
         let (part, long) = (None, HashMap::new());
-        Ok(Self { folder: folder.to_owned(), schema, format, part, long, finished: Vec::new(), begun: 0 })
+        Self { folder: folder.to_owned(), schema, format, part, long, finished: Vec::new(), begun: 0 }
     }
 
     /// Appends the rows of one clip, unit by unit; they lie in one part.

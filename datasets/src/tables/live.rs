@@ -91,16 +91,22 @@ impl EmbedTable {
     pub fn look(layout: &Layout, embedder: &str) -> Result<Self, DatasetError> {
         let mut table =
             Self { layout: layout.clone(), embedder: embedder.to_owned(), parts: Vec::new(), damaged: Vec::new() };
-        let index = EmbedIndex::read(layout).unwrap_or_else(|error| {
-            table.damaged.push(format!("the index is damaged, and made again from the parts: {error}: {}", error.kind));
-            None
-        });
-        match index.filter(|index| index.table.embedder == embedder) {
-            Some(EmbedIndex { table: EmbedParts { parts, .. }, units }) => {
-                parts.into_iter().zip(units).for_each(|(stamp, units)| table.take_live(stamp, units));
+        match EmbedIndex::read(layout) {
+            Ok(Some(index)) if index.table.embedder == embedder => {
+                for (stamp, units) in index.table.parts.into_iter().zip(index.units) {
+                    table.take_live(stamp, units);
+                }
             }
+            Ok(Some(_)) => {}
             // The parts say themselves what they hold.
-            None => table.take_folder(Place::Live, &layout.table(NAME).join(format!("embedder={embedder}")))?,
+            lost => {
+                let folder = layout.table(NAME).join(format!("embedder={embedder}"));
+                if folder.is_dir() {
+                    let what = if lost.is_err() { "unreadable" } else { "gone" };
+                    table.damaged.push(format!("the index is {what}; it is made again from the parts"));
+                    table.take_folder(Place::Live, &folder)?;
+                }
+            }
         }
         table.take_folder(Place::Staged, &Self::staging(layout, embedder))?;
         table.take_folder(Place::Retired, &retired(layout, embedder))?;
@@ -162,12 +168,13 @@ impl EmbedTable {
     }
 
     /// Makes the table exactly those of the units `wanted` whose rows are there. Of equal units that of the table is taken, or, where rows
-    /// were `computed_anew` on purpose, the one computed last.
+    /// were `computed_anew` on purpose, the one computed last. Nothing has changed if `is_stopped` says so on the way.
     pub fn commit(
         mut self,
         format: &EmbedFormat,
         wanted: &HashSet<UnitKey>,
         computed_anew: bool,
+        is_stopped: &dyn Fn() -> bool,
     ) -> Result<Committed, DatasetError> {
         let rank = |part: &Part| (computed_anew && part.place != Place::Staged, part.place);
         self.parts.sort_by(|a, b| (rank(a), &a.path).cmp(&(rank(b), &b.path)));
@@ -177,7 +184,7 @@ impl EmbedTable {
         std::fs::create_dir_all(&folder).map_err(DatasetError::at("create table", &folder))?;
 
         let (fates, mut result) = self.decide(wanted);
-        let mut index = self.arrange(format, &folder, &fates)?;
+        let mut index = self.arrange(format, &folder, &fates, is_stopped)?;
         self.retire_others()?;
 
         index.prepare(&self.layout)?;
@@ -216,9 +223,14 @@ impl EmbedTable {
     }
 
     /// Fills `folder` with what stays, and `retired/` with what does not.
-    fn arrange(&self, format: &EmbedFormat, folder: &Path, fates: &[Vec<Fate>]) -> Result<EmbedIndex, DatasetError> {
+    fn arrange(
+        &self,
+        format: &EmbedFormat,
+        folder: &Path,
+        fates: &[Vec<Fate>],
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<EmbedIndex, DatasetError> {
         let retired = retired(&self.layout, &self.embedder);
-        std::fs::create_dir_all(&retired).map_err(DatasetError::at("create folder", &retired))?;
         let all = |number: usize, fate: Fate| !fates[number].is_empty() && fates[number].iter().all(|f| *f == fate);
         let is_small = |number: usize| self.parts[number].stamp.rows < SMALL_ROWS;
         let small: Vec<usize> = (0..self.parts.len()).filter(|&n| all(n, Fate::Stays) && is_small(n)).collect();
@@ -226,9 +238,12 @@ impl EmbedTable {
 
         let table = EmbedParts { schema_version: 1, embedder: self.embedder.clone(), parts: Vec::new() };
         let mut index = EmbedIndex { table, units: Vec::new() };
-        let mut stay = EmbedWriter::create(folder, format.clone())?;
-        let mut retire = EmbedWriter::create(&retired, format.clone())?;
+        let mut stay = EmbedWriter::new(folder, format.clone());
+        let mut retire = EmbedWriter::new(&retired, format.clone());
         for (number, part) in self.parts.iter().enumerate() {
+            if is_stopped() {
+                return Err(DatasetError::invalid("write table", NAME, "interrupted"));
+            }
             if all(number, Fate::Stays) && !merged.contains(&number) {
                 let path = folder.join(name_of(&part.path));
                 link(&part.path, &path).map_err(DatasetError::at("write table", &path))?;
@@ -236,6 +251,7 @@ impl EmbedTable {
             } else if all(number, Fate::Retires) {
                 let path = retired.join(name_of(&part.path));
                 if !path.exists() {
+                    std::fs::create_dir_all(&retired).map_err(DatasetError::at("create folder", &retired))?;
                     link(&part.path, &path).map_err(DatasetError::at("write table", &path))?;
                 }
             } else if fates[number].iter().any(|fate| *fate != Fate::Drops) {
@@ -245,7 +261,7 @@ impl EmbedTable {
         retire.finish()?;
         let mut written = stay.finish()?;
         if written.is_empty() && index.units.is_empty() {
-            written = EmbedWriter::create(folder, format.clone())?.finish_empty()?;
+            written = EmbedWriter::new(folder, format.clone()).finish_empty()?;
         }
         for path in written {
             let units = footer_value(&path, UNITS_KEY)?.and_then(|text| of_footer(&text)).unwrap_or_default();

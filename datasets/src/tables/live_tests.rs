@@ -32,14 +32,14 @@ fn format() -> EmbedFormat {
 /// Computes what is missing of `units` and commits them; gives how many were computed.
 fn update(layout: &Layout, units: &[UnitEntry]) -> (usize, Committed) {
     let present = EmbedTable::open(layout, "test-v1").unwrap().present();
-    let mut writer = EmbedWriter::create(&EmbedTable::staging(layout, "test-v1"), format()).unwrap();
+    let mut writer = EmbedWriter::new(&EmbedTable::staging(layout, "test-v1"), format());
     let missing: Vec<_> = units.iter().filter(|entry| !present.contains(&entry.key)).collect();
     for entry in &missing {
         writer.write([((*entry).clone(), rows(entry, 0, 3))]).unwrap();
     }
     writer.finish().unwrap();
     let wanted = units.iter().map(|entry| entry.key).collect();
-    (missing.len(), EmbedTable::open(layout, "test-v1").unwrap().commit(&format(), &wanted, false).unwrap())
+    (missing.len(), EmbedTable::open(layout, "test-v1").unwrap().commit(&format(), &wanted, false, &|| false).unwrap())
 }
 
 /// The rows of the table, whole and in the order of their units.
@@ -111,7 +111,7 @@ fn what_an_interrupted_run_has_computed_is_used() {
     let layout = Layout::new(dir.path());
     let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
     let staging = EmbedTable::staging(&layout, "test-v1");
-    let mut writer = EmbedWriter::create(&staging, format()).unwrap();
+    let mut writer = EmbedWriter::new(&staging, format());
     writer.write(units[..4].iter().map(|entry| (entry.clone(), rows(entry, 0, 3)))).unwrap();
     writer.finish().unwrap();
     // Left by a crash: a part that was being written, and one that was damaged.
@@ -174,13 +174,44 @@ fn damaged_and_deleted_parts_are_noticed_and_computed_again() {
 }
 
 #[test]
+fn a_lost_or_damaged_index_is_made_again_from_the_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
+    update(&layout, &units);
+    let index = fs::read(layout.embed_index()).unwrap();
+    for damage in [None, Some(&index[..index.len() / 2]), Some(b"nonsense"), Some(b"")] {
+        match damage {
+            None => fs::remove_file(layout.embed_index()).unwrap(),
+            Some(bytes) => fs::write(layout.embed_index(), bytes).unwrap(),
+        }
+        assert_eq!(EmbedTable::open(&layout, "test-v1").unwrap().damaged().len(), 1);
+        assert_eq!(update(&layout, &units).0, 0);
+        assert!(content(&layout) == expected(&units));
+    }
+}
+
+#[test]
+fn a_commit_that_is_stopped_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
+    update(&layout, &units);
+    let wanted = units[..3].iter().map(|entry| entry.key).collect();
+    let stopped = EmbedTable::open(&layout, "test-v1").unwrap().commit(&format(), &wanted, false, &|| true);
+    assert!(stopped.is_err());
+    assert!(content(&layout) == expected(&units));
+    assert_eq!(update(&layout, &units[..3]).1.retired, 7);
+}
+
+#[test]
 fn the_rows_of_another_embedder_are_kept_aside() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
     let units: Vec<_> = (0..5).map(|n| unit(n, 0, 1)).collect();
     update(&layout, &units);
     let other = EmbedFormat { embedder: "other".into(), ..format() };
-    EmbedTable::open(&layout, "other").unwrap().commit(&other, &HashSet::new(), false).unwrap();
+    EmbedTable::open(&layout, "other").unwrap().commit(&other, &HashSet::new(), false, &|| false).unwrap();
     assert_eq!(content(&layout).len(), 0);
     assert_eq!(parts_in(&layout.table(NAME)).len(), 1, "an empty part says what the columns are");
     assert_eq!(update(&layout, &units).0, 0, "they come back");
@@ -191,7 +222,7 @@ fn the_rows_of_another_embedder_are_kept_aside() {
 fn long_clips_have_parts_of_their_own_and_vanish_when_they_fail() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::new(dir.path());
-    let mut writer = EmbedWriter::create(&EmbedTable::staging(&layout, "test-v1"), format()).unwrap();
+    let mut writer = EmbedWriter::new(&EmbedTable::staging(&layout, "test-v1"), format());
     let entry = |n| unit(n, 0, 1);
     writer.write_long(&entry(3), rows(&entry(3), 0, 1500)).unwrap();
     writer.write([(entry(1), rows(&entry(1), 0, 3))]).unwrap();
@@ -202,7 +233,7 @@ fn long_clips_have_parts_of_their_own_and_vanish_when_they_fail() {
     writer.drop_long(clip(9)).unwrap();
     assert_eq!(writer.finish().unwrap().len(), 2);
     let wanted = (0..5).map(|n| entry(n).key).collect();
-    EmbedTable::open(&layout, "test-v1").unwrap().commit(&format(), &wanted, false).unwrap();
+    EmbedTable::open(&layout, "test-v1").unwrap().commit(&format(), &wanted, false, &|| false).unwrap();
     let lengths: BTreeMap<_, _> = content(&layout).into_iter().map(|(unit, rows)| (unit.clip_id, rows.len())).collect();
     assert_eq!(lengths, BTreeMap::from([(clip(1), 3), (clip(3), 1502)]));
 }

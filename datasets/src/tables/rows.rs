@@ -336,14 +336,14 @@ impl Row for IndexRow {
     fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
         let columns = Columns { frame, table: Self::TABLE.name };
         let (ids, variant, part) = (columns.clip_ids("clip_id")?, columns.u64("variant")?, columns.u64("part")?);
-        let (keys, recipe) = (columns.parsed("key")?, columns.text("recipe")?);
-        let row = |((((clip_id, variant), key), recipe), part): ((((ClipId, u64), UnitKey), String), u64)| Self {
-            unit: Unit { clip_id, variant: variant as u32 },
-            key,
+        let (keys, recipe) = (columns.parsed::<UnitKey>("key")?, columns.text("recipe")?);
+        let row = |(i, recipe): (usize, String)| Self {
+            unit: Unit { clip_id: ids[i], variant: variant[i] as u32 },
+            key: keys[i],
             recipe,
-            part: part as u32,
+            part: part[i] as u32,
         };
-        Ok(ids.into_iter().zip(variant).zip(keys).zip(recipe).zip(part).map(row).collect())
+        Ok(recipe.into_iter().enumerate().map(row).collect())
     }
 }
 

@@ -100,6 +100,8 @@ pub fn put_part(layout: &Layout, name: &str, staged: &Path) -> Result<FileStamp,
         sync_folder(&folder)
     };
     put().map_err(DatasetError::at("write table", &live))?;
+    // Nothing depends on an empty folder.
+    let _ = std::fs::remove_dir(folder_of(staged));
     FileStamp::take(layout.root(), &live)
 }
 

@@ -8,6 +8,10 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::Snapshot;
+
 /// A point with the function's value and gradient there.
 #[derive(Debug, Clone)]
 pub(super) struct Evaluation {
@@ -62,43 +66,110 @@ struct Pair {
     curvature: f64,
 }
 
-/// Minimises `function` from `start`; `on_iteration` sees every accepted point.
-pub(super) fn minimise(
-    start: Vec<f64>,
-    limits: Limits,
-    mut function: impl FnMut(Vec<f64>) -> Evaluation,
-    mut on_iteration: impl FnMut(u32, &Evaluation) -> ControlFlow<()>,
-) -> (Evaluation, Ended) {
-    let mut at = function(start);
-    let mut pairs: VecDeque<Pair> = VecDeque::with_capacity(MEMORY);
-    let mut window: VecDeque<f64> = VecDeque::from([at.value]);
-    for iteration in 1..=limits.iterations {
-        if largest(&at.gradient) <= limits.gradient {
-            return (at, Ended::Converged);
-        }
-        let direction = direction(&at.gradient, &pairs);
-        let first_step = if pairs.is_empty() { 1.0 / norm(&at.gradient).max(1.0) } else { 1.0 };
-        let Some(next) = line_search(&at, &direction, first_step, &mut function) else {
-            if pairs.is_empty() {
-                return (at, Ended::Converged);
-            }
-            pairs.clear();
-            continue;
+/// Where a minimisation is between two iterations.
+pub(super) struct Minimisation {
+    /// The point that was reached.
+    pub(super) at: Evaluation,
+    /// Iterations so far.
+    iterations: u32,
+    pairs: VecDeque<Pair>,
+    /// Values of the last iterations.
+    window: VecDeque<f64>,
+    /// Whether they have hardly decreased.
+    is_flat: bool,
+}
+
+/// What of a minimisation is no array.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    iterations: u32,
+    value: f64,
+    accuracy: f64,
+    window: VecDeque<f64>,
+    is_flat: bool,
+    curvatures: Vec<f64>,
+}
+
+impl Minimisation {
+    /// Begins at `at`.
+    pub(super) fn start(at: Evaluation) -> Self {
+        let window = VecDeque::from([at.value]);
+        Self { at, iterations: 0, pairs: VecDeque::with_capacity(MEMORY), window, is_flat: false }
+    }
+
+    /// Adds it to a snapshot under the name `lbfgs`, bit for bit.
+    pub(super) fn save(&self, snapshot: &mut Snapshot) {
+        let facts = Facts {
+            iterations: self.iterations,
+            value: self.at.value,
+            accuracy: self.at.accuracy,
+            window: self.window.clone(),
+            is_flat: self.is_flat,
+            curvatures: self.pairs.iter().map(|pair| pair.curvature).collect(),
         };
-        remember(&mut pairs, &at, &next);
-        at = next;
-        if on_iteration(iteration, &at).is_break() {
-            return (at, Ended::Interrupted);
-        }
-        window.push_back(at.value);
-        if window.len() > WINDOW {
-            let before = window.pop_front().unwrap_or(at.value);
-            if before - at.value <= limits.decrease * at.value.abs() {
-                return (at, Ended::Converged);
-            }
+        snapshot.put_bytes("lbfgs", serde_json::to_vec(&facts).expect("facts are plain data"));
+        snapshot.put_f64s("lbfgs.point", &self.at.point);
+        snapshot.put_f64s("lbfgs.gradient", &self.at.gradient);
+        for (index, pair) in self.pairs.iter().enumerate() {
+            snapshot.put_f64s(&format!("lbfgs.step.{index}"), &pair.step);
+            snapshot.put_f64s(&format!("lbfgs.change.{index}"), &pair.change);
         }
     }
-    (at, Ended::Iterations)
+
+    /// Takes it from a snapshot of `parameters` parameters; nothing where that holds none.
+    pub(super) fn load(snapshot: &mut Snapshot, parameters: usize) -> Option<Self> {
+        let facts: Facts = serde_json::from_slice(&snapshot.take_bytes("lbfgs")?).ok()?;
+        let point = snapshot.take_f64s("lbfgs.point", parameters)?;
+        let gradient = snapshot.take_f64s("lbfgs.gradient", parameters)?;
+        let pair = |(index, curvature): (usize, f64)| {
+            let step = snapshot.take_f64s(&format!("lbfgs.step.{index}"), parameters)?;
+            let change = snapshot.take_f64s(&format!("lbfgs.change.{index}"), parameters)?;
+            Some(Pair { step, change, curvature })
+        };
+        let pairs = facts.curvatures.iter().copied().enumerate().map(pair).collect::<Option<_>>()?;
+        let at = Evaluation { point, value: facts.value, gradient, accuracy: facts.accuracy };
+        let Facts { iterations, window, is_flat, .. } = facts;
+        Some(Self { at, iterations, pairs, window, is_flat })
+    }
+
+    fn is_done(&self, limits: Limits) -> bool {
+        self.is_flat || largest(&self.at.gradient) <= limits.gradient
+    }
+
+    /// Goes on to the minimum of `function`; `on_iteration` sees every accepted point.
+    pub(super) fn run(
+        mut self,
+        limits: Limits,
+        mut function: impl FnMut(Vec<f64>) -> Evaluation,
+        mut on_iteration: impl FnMut(u32, &Self) -> ControlFlow<()>,
+    ) -> (Evaluation, Ended) {
+        while self.iterations < limits.iterations {
+            if self.is_done(limits) {
+                return (self.at, Ended::Converged);
+            }
+            self.iterations += 1;
+            let direction = direction(&self.at.gradient, &self.pairs);
+            let first_step = if self.pairs.is_empty() { 1.0 / norm(&self.at.gradient).max(1.0) } else { 1.0 };
+            let Some(next) = line_search(&self.at, &direction, first_step, &mut function) else {
+                if self.pairs.is_empty() {
+                    return (self.at, Ended::Converged);
+                }
+                self.pairs.clear();
+                continue;
+            };
+            remember(&mut self.pairs, &self.at, &next);
+            self.at = next;
+            self.window.push_back(self.at.value);
+            let before = if self.window.len() > WINDOW { self.window.pop_front() } else { None };
+            let is_flat = |before: f64| before - self.at.value <= limits.decrease * self.at.value.abs();
+            self.is_flat = before.is_some_and(is_flat);
+            if on_iteration(self.iterations, &self).is_break() {
+                return (self.at, Ended::Interrupted);
+            }
+        }
+        let is_done = self.is_done(limits);
+        (self.at, if is_done { Ended::Converged } else { Ended::Iterations })
+    }
 }
 
 /// `−H · gradient`, with H the inverse Hessian that the pairs imply.
@@ -196,18 +267,42 @@ mod tests {
         Evaluation { point, value, gradient, accuracy: 0.0 }
     }
 
+    fn bowl() -> Minimisation {
+        Minimisation::start(ill_conditioned(vec![0.0; 6]))
+    }
+
     #[test]
     fn a_bowl_with_condition_one_hundred_thousand_is_solved() {
-        let (at, ended) = minimise(vec![0.0; 6], LIMITS, ill_conditioned, |_, _| ControlFlow::Continue(()));
+        let (at, ended) = bowl().run(LIMITS, ill_conditioned, |_, _| ControlFlow::Continue(()));
         assert_eq!(ended, Ended::Converged);
         assert!(at.point.iter().all(|x| (x - 1.0).abs() < 1e-8), "{:?}", at.point);
     }
 
     #[test]
-    fn the_caller_can_stop_it() {
-        let (_, ended) = minimise(vec![0.0; 6], LIMITS, ill_conditioned, |iteration, _| {
-            if iteration == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        assert_eq!(ended, Ended::Interrupted);
+    fn stopped_after_any_iteration_it_goes_on_to_the_same_bits() {
+        for limits in [LIMITS, Limits { decrease: 1e-3, ..LIMITS }] {
+            let mut iterations = 0;
+            let (whole, _) = bowl().run(limits, ill_conditioned, |iteration, _| {
+                iterations = iteration;
+                ControlFlow::Continue(())
+            });
+            assert!(iterations > 5);
+            for stop in 1..=iterations {
+                let mut bytes = Vec::new();
+                let (_, ended) = bowl().run(limits, ill_conditioned, |iteration, now| {
+                    if iteration < stop {
+                        return ControlFlow::Continue(());
+                    }
+                    let mut snapshot = Snapshot::new(&());
+                    now.save(&mut snapshot);
+                    bytes = snapshot.into_bytes();
+                    ControlFlow::Break(())
+                });
+                assert_eq!(ended, Ended::Interrupted);
+                let resumed = Minimisation::load(&mut Snapshot::from_bytes(&bytes).unwrap(), 6).unwrap();
+                let (at, ended) = resumed.run(limits, ill_conditioned, |_, _| ControlFlow::Continue(()));
+                assert_eq!((ended, &at.point), (Ended::Converged, &whole.point), "after {stop}");
+            }
+        }
     }
 }

@@ -1,12 +1,11 @@
 //! Training of the linear head to its optimum.
 
-use std::ops::ControlFlow;
-
-use super::lbfgs::{Ended, Limits, minimise};
+use super::lbfgs::{Ended, Limits, Minimisation};
 use super::model::Network;
 use super::score::score;
+use super::snapshot::Snapshot;
 use super::softmax_regression::SoftmaxRegression;
-use super::train::{Epoch, Stopped, Trained};
+use super::train::{Epoch, Stopped, Trained, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Tight enough that loss and predictions are those of a solver that runs to machine precision.
@@ -18,7 +17,7 @@ pub(super) fn train(
     val: Option<&Examples>,
     classes: usize,
     config: &TrainConfig,
-    on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+    watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
     let Examples { x, y, dim } = train;
     let normaliser = Normaliser::fit(&x, dim);
@@ -26,26 +25,28 @@ pub(super) fn train(
     normaliser.apply_in_place(&mut x);
     let objective = SoftmaxRegression::new(x, y, classes, config.l2);
     let val_x = val.map(|val| normaliser.apply(&val.x));
-    let mut history = Vec::new();
-    let (optimum, ended) = minimise(
-        vec![0.0; objective.parameters()],
+    let (minimisation, mut history) = watch
+        .resume
+        .and_then(|bytes| load(bytes, objective.parameters()))
+        .unwrap_or_else(|| (Minimisation::start(objective.evaluate(vec![0.0; objective.parameters()])), Vec::new()));
+    let (optimum, ended) = minimisation.run(
         LIMITS,
         |point| objective.evaluate(point),
-        |iteration, at| {
+        |iteration, now| {
             let val = val.zip(val_x.as_ref()).map(|(val, x)| {
-                let network = network(&at.point, dim, classes);
+                let network = network(&now.at.point, dim, classes);
                 score(&network.logits(x, dim), val.y, classes)
             });
             let epoch = Epoch {
                 epoch: iteration,
-                loss: at.value,
-                accuracy: at.accuracy,
+                loss: now.at.value,
+                accuracy: now.at.accuracy,
                 val_loss: val.map(|v| v.loss),
                 val_accuracy: val.map(|v| v.accuracy),
                 learning_rate: 1.0,
             };
             history.push(epoch.clone());
-            on_epoch(&epoch)
+            (watch.on_epoch)(&epoch, &|| save(now, &history))
         },
     );
     if !optimum.value.is_finite() {
@@ -58,6 +59,18 @@ pub(super) fn train(
         Ended::Interrupted => Stopped::Interrupted,
     };
     Ok(Trained { head, history, stopped })
+}
+
+fn save(now: &Minimisation, history: &[Epoch]) -> Vec<u8> {
+    let mut snapshot = Snapshot::new(&history);
+    now.save(&mut snapshot);
+    snapshot.into_bytes()
+}
+
+fn load(bytes: &[u8], parameters: usize) -> Option<(Minimisation, Vec<Epoch>)> {
+    let mut snapshot = Snapshot::from_bytes(bytes)?;
+    let history = snapshot.facts()?;
+    Some((Minimisation::load(&mut snapshot, parameters)?, history))
 }
 
 fn network(point: &[f64], dim: usize, classes: usize) -> Network {

@@ -1,14 +1,15 @@
 //! The multi-layer head: four blocks of linear, `ReLU`, batch normalisation and dropout, then a linear layer.
 
-use burn::module::Module;
+use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig, Linear};
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::blocks::matrix;
+use super::blocks::{matrix, values};
 use super::model::layer;
+use super::snapshot::Snapshot;
 
 /// Width and dropout probability of each hidden layer.
 pub(super) const HIDDEN: [(usize, f32); 4] = [(512, 0.5), (256, 0.4), (128, 0.3), (64, 0.2)];
@@ -83,6 +84,88 @@ impl Mlp {
             .enumerate()
             .fold(x, |x, (index, hidden)| after(index, hidden.norm.forward(relu(hidden.linear.forward(x)))));
         self.output.forward(x)
+    }
+}
+
+impl Mlp {
+    /// The identities of the parameters, layer by layer.
+    pub(super) fn parameters(&self) -> Vec<ParamId> {
+        let linear = |linear: &Linear| {
+            [Some(linear.weight.id), linear.bias.as_ref().map(|bias| bias.id)].into_iter().flatten().collect::<Vec<_>>()
+        };
+        let hidden =
+            |hidden: &Hidden| [linear(&hidden.linear), vec![hidden.norm.gamma.id, hidden.norm.beta.id]].concat();
+        self.hidden.iter().flat_map(hidden).chain(linear(&self.output)).collect()
+    }
+
+    /// Adds the values to a snapshot, bit for bit; for networks on a device without autodiff.
+    pub(super) fn save(&self, name: &str, snapshot: &mut Snapshot) {
+        let mut put = |what: &str, tensor: Vec<f32>| snapshot.put_f32s(&format!("{name}.{what}"), &tensor);
+        let mut put_linear = |what: &str, linear: &Linear| {
+            put(&format!("{what}.weight"), values(linear.weight.val()));
+            put(&format!("{what}.bias"), linear.bias.as_ref().map_or_else(Vec::new, |bias| values(bias.val())));
+        };
+        for (index, hidden) in self.hidden.iter().enumerate() {
+            put_linear(&format!("{index}"), &hidden.linear);
+        }
+        put_linear("output", &self.output);
+        for (index, Hidden { norm, .. }) in self.hidden.iter().enumerate() {
+            put(&format!("{index}.gamma"), values(norm.gamma.val()));
+            put(&format!("{index}.beta"), values(norm.beta.val()));
+            put(&format!("{index}.mean"), values(norm.running_mean.value()));
+            put(&format!("{index}.var"), values(norm.running_var.value()));
+        }
+    }
+
+    /// Takes the values from a snapshot, for parameters with these identities or new ones; nothing where it holds none.
+    pub(super) fn load(
+        name: &str,
+        snapshot: &mut Snapshot,
+        dim: usize,
+        classes: usize,
+        ids: Option<&[ParamId]>,
+        device: &Device,
+    ) -> Option<Self> {
+        let mut inputs = dim;
+        let take_linear = |snapshot: &mut Snapshot, what: &str, inputs: usize, outputs: usize| {
+            let weight = snapshot.take_f32s(&format!("{name}.{what}.weight"), inputs * outputs)?;
+            let bias = snapshot.take_f32s(&format!("{name}.{what}.bias"), outputs)?;
+            Some(layer(weight, bias, inputs, device))
+        };
+        let mut hidden = Vec::new();
+        for (index, &(width, _)) in HIDDEN.iter().enumerate() {
+            let linear = take_linear(snapshot, &index.to_string(), inputs, width)?;
+            inputs = width;
+            let mut vector = |what: &str| {
+                let values = snapshot.take_f32s(&format!("{name}.{index}.{what}"), width)?;
+                Some(Tensor::<1>::from_data(TensorData::new(values, [width]), device))
+            };
+            let mut norm = batch_norm(width, device);
+            norm.gamma = Param::from_tensor(vector("gamma")?);
+            norm.beta = Param::from_tensor(vector("beta")?);
+            norm.running_mean = RunningState::new(vector("mean")?);
+            norm.running_var = RunningState::new(vector("var")?);
+            hidden.push(Hidden { linear, norm });
+        }
+        let output = take_linear(snapshot, "output", inputs, classes)?;
+        let mut net = Self { hidden, output };
+        if let Some(ids) = ids {
+            net.identify(ids)?;
+        }
+        Some(net)
+    }
+}
+
+impl Mlp {
+    /// Gives the parameters these identities, in the order of [`parameters`](Self::parameters).
+    fn identify(&mut self, ids: &[ParamId]) -> Option<()> {
+        let mut ids = ids.iter().copied();
+        for Hidden { linear, norm } in &mut self.hidden {
+            (linear.weight.id, linear.bias.as_mut()?.id) = (ids.next()?, ids.next()?);
+            (norm.gamma.id, norm.beta.id) = (ids.next()?, ids.next()?);
+        }
+        (self.output.weight.id, self.output.bias.as_mut()?.id) = (ids.next()?, ids.next()?);
+        Some(())
     }
 }
 

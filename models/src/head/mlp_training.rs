@@ -1,19 +1,20 @@
 //! Training of the multi-layer head: Adam on shuffled batches, early stopping, learning rate halved on a plateau.
 
-use std::ops::ControlFlow;
-
-use burn::module::Module;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::module::{Module, ParamId};
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
+use burn::tensor::Bytes;
 use burn::tensor::activation::log_softmax;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use super::blocks::{device, matrix, values};
 use super::mlp::Mlp;
 use super::model::Network;
 use super::score::{Score, score};
-use super::train::{Epoch, Stopped, Trained};
+use super::snapshot::Snapshot;
+use super::train::{Epoch, Stopped, Trained, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Epochs without a lower validation loss after which the learning rate halves.
@@ -28,34 +29,34 @@ pub(super) fn train(
     val: Option<&Examples>,
     classes: usize,
     config: &TrainConfig,
-    on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+    watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
     let normaliser = Normaliser::fit(&train.x, train.dim);
     let mut x = train.x.into_owned();
     normaliser.apply_in_place(&mut x);
     let val_x = val.map(|val| normaliser.apply(&val.x));
     let mut session = Session::new(Examples { x: x.into(), ..train }, classes, config);
-    let mut history = Vec::new();
-    let mut best: Option<(f64, Mlp)> = None;
-    let (mut stale, mut stopped) = (0, Stopped::MaxEpochs);
-
-    for number in 1..=config.max_epochs {
-        let learning_rate = session.learning_rate;
-        let score = session.epoch();
+    if let Some(bytes) = watch.resume {
+        session.load(bytes);
+    }
+    let mut stopped = Stopped::MaxEpochs;
+    while session.course.history.len() < config.max_epochs as usize {
+        if session.course.stale >= config.patience {
+            stopped = Stopped::EarlyStopping;
+            break;
+        }
+        let number = session.course.history.len() as u32 + 1;
+        let learning_rate = session.course.learning_rate;
+        let Some(score) = session.epoch(watch.is_stopped) else {
+            stopped = Stopped::Interrupted;
+            break;
+        };
         let val = val.zip(val_x.as_ref()).map(|(val, x)| session.validate(x, val.y));
         if !score.loss.is_finite() || val.is_some_and(|val| !val.loss.is_finite()) {
             return Err(HeadError::Diverged { epoch: number });
         }
         if let Some(val) = val {
-            if best.as_ref().is_none_or(|(loss, _)| val.loss < *loss) {
-                best = Some((val.loss, session.net.valid()));
-                stale = 0;
-            } else {
-                stale += 1;
-                if stale % PLATEAU == 0 {
-                    session.learning_rate *= 0.5;
-                }
-            }
+            session.judge(val.loss);
         }
         let epoch = Epoch {
             epoch: number,
@@ -65,20 +66,29 @@ pub(super) fn train(
             val_accuracy: val.map(|v| v.accuracy),
             learning_rate,
         };
-        let flow = on_epoch(&epoch);
-        history.push(epoch);
-        if flow.is_break() {
+        session.course.history.push(epoch.clone());
+        if (watch.on_epoch)(&epoch, &|| session.save()).is_break() {
             stopped = Stopped::Interrupted;
             break;
         }
-        if stale >= config.patience {
-            stopped = Stopped::EarlyStopping;
-            break;
-        }
     }
-    let net = best.map_or_else(|| session.net.valid(), |(_, best)| best);
+    if stopped == Stopped::MaxEpochs && session.course.stale >= config.patience {
+        stopped = Stopped::EarlyStopping;
+    }
+    let net = session.best.unwrap_or_else(|| session.net.valid());
     let head = Head::new(normaliser, Network::Mlp(Box::new(net)), classes);
-    Ok(Trained { head, history, stopped })
+    Ok(Trained { head, history: session.course.history, stopped })
+}
+
+/// How the training has gone so far.
+#[derive(Serialize, Deserialize)]
+struct Course {
+    history: Vec<Epoch>,
+    learning_rate: f64,
+    /// Lowest loss on the validation rows.
+    best_loss: Option<f64>,
+    /// Epochs since then.
+    stale: u32,
 }
 
 /// What changes from step to step.
@@ -87,10 +97,23 @@ struct Session<'a> {
     classes: usize,
     batch_size: usize,
     net: Mlp,
+    /// The network of the epoch with the lowest loss on the validation rows.
+    best: Option<Mlp>,
     optimiser: ModuleOptimizer,
-    learning_rate: f64,
     order: Vec<usize>,
     rng: ChaCha8Rng,
+    course: Course,
+}
+
+/// What of a session is no array.
+#[derive(Serialize, Deserialize)]
+struct Facts {
+    course: Course,
+    /// Position in the stream of random numbers; too large a number for JSON.
+    word: String,
+    /// Identities of the parameters, by which the optimiser knows them.
+    parameters: Vec<u64>,
+    has_best: bool,
 }
 
 impl<'a> Session<'a> {
@@ -99,7 +122,8 @@ impl<'a> Session<'a> {
         Self {
             net: Mlp::new(examples.dim, classes, &mut rng, &device().autodiff()),
             optimiser: AdamConfig::new().with_epsilon(ADAM_EPSILON).init(),
-            learning_rate: config.learning_rate,
+            best: None,
+            course: Course { history: Vec::new(), learning_rate: config.learning_rate, best_loss: None, stale: 0 },
             order: (0..examples.n()).collect(),
             batch_size: config.batch_size,
             examples,
@@ -108,19 +132,84 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does.
-    fn epoch(&mut self) -> Score {
+    /// Keeps the network if its loss on the validation rows is the lowest so far.
+    fn judge(&mut self, loss: f64) {
+        if self.course.best_loss.is_none_or(|best| loss < best) {
+            self.best = Some(self.net.valid());
+            (self.course.best_loss, self.course.stale) = (Some(loss), 0);
+        } else {
+            self.course.stale += 1;
+            if self.course.stale.is_multiple_of(PLATEAU) {
+                self.course.learning_rate *= 0.5;
+            }
+        }
+    }
+
+    /// Everything that the epochs to come depend on.
+    fn save(&self) -> Vec<u8> {
+        let course = &self.course;
+        let facts = Facts {
+            course: Course { history: course.history.clone(), ..*course },
+            word: self.rng.get_word_pos().to_string(),
+            parameters: self.net.parameters().iter().map(ParamId::val).collect(),
+            has_best: self.best.is_some(),
+        };
+        let mut snapshot = Snapshot::new(&facts);
+        self.net.valid().save("net", &mut snapshot);
+        if let Some(best) = &self.best {
+            best.save("best", &mut snapshot);
+        }
+        let optimiser = self.optimiser.to_record().into_bytes().expect("the record is in memory");
+        snapshot.put_bytes("optimiser", optimiser.to_vec());
+        let order = self.order.iter().flat_map(|&row| (row as u64).to_le_bytes()).collect();
+        snapshot.put_bytes("order", order);
+        snapshot.into_bytes()
+    }
+
+    /// Goes on from a snapshot; nothing happens where the bytes are none of such a session.
+    fn load(&mut self, bytes: &[u8]) {
+        let Some(mut snapshot) = Snapshot::from_bytes(bytes) else { return };
+        let mut load = || {
+            let facts: Facts = snapshot.facts()?;
+            let order = snapshot.take_bytes("order")?;
+            let order: Vec<usize> = order.as_chunks::<8>().0.iter().map(|x| u64::from_le_bytes(*x) as usize).collect();
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            let (dim, classes) = (self.examples.dim, self.classes);
+            let ids: Vec<ParamId> = facts.parameters.iter().map(|&id| ParamId::from(id)).collect();
+            let net = Mlp::load("net", &mut snapshot, dim, classes, Some(&ids), &device().autodiff())?;
+            let best = if facts.has_best {
+                Some(Mlp::load("best", &mut snapshot, dim, classes, None, &device())?)
+            } else {
+                None
+            };
+            let optimiser =
+                OptimizerRecord::from_bytes(Bytes::from_bytes_vec(snapshot.take_bytes("optimiser")?)).ok()?;
+            let word: u128 = facts.word.parse().ok()?;
+            sorted.iter().copied().eq(0..self.examples.n()).then_some((facts.course, order, net, best, optimiser, word))
+        };
+        let Some((course, order, net, best, optimiser, word)) = load() else { return };
+        self.rng.set_word_pos(word);
+        self.optimiser = AdamConfig::new().with_epsilon(ADAM_EPSILON).init().load_record(optimiser);
+        (self.course, self.order, self.net, self.best) = (course, order, net, best);
+    }
+
+    /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does. None if it was stopped.
+    fn epoch(&mut self, is_stopped: &dyn Fn() -> bool) -> Option<Score> {
         self.order.shuffle(&mut self.rng);
         let order = std::mem::take(&mut self.order);
         let mut sum = Score { loss: 0.0, accuracy: 0.0 };
         for batch in batches(&order, self.batch_size) {
+            if is_stopped() {
+                return None;
+            }
             let score = self.step(batch);
             let share = batch.len() as f64 / order.len() as f64;
             sum.loss += share * score.loss;
             sum.accuracy += share * score.accuracy;
         }
         self.order = order;
-        sum
+        Some(sum)
     }
 
     fn step(&mut self, batch: &[usize]) -> Score {
@@ -138,7 +227,7 @@ impl<'a> Session<'a> {
         let logits = self.net.forward_with_dropout(rows, &mut self.rng);
         let loss = (log_softmax(logits.clone(), 1) * target).sum().neg().div_scalar(batch.len() as f64);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
-        self.net = self.optimiser.step(self.learning_rate, self.net.clone(), gradients);
+        self.net = self.optimiser.step(self.course.learning_rate, self.net.clone(), gradients);
         score(&values(logits.inner()), &labels, self.classes)
     }
 

@@ -20,6 +20,7 @@ mod normaliser;
 mod pooling;
 mod record;
 mod score;
+mod snapshot;
 mod softmax_regression;
 #[cfg(test)]
 mod tests;
@@ -33,4 +34,4 @@ pub use normaliser::Normaliser;
 pub use pooling::{Pooler, Pooling};
 pub(crate) use record::{HeadRecord, TensorRecord};
 pub(crate) use score::argmax;
-pub use train::{Epoch, Stopped, Trained, train};
+pub use train::{Epoch, OnEpoch, Stopped, Trained, Watch, train, train_on};

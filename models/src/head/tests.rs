@@ -117,6 +117,58 @@ fn the_caller_can_break_off() {
 }
 
 #[test]
+fn an_epoch_can_be_left_in_the_middle() {
+    let (x, y) = clusters(400, 1);
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
+    let asked = std::cell::Cell::new(0);
+    let is_stopped = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 15
+    };
+    let on_epoch: &mut OnEpoch<'_> = &mut |_, _| ControlFlow::Continue(());
+    let watch = Watch { resume: None, on_epoch, is_stopped: &is_stopped };
+    let trained = train_on(examples, None, CLASSES, &config(HeadKind::Mlp), watch).unwrap();
+    assert_eq!((trained.history.len(), trained.stopped), (1, Stopped::Interrupted));
+}
+
+#[test]
+fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
+    let ((x, y), (val_x, val_y)) = (clusters(150, 1), clusters(60, 2));
+    let examples = Examples { x: (&x).into(), y: &y, dim: DIM };
+    let val = Examples { x: (&val_x).into(), y: &val_y, dim: DIM };
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let whole = trained(150, &config(kind));
+        for stop in [1, 4, 9] {
+            let mut resume = None;
+            let run = |resume: Option<&[u8]>, stop: u32| {
+                let mut bytes = Vec::new();
+                let on_epoch: &mut OnEpoch<'_> = &mut |epoch, snapshot| {
+                    bytes = snapshot();
+                    if epoch.epoch == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                let watch = Watch { resume, on_epoch, is_stopped: &|| false };
+                let trained = train_on(examples.clone(), Some(&val), CLASSES, &config(kind), watch).unwrap();
+                (trained, bytes)
+            };
+            assert_eq!(run(None, stop).0.stopped, Stopped::Interrupted);
+            // Stopped a second time, too.
+            for stop in [stop, stop + 2, u32::MAX] {
+                let (again, bytes) = run(resume.as_deref(), stop);
+                resume = Some(bytes);
+                if stop == u32::MAX {
+                    assert_eq!((&again.history, again.stopped), (&whole.history, whole.stopped), "{kind:?} {stop}");
+                    assert_eq!(bits(&again.head.probabilities(&val_x)), bits(&whole.head.probabilities(&val_x)));
+                }
+            }
+            // What is no snapshot of such a training is ignored.
+            for bytes in [&b""[..], b"nonsense", &resume.unwrap()[..100]] {
+                assert_eq!(run(Some(bytes), u32::MAX).0.history, whole.history);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_head_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<Head>();

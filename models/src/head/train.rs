@@ -50,6 +50,19 @@ pub struct Trained {
     pub stopped: Stopped,
 }
 
+/// Whoever looks after a training.
+pub struct Watch<'a> {
+    /// What an earlier training with the same examples and settings has handed out; bytes that are none of it are ignored.
+    pub resume: Option<&'a [u8]>,
+    /// Is told of every epoch, and may break the training off. The second argument makes the bytes to resume from here.
+    pub on_epoch: &'a mut OnEpoch<'a>,
+    /// Asked within epochs, which may be long: whether to leave off, and forget the epoch.
+    pub is_stopped: &'a dyn Fn() -> bool,
+}
+
+/// Is told of every epoch.
+pub type OnEpoch<'a> = dyn FnMut(&Epoch, &dyn Fn() -> Vec<u8>) -> ControlFlow<()> + 'a;
+
 /// Trains a head on `train`; `val` is only looked at (linear) or decides when to stop (MLP).
 ///
 /// The normaliser is fitted on `train` alone. Equal inputs give the same bits, with any number of rayon threads.
@@ -64,6 +77,22 @@ pub fn train(
     classes: usize,
     config: &TrainConfig,
     on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<Trained, HeadError> {
+    let on_epoch: &mut OnEpoch<'_> = &mut |epoch, _| on_epoch(epoch);
+    train_on(train, val, classes, config, Watch { resume: None, on_epoch, is_stopped: &|| false })
+}
+
+/// As [`train()`], from where an earlier training was, and to the same bits as if that had gone on.
+///
+/// # Errors
+///
+/// As [`train()`].
+pub fn train_on(
+    train: Examples<'_>,
+    val: Option<&Examples<'_>>,
+    classes: usize,
+    config: &TrainConfig,
+    mut watch: Watch<'_>,
 ) -> Result<Trained, HeadError> {
     let problems = config.problems();
     if !problems.is_empty() {
@@ -84,7 +113,7 @@ pub fn train(
         }
     }
     match config.head {
-        HeadKind::Linear => linear_training::train(train, val, classes, config, on_epoch),
-        HeadKind::Mlp => mlp_training::train(train, val, classes, config, on_epoch),
+        HeadKind::Linear => linear_training::train(train, val, classes, config, &mut watch),
+        HeadKind::Mlp => mlp_training::train(train, val, classes, config, &mut watch),
     }
 }

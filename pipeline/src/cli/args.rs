@@ -1,10 +1,13 @@
 //! The words of the command line.
 
+mod upkeep;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
+pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
 /// Keep a wildlife-sound classifier up to date: labelled recordings in, a trained and evaluated model out.
 #[derive(Parser, Debug)]
@@ -69,6 +72,14 @@ pub(crate) enum Verb {
     Config(ConfigArgs),
     /// Check this machine, the configuration and the data, and say how to mend what is wrong
     Doctor(DoctorArgs),
+    /// List the runs of this data root, show one, or compare two
+    Runs(RunsArgs),
+    /// List the clips that could not be used, and why
+    Failed(FailedArgs),
+    /// Show what can be removed from the data root, or remove it
+    Gc(GcArgs),
+    /// Read everything that was written, and say what is damaged or missing
+    Verify(VerifyArgs),
     /// Print what lets a shell complete the command line
     Completions(CompletionsArgs),
 }

@@ -75,6 +75,9 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
     let hint = match io {
         _ if is_full => Some("free some space on that disk, then run the same command again"),
         Some(std::io::ErrorKind::PermissionDenied) => Some("check the permissions, or name another folder"),
+        _ if matches!(error.kind, DatasetErrorKind::Damaged) => {
+            Some("`ecosight retrain` computes it again; `ecosight verify` finds whatever else is damaged")
+        }
         _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
         _ if error.action == "read table" => Some("`ecosight retrain` computes the tables again"),
         _ if error.action == "read manifest" => Some(

@@ -56,6 +56,13 @@ pub(crate) fn execute(
     let stream = sinks.events.as_deref().map(open_stream).transpose()?.map(Mutex::new);
     let events = |event: Event| {
         progress.show(&event);
+        // From here on the source is known to be one; a run that is killed later need not be told it again.
+        if let Event::StageFinished { stage: "manifest", .. } | Event::StageFresh { stage: "manifest", .. } = event {
+            let last = LastRun { source: source.clone(), pipeline: pipeline.table.clone() };
+            if let Err(error) = last.write(&globals.layout) {
+                printer.warning(&format!("the source cannot be remembered: {}", error.chain().join(": ")));
+            }
+        }
         if let Some(Ok(mut stream)) = stream.as_ref().map(Mutex::lock)
             && let Ok(line) = serde_json::to_string(&event)
         {
@@ -71,21 +78,12 @@ pub(crate) fn execute(
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
     let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
-    let has_manifest = |outcome: &RunOutcome| {
-        outcome.stages.iter().any(|stage| stage.stage == "manifest" && stage.status != "stopped")
-    };
-    let kept = if outcome.as_ref().is_ok_and(has_manifest) {
-        LastRun { source: source.clone(), pipeline: pipeline.table.clone() }.write(&globals.layout)
-    } else {
-        Ok(())
-    };
     drop(lock);
     if let Some(command) = &sinks.on_finish {
         tell(command, &globals.layout.run(&name.id).join("run.json"), printer);
     }
     // What stopped the run comes before what its record met.
     result?;
-    kept?;
     Ok(outcome?)
 }
 

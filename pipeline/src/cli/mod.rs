@@ -10,6 +10,8 @@ mod embed;
 mod error;
 mod evaluate;
 mod execute;
+mod failed;
+mod gc;
 mod graph;
 mod init;
 mod last_run;
@@ -18,8 +20,11 @@ mod printer;
 mod progress;
 mod report;
 mod retrain;
+mod root;
+mod runs;
 mod session;
 mod status;
+mod verify;
 mod weights;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,6 +66,10 @@ fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
         Verb::Init(args) => init::init(&args, printer),
         Verb::Config(args) => config::config(&args, &globals, printer),
         Verb::Doctor(args) => doctor::doctor(&args, &globals, printer),
+        Verb::Runs(args) => runs::runs(&args, &globals, printer),
+        Verb::Failed(args) => failed::failed(&args, &globals, printer),
+        Verb::Gc(args) => gc::gc(&args, &globals, printer),
+        Verb::Verify(args) => verify::verify(&args, &globals, printer),
         Verb::Completions(args) => completions::completions(&args, printer),
     }
 }

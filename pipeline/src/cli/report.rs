@@ -23,6 +23,13 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
     format!("{}\n", table.trim_fmt())
 }
 
+/// A table with a header and all columns aligned left: for words.
+pub(crate) fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
+    format!("{}\n", table.trim_fmt())
+}
+
 /// What was done, what was reused, what failed, how good the model is and where everything lies.
 pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     let mut text = String::new();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use ecosight_datasets::DatasetError;
@@ -183,14 +184,20 @@ pub(crate) struct RunName {
 fn on_interrupt() -> Arc<AtomicBool> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = cancelled.clone();
+    let mut first: Option<Instant> = None;
     // Without a handler Ctrl-C still ends the process, only less politely.
     let _ = ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        flag.store(true, Ordering::Relaxed);
+        // Who sends it to the process and to its group, as `timeout` does, has asked once.
+        if first.get_or_insert_with(Instant::now).elapsed() > ONE_INTERRUPT {
             std::process::exit(crate::ExitStatus::Interrupted as i32);
         }
     });
     cancelled
 }
+
+/// Signals within this time are one.
+const ONE_INTERRUPT: Duration = Duration::from_millis(500);
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(crate) fn now() -> DateTime<Utc> {

@@ -1,20 +1,25 @@
 //! The engine: reads the declared pipeline, checks it as a whole, and executes it. It prints nothing; it emits events.
 
+mod files;
+pub mod gc;
 mod graph;
 mod layers;
 mod lock;
 mod plan;
 mod record;
+mod retry;
 mod run;
 mod selection;
 mod spec;
 mod state;
+pub mod verify;
 
 pub use graph::{GraphFormat, render};
 pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
 pub use lock::{Lock, LockError, holder};
 pub use plan::{Facts, Made, PlannedWork, Verdict, difference, judge, key_parts, plan};
 pub use record::{Record, RunOutcome, StageRecord};
+pub use retry::{quarantined, retry};
 pub use run::{RunError, foresee, preflight, run};
 pub use selection::{Force, Scope, Selection};
 pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, parse};

@@ -122,7 +122,9 @@ impl Record {
                 self.outcome.stages.push(StageRecord { stage, rows, status, ..StageRecord::default() });
             }
             Event::Rows { rows, .. } => {
-                self.outcome.stages.iter_mut().last().into_iter().for_each(|last| last.rows = *rows)
+                if let Some(last) = self.outcome.stages.last_mut() {
+                    last.rows = *rows;
+                }
             }
             // Progress is for the eye; a line for each step would only make the record long.
             Event::Progress { .. } => return Ok(()),

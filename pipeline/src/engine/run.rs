@@ -128,7 +128,7 @@ pub fn run(selection: &Selection<'_>, context: &Context<'_>, _lock: &Lock) -> Re
         result = run_stages(selection, context, &mut ran);
     }
     let new = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let kept = write_quarantine(&ran, context, new);
+    let kept = write_quarantine(&ran, context, &new);
     result.and(kept)
 }
 
@@ -232,9 +232,10 @@ fn set_aside(context: &Context<'_>, part: &str) -> Result<(), RunError> {
 }
 
 /// Replaces the rows of the stages that ran, and adds those of one that failed: the reasons are wanted most then.
-fn write_quarantine(ran: &Ran, context: &Context<'_>, new: Vec<QuarantineRow>) -> Result<(), RunError> {
+fn write_quarantine(ran: &Ran, context: &Context<'_>, new: &[QuarantineRow]) -> Result<(), RunError> {
     let folder = context.layout.table("quarantine");
-    let old: Vec<QuarantineRow> = if folder.is_dir() { read_rows(&folder)? } else { Vec::new() };
+    // A damaged table is replaced: what it said will be found out again.
+    let old: Vec<QuarantineRow> = read_rows(&folder).unwrap_or_default();
     let is_new = |row: &QuarantineRow| new.iter().any(|new| (&new.stage, &new.uri) == (&row.stage, &row.uri));
     let stays = |row: &QuarantineRow| !ran.whole.contains(row.stage.as_str()) && !is_new(row);
     let mut rows: Vec<_> = old.iter().filter(|row| stays(row)).cloned().chain(new.iter().cloned()).collect();

@@ -107,3 +107,17 @@ impl State {
         Ok((now.files != self.files).then_some(now))
     }
 }
+
+/// The stages that something is kept of, in the order of their names, each with what is known of it; none where that cannot be read.
+pub(super) fn known(layout: &Layout) -> Result<Vec<(String, Option<State>)>, DatasetError> {
+    let folder = layout.index();
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(&folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let entries = entries.map_err(DatasetError::at("list folder", &folder))?;
+    let names = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut stages: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect();
+    stages.sort();
+    Ok(stages.into_iter().map(|stage| (stage.clone(), State::read(layout, &stage))).collect())
+}

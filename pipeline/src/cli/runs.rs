@@ -1,0 +1,48 @@
+//! `ecosight runs`: what happened in this data root.
+
+mod diff;
+mod record;
+mod show;
+
+use super::args::{RunsArgs, RunsVerb};
+use super::error::CliError;
+use super::printer::Printer;
+use super::report::listing;
+use super::root::must_exist;
+use super::session::Globals;
+use crate::ExitStatus;
+use record::RunFile;
+
+/// Runs the verb.
+pub(crate) fn runs(args: &RunsArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    must_exist(globals)?;
+    match &args.verb {
+        RunsVerb::List => list(globals, printer),
+        RunsVerb::Show { run } => show::show(&RunFile::find(&globals.layout, run)?, printer),
+        RunsVerb::Diff { before, after, format } => {
+            let [before, after] = [before, after].map(|run| RunFile::find(&globals.layout, run));
+            diff::diff(&before?, &after?, *format, printer)
+        }
+    }
+}
+
+fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let runs: Vec<RunFile> =
+        RunFile::ids(&globals.layout)?.iter().map(|id| RunFile::read(&globals.layout, id)).collect();
+    if printer.json {
+        printer.document(&runs.iter().map(RunFile::summary).collect::<Vec<_>>())?;
+        return Ok(ExitStatus::Ok);
+    }
+    if runs.is_empty() {
+        printer.note("there was no run yet; `ecosight retrain` makes one");
+        return Ok(ExitStatus::Ok);
+    }
+    let rows = runs.iter().map(|run| {
+        let seconds = run.seconds().map_or("–".to_owned(), |seconds| format!("{seconds:.1} s"));
+        let accuracy = run.test_accuracy().map_or("–".to_owned(), |accuracy| format!("{:.1} %", 100.0 * accuracy));
+        let model = run.text("model").unwrap_or("–").to_owned();
+        vec![run.id.clone(), run.started(), seconds, run.exit_in_short(), run.computed().to_string(), accuracy, model]
+    });
+    printer.result(&listing(&["run", "started", "time", "exit", "rows computed", "test accuracy", "model"], rows))?;
+    Ok(ExitStatus::Ok)
+}
