@@ -92,7 +92,7 @@ impl Victim<'_> {
     }
 }
 
-/// A number from 0 to 1 (SplitMix64).
+/// A number from 0 to 1 (`SplitMix64`).
 fn fraction(state: &mut u64) -> f64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;
@@ -128,6 +128,10 @@ fn a_later_run_that_is_killed_anywhere_is_completed_by_the_next() {
         std::fs::remove_file(at(&format!("high/{number}.wav"))).unwrap();
         std::fs::rename(at(&format!("low/{number}.wav")), at(&format!("high/moved{number}.wav"))).unwrap();
     }
-    let victim = Victim { sandbox: &sandbox, before: Some("before"), settings: "--set augment.variants=4" };
+    let victim = Victim {
+        sandbox: &sandbox,
+        before: Some("before"),
+        settings: "--set augment.variants=4 --set train.head=mlp --set train.max_epochs=8",
+    };
     victim.disturb(2);
 }

@@ -381,7 +381,12 @@ fn files_below(table: &Path) -> Result<Vec<(String, PathBuf)>, DatasetError> {
 }
 
 fn remove_folder(folder: &Path) -> Result<(), DatasetError> {
-    match std::fs::remove_dir_all(folder) {
+    let removed = match std::fs::remove_dir_all(folder) {
+        // A stray file had the place of the table.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => std::fs::remove_file(folder),
+        removed => removed,
+    };
+    match removed {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(DatasetError::new("clear staging folder", folder.display().to_string(), error))
         }

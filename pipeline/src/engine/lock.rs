@@ -126,7 +126,8 @@ mod tests {
         for name in [".last_run.json", ".abc.tmp", "index/.abc.tmp", "index/train.json"] {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
-        let _lock = Lock::take(&dir.path().join(".lock"), Utc::now()).unwrap();
+        let noon: DateTime<Utc> = "2026-01-01T12:00:00Z".parse().unwrap();
+        let _lock = Lock::take(&dir.path().join(".lock"), noon).unwrap();
         let left = |name: &str| dir.path().join(name).exists();
         assert!(left(".last_run.json") && left("index/train.json"));
         assert!(!left(".abc.tmp") && !left("index/.abc.tmp"));

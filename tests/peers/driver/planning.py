@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -39,9 +40,7 @@ def _compare(binary: Path, clips: int, rounds: int) -> list[dict]:
         log(f"writing {clips} clips")
         _run(["python3", places.RUNTIMES / "tiny_clips.py", "--clips", str(clips), "--out", work / "clips"], work)
         # Another build in the same target folder must not change what is measured.
-        ours = work / "ecosight"
-        ours.write_bytes(binary.read_bytes())
-        ours.chmod(0o755)
+        ours = Path(shutil.copy2(binary, work / "ecosight"))
         settings = ["--data-root", "data", "--set", "embed.embedder=logmel", "--set", "augment.variants=0"]
         environment = os.environ | {"ECOSIGHT_CACHE_DIR": str(work / "cache"), "DVC_NO_ANALYTICS": "1"}
         environment["DVC_SITE_CACHE_DIR"] = str(work / "dvc-cache")
