@@ -62,8 +62,11 @@ fn cut(path: &Path) {
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
 }
 
+/// A way to damage a file.
+type Way = (&'static str, fn(&Path));
+
 /// Ways to damage a file.
-const WAYS: [(&str, fn(&Path)); 3] =
+const WAYS: [Way; 3] =
     [("deleted", |path| fs::remove_file(path).unwrap()), ("cut off", cut), ("flipped", |path| flip(path, false))];
 
 #[test]

@@ -120,7 +120,7 @@ fn ctrl_c_ends_the_script() {
     assert!(sent.success());
     let stopped = ran(&child.wait_with_output().unwrap());
     assert_eq!(stopped.code, 130, "{}", stopped.stderr);
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
     fs::copy(repository().join("docs/own-stage/my.py"), sandbox.path().join("mine/my.py")).unwrap();
     ok(&sandbox, &format!("retrain {RETRAIN}"));
     assert!(sandbox.path().join("ecosight-data/tables/strength").is_dir());

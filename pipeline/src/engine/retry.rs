@@ -23,7 +23,9 @@ pub fn retry(layout: &Layout, _lock: &Lock) -> Result<(usize, BTreeSet<String>),
     if rows.is_empty() {
         return Ok((0, BTreeSet::new()));
     }
-    rows.iter_mut().for_each(|row| row.key = None);
+    for row in &mut rows {
+        row.key = None;
+    }
     write_rows(layout, &rows)?;
     forget_files(layout, &rows)?;
     let stages: BTreeSet<String> = rows.iter().map(|row| row.stage.clone()).collect();

@@ -147,7 +147,7 @@ fn from_events(lines: &str) -> Value {
     for event in lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         match event["event"].as_str().unwrap_or_default() {
             "stage_started" => {
-                stages.push(json!({ "stage": event["stage"], "why": event["why"], "status": "stopped" }))
+                stages.push(json!({ "stage": event["stage"], "why": event["why"], "status": "stopped" }));
             }
             "stage_fresh" => {
                 stages.push(json!({ "stage": event["stage"], "rows": event["rows"], "status": "fresh" }));
