@@ -62,7 +62,7 @@ fn cut(path: &Path) {
     fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
 }
 
-/// What happens to a file, and what does it.
+/// A way to damage a file.
 type Way = (&'static str, fn(&Path));
 
 /// Ways to damage a file.

@@ -93,7 +93,7 @@ fn a_pipe_in_place_of_a_file_is_not_waited_for() {
 
 #[test]
 fn a_file_that_may_not_be_read_is_quarantined_until_it_may() {
-    let forbid = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o0)).unwrap();
+    let forbid = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
     let probe = Sandbox::new();
     wav(&probe.path().join("probe"), 300.0, 0);
     forbid(&probe.path().join("probe"));

@@ -16,7 +16,7 @@ const RETRAIN: &str = "retrain --source recordings --set embed.embedder=logmel";
 /// Kills of each kind of run.
 const KILLS: u32 = 25;
 
-/// Share of the kills at a stage; the others are spread over the whole run.
+/// Every other kill hits one of these in turn; the others are spread over the whole run.
 const STAGES: [&str; 7] = ["manifest", "split", "augment", "embed", "train", "evaluate", "publish"];
 
 /// A run that is to be killed: from nothing, or with a table that is there already.

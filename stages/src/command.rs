@@ -140,6 +140,8 @@ impl Command {
                     last.push(line);
                     last.drain(..last.len().saturating_sub(LINES));
                 }
+                // Something that the command has started in the background may hold its output open for long.
+                Err(RecvTimeoutError::Timeout) if child.try_wait().is_ok_and(|status| status.is_some()) => break,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
