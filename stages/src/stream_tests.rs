@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io::Cursor;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,31 @@ impl Embedder for Wide {
     fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {
         let row = |window: &Window| window.logmel.iter().cycle().take(WIDE_DIM).copied().collect::<Vec<f32>>();
         Ok(windows.iter().flat_map(row).collect())
+    }
+}
+
+/// Panics when it is asked for the second time.
+struct Panicking {
+    wide: Wide,
+    asked: AtomicUsize,
+}
+
+impl Embedder for Panicking {
+    fn id(&self) -> &EmbedderId {
+        self.wide.id()
+    }
+
+    fn dim(&self) -> usize {
+        self.wide.dim()
+    }
+
+    fn windowing(&self) -> Windowing {
+        self.wide.windowing()
+    }
+
+    fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {
+        assert_ne!(self.asked.fetch_add(1, Ordering::Relaxed), 1, "a bug on purpose");
+        self.wide.embed(windows)
     }
 }
 
@@ -209,6 +234,19 @@ fn rows_are_those_of_the_definition_in_the_order_of_the_clips_on_any_number_of_t
         assert!(*first == parts, "{threads} threads give other parts");
     }
     assert_eq!(expected.unwrap().len(), 4, "the three long clips have parts of their own");
+}
+
+#[test]
+fn a_panic_within_a_clip_costs_that_clip_alone() {
+    for threads in [1, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let files: Vec<_> = (0..4).map(|n| wav(1.0, n, 0)).collect();
+        let embedder = Panicking { wide: Wide::new(), asked: AtomicUsize::new(0) };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let failed = pool.install(|| write_table(&layout, &embedder, &files, &[Recipe::ORIGINAL]));
+        assert_eq!((failed, units(&layout).len()), (vec!["panic".to_owned()], 3));
+    }
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) fn execute(
     let lock = take_lock(globals, sinks.wait, printer)?;
     check()?;
     globals.warn_of_changes(pipeline, source, printer);
-    let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, &pipeline.table)?);
+    let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, pipeline)?);
     let progress = Progress::new(printer);
     let stream = sinks.events.as_deref().map(open_stream).transpose()?.map(Mutex::new);
     let events = |event: Event| {

@@ -7,6 +7,7 @@ use ecosight_stages::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::printer::Printer;
+use super::report::duration;
 
 /// Between two plain lines of one stage.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -20,6 +21,7 @@ pub(crate) struct Progress<'a> {
 
 struct State {
     stage: &'static str,
+    begun: Instant,
     last_line: Instant,
     warnings: usize,
 }
@@ -30,7 +32,8 @@ impl<'a> Progress<'a> {
         if printer.is_interactive() {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        Self { printer, bar, state: Mutex::new(State { stage: "", last_line: Instant::now(), warnings: 0 }) }
+        let now = Instant::now();
+        Self { printer, bar, state: Mutex::new(State { stage: "", begun: now, last_line: now, warnings: 0 }) }
     }
 
     /// Shows an event.
@@ -41,7 +44,8 @@ impl<'a> Progress<'a> {
                     self.line(&format!("{stage:>9}  because {why}"));
                 }
                 if let Ok(mut state) = self.state.lock() {
-                    *state = State { stage, last_line: Instant::now(), ..*state };
+                    let now = Instant::now();
+                    *state = State { stage, begun: now, last_line: now, ..*state };
                 }
                 self.bar.reset();
                 self.bar.set_length(0);
@@ -94,13 +98,13 @@ impl<'a> Progress<'a> {
             self.bar.set_position(done);
             self.bar.set_message(if total > 0 { unit.to_owned() } else { format!("{done} {unit}") });
         } else if let Ok(mut state) = self.state.lock() {
-            let is_due = state.last_line.elapsed() >= PLAIN_EVERY;
-            if is_due || state.stage != stage {
-                *state = State { stage, last_line: Instant::now(), ..*state };
+            let now = Instant::now();
+            if state.stage != stage {
+                *state = State { stage, begun: now, last_line: now, ..*state };
             }
-            if is_due {
-                let of = if total > 0 { format!(" of {total}") } else { String::new() };
-                self.printer.note(&format!("{stage:>9}  {done}{of} {unit}"));
+            if now - state.last_line >= PLAIN_EVERY {
+                state.last_line = now;
+                self.printer.note(&format!("{stage:>9}  {}", plain(done, total, unit, now - state.begun)));
             }
         }
     }
@@ -123,6 +127,27 @@ impl<'a> Progress<'a> {
     }
 }
 
+/// How far a stage is after `elapsed`, at which rate it goes, and how long the rest will take.
+fn plain(done: u64, total: u64, unit: &str, elapsed: Duration) -> String {
+    let rate = done as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+    if total == 0 || rate <= 0.0 {
+        return format!("{done} {unit}, {rate:.1}/s");
+    }
+    let left = total.saturating_sub(done) as f64 / rate;
+    format!("{done} of {total} {unit}, {rate:.1}/s, {} left", duration(left))
+}
+
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_line_tells_rate_and_time_left() {
+        assert_eq!(plain(200, 1000, "clips", Duration::from_secs(20)), "200 of 1000 clips, 10.0/s, 80 s left");
+        assert_eq!(plain(7, 0, "epochs", Duration::from_secs(2)), "7 epochs, 3.5/s");
+    }
 }

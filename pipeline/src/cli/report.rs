@@ -71,6 +71,16 @@ pub(crate) fn count(n: u64) -> String {
     if n == 0 { "·".to_owned() } else { n.to_string() }
 }
 
+/// Seconds for people.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 1.0 => "< 1 s".to_owned(),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
 /// Where the processor time went: the steps of stages that tell them apart, and the other stages as a whole.
 pub(crate) fn timings(stages: &[StageTime]) -> String {
     let total: f64 = stages.iter().map(|stage| stage.cpu_s).sum();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::args::StatusArgs;
 use super::error::CliError;
 use super::printer::Printer;
-use super::report::{count, table};
+use super::report::{count, duration, table};
 use super::session::Globals;
 use crate::ExitStatus;
 use crate::engine::{Force, PlannedWork, Scope, Selection, Verdict, foresee};
@@ -104,14 +104,4 @@ pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, de
     };
     text.push_str(closing);
     text
-}
-
-/// Seconds for people.
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 1.0 => "< 1 s".to_owned(),
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
 }

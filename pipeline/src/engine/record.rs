@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::layout::Layout;
@@ -14,6 +15,8 @@ use ecosight_stages::timings::{StageTime, StepTime};
 use ecosight_stages::{Event, RowCounts};
 use serde::{Deserialize, Serialize};
 
+use super::Pipeline;
+
 /// A sink of events that keeps what a summary needs.
 pub struct Record {
     folder: PathBuf,
@@ -21,6 +24,8 @@ pub struct Record {
     outcome: RunOutcome,
     /// Of the stage that runs.
     steps: Vec<StepTime>,
+    /// When that stage began.
+    begun: Instant,
 }
 
 /// What a run came to.
@@ -34,6 +39,8 @@ pub struct RunOutcome {
     pub started_at: String,
     /// Version of EcoSight.
     pub ecosight_version: &'static str,
+    /// Version of what each stage makes.
+    pub stage_versions: BTreeMap<String, u32>,
     /// What was read.
     pub source: String,
     /// Wall time in seconds.
@@ -82,7 +89,7 @@ impl Record {
         run_id: &str,
         started_at: &str,
         source: &Source,
-        pipeline: &toml::Table,
+        pipeline: &Pipeline,
     ) -> Result<Self, DatasetError> {
         let folder = layout.run(run_id);
         std::fs::create_dir_all(&folder).map_err(DatasetError::at("create run record", &folder))?;
@@ -93,6 +100,7 @@ impl Record {
             run_id: run_id.to_owned(),
             started_at: started_at.to_owned(),
             ecosight_version: env!("CARGO_PKG_VERSION"),
+            stage_versions: pipeline.stages.iter().map(|stage| (stage.name.to_owned(), stage.version)).collect(),
             source: source.to_string(),
             seconds: 0.0,
             exit: "unfinished".to_owned(),
@@ -104,15 +112,16 @@ impl Record {
             metrics: BTreeMap::new(),
             model: None,
             published: false,
-            pipeline: pipeline.clone(),
+            pipeline: pipeline.table.clone(),
         };
-        Ok(Self { folder, events, outcome, steps: Vec::new() })
+        Ok(Self { folder, events, outcome, steps: Vec::new(), begun: Instant::now() })
     }
 
     /// Takes note of an event.
     pub fn note(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
             Event::StageStarted { stage, why } => {
+                self.begun = Instant::now();
                 let (stage, why, status) = ((*stage).to_owned(), why.clone(), "stopped".to_owned());
                 self.outcome.stages.push(StageRecord { stage, why, status, ..StageRecord::default() });
             }
@@ -154,6 +163,9 @@ impl Record {
     /// Completes the record.
     pub fn finish(mut self, seconds: f64, exit: &str) -> Result<RunOutcome, DatasetError> {
         self.outcome.seconds = seconds;
+        if let Some(stopped) = self.outcome.stages.last_mut().filter(|stage| stage.status == "stopped") {
+            stopped.seconds = self.begun.elapsed().as_secs_f64();
+        }
         exit.clone_into(&mut self.outcome.exit);
         write_atomic(&self.folder.join("run.json"), &json(&self.outcome))?;
         if !self.outcome.metrics.is_empty() {
