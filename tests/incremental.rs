@@ -38,7 +38,9 @@ impl Root {
 
     fn again_forced(&self, more: &str, force: &str) -> Value {
         let settings = format!("{} {more}", self.settings);
+        let plan = self.sandbox.json(&format!("retrain {settings} {force} --dry-run"));
         let outcome = self.sandbox.json(&format!("retrain {settings} {force}"));
+        expect_planned(&plan, &outcome);
         assert_eq!(contents(&self.path()), undisturbed(&self.sandbox, &settings), "not as from nothing: {more}");
         self.expect_fresh(more);
         outcome
@@ -58,6 +60,20 @@ impl Root {
         let status = self.sandbox.run(&format!("status --why {} {more}", self.settings));
         assert_eq!(status.code, 3, "{}{}", status.stdout, status.stderr);
         assert!(status.stdout.contains(why), "`{why}` is not in\n{}", status.stdout);
+    }
+}
+
+/// What was to be done is what was done, where nothing had to be read first to know.
+fn expect_planned(plan: &Value, outcome: &Value) {
+    let stages = plan["stages"].as_array().unwrap();
+    if !stages[0]["examples"].as_array().unwrap().is_empty() {
+        return;
+    }
+    for stage in stages.iter().filter(|stage| stage["rows"].is_object()) {
+        let name = stage["stage"].as_str().unwrap();
+        let rows =
+            ["new", "changed", "reused", "retired", "failed"].map(|count| stage["rows"][count].as_u64().unwrap());
+        assert_eq!(rows, super::roots::rows(outcome, name), "`{name}`: planned and done");
     }
 }
 
@@ -95,19 +111,19 @@ fn a_changed_label_reaches_the_head_and_computes_no_embedding() {
     let root = Root::new("--set augment.variants=0");
     fs::rename(recording(&root.sandbox, "high/4.wav"), recording(&root.sandbox, "low/moved.wav")).unwrap();
     let moved = root.again("");
-    assert_eq!(count(&moved, "manifest", "read"), 0);
+    assert_eq!(count(&moved, "manifest", "read"), 1);
     let expected = ["manifest", "split", "train", "evaluate", "publish"];
     let found: Vec<_> = busy(&moved).into_iter().filter(|stage| *stage != "augment").collect();
     assert_eq!(found, expected, "the table of embeddings does not know of labels");
 }
 
 #[test]
-fn a_renamed_file_is_neither_read_nor_computed_again() {
+fn a_renamed_file_is_hashed_and_nothing_is_computed_again() {
     let root = Root::new("--set augment.variants=2");
     fs::rename(recording(&root.sandbox, "high/4.wav"), recording(&root.sandbox, "high/a new name.wav")).unwrap();
     let renamed = root.again("");
     assert_eq!(busy(&renamed), ["manifest"]);
-    assert_eq!(count(&renamed, "manifest", "read"), 0);
+    assert_eq!((count(&renamed, "manifest", "read"), rows(&renamed, "manifest")), (1, [0, 1, 23, 0, 0]));
 }
 
 #[test]
@@ -174,4 +190,22 @@ fn a_stage_alone_is_refused_where_what_it_reads_is_out_of_date() {
     assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains("split.seed") && ran.stderr.contains("hint: "), "{}", ran.stderr);
     root.expect_fresh("");
+}
+
+#[test]
+fn files_that_take_the_places_of_others_are_not_taken_for_them() {
+    // An archive that is unpacked anew gives its files the times and sizes that they had; the disk gives them places that others had.
+    let root = Root::new("--set augment.variants=0");
+    let folder = root.sandbox.path().join("recordings");
+    let pack = |command: &str| {
+        let script = format!("cd '{}' && {command}", root.sandbox.path().display());
+        assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
+    };
+    pack("find recordings -type f -exec touch -d 2026-01-01T00:00:00Z {} + && tar cf all.tar recordings");
+    root.again("");
+    fs::remove_dir_all(&folder).unwrap();
+    pack(
+        "tar xf all.tar && rm recordings/high/0.wav && mv recordings/low recordings/aside && cp -p -r recordings/aside recordings/low && rm -r recordings/aside",
+    );
+    root.again("");
 }

@@ -3,9 +3,9 @@
 //! Listing reads names, sizes and entity tags, never content. A name that cannot be addressed (not UTF-8) is reported, not
 //! dropped silently.
 
-use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use object_store::local::LocalFileSystem;
@@ -52,7 +52,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    files: LocalFileSystem,
+    files: Arc<dyn ObjectStore>,
 }
 
 impl Store {
@@ -63,7 +63,12 @@ impl Store {
             return Err(DatasetError::invalid("open source folder", root.display().to_string(), why));
         }
         let files = LocalFileSystem::new_with_prefix(root).map_err(DatasetError::at("open source folder", root))?;
-        Ok(Self { root: root.to_owned(), files })
+        Ok(Self::over(root, Arc::new(files)))
+    }
+
+    /// Any store of objects; `root` is where it lies, for messages and for local paths.
+    pub fn over(root: &Path, files: Arc<dyn ObjectStore>) -> Self {
+        Self { root: root.to_owned(), files }
     }
 
     /// The folder that uris are relative to.
@@ -83,11 +88,9 @@ impl Store {
                     size_bytes: meta.size,
                     etag: meta.e_tag,
                 }),
-                // A folder that cannot be read is a failing store: a class must not vanish in silence.
-                Err(error) if io_kind(&error).is_some() => {
-                    return Err(DatasetError::new("list folder", self.root.display().to_string(), error));
-                }
-                Err(error) => listing.unreadable.push(error.to_string()),
+                Err(error @ object_store::Error::InvalidPath { .. }) => listing.unreadable.push(error.to_string()),
+                // What cannot be listed is a failing store: a class must not vanish in silence.
+                Err(error) => return Err(DatasetError::new("list folder", self.root.display().to_string(), error)),
             }
         }
         listing.objects.sort_by(|a, b| a.uri.cmp(&b.uri));
@@ -103,11 +106,11 @@ impl Store {
     }
 
     /// The store and the path in it that `uri` means.
-    fn locate(&self, uri: &str) -> Result<(Cow<'_, LocalFileSystem>, object_store::path::Path), OpenError> {
+    fn locate(&self, uri: &str) -> Result<(Arc<dyn ObjectStore>, object_store::path::Path), OpenError> {
         match object_store::path::Path::parse(uri) {
-            Ok(location) if !uri.starts_with('/') => Ok((Cow::Borrowed(&self.files), location)),
+            Ok(location) if !uri.starts_with('/') => Ok((self.files.clone(), location)),
             _ => match object_store::path::Path::from_filesystem_path(self.root.join(uri)) {
-                Ok(location) => Ok((Cow::Owned(LocalFileSystem::new()), location)),
+                Ok(location) => Ok((Arc::new(LocalFileSystem::new()), location)),
                 Err(_) => Err(missing(uri)),
             },
         }

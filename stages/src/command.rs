@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use ecosight_datasets::DatasetError;
@@ -29,6 +29,9 @@ const KEYS: [&str; 2] = ["command", "depends"];
 
 /// Lines of what a failing command has printed that are told.
 const LINES: usize = 20;
+
+/// Bytes of a line that are kept.
+const LINE_BYTES: usize = 4096;
 
 /// How often the loop looks whether the user wants to stop.
 const LOOK: Duration = Duration::from_millis(50);
@@ -118,17 +121,14 @@ impl Command {
             );
             StageErrorKind::data(format!("cannot run `{shown}`: {error}"), hint)
         })?;
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(LINES);
         let streams: [Option<Box<dyn Read + Send>>; 2] =
             [child.stdout.take().map(|s| Box::new(s) as _), child.stderr.take().map(|s| Box::new(s) as _)];
         for stream in streams.into_iter().flatten() {
             let sender = sender.clone();
             std::thread::spawn(move || {
-                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                    if sender.send(String::from_utf8_lossy(&line).trim_end().to_owned()).is_err() {
-                        break;
-                    }
-                }
+                // Whoever listened may have gone.
+                let _ = each_line(BufReader::new(stream), &mut |line| sender.send(line).is_ok());
             });
         }
         drop(sender);
@@ -154,6 +154,30 @@ impl Command {
         let printed = if last.is_empty() { String::new() } else { format!(":\n{}", last.join("\n")) };
         let hint = "mend the command, and run the same again: what is done stays done";
         Err(StageErrorKind::data(format!("`{shown}` ended with {status}{printed}"), hint))
+    }
+}
+
+/// Calls `each` with every line that is not empty, however it ends (progress bars begin anew with a carriage return), cut off where it is
+/// long, until that says no.
+fn each_line(mut stream: impl BufRead, each: &mut dyn FnMut(String) -> bool) -> std::io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        let bytes = stream.fill_buf()?;
+        let is_end = bytes.is_empty();
+        let (count, is_complete) = match bytes.iter().position(|byte| [b'\n', b'\r'].contains(byte)) {
+            Some(end) => (end + 1, true),
+            None => (bytes.len(), is_end),
+        };
+        let room = LINE_BYTES.saturating_sub(line.len());
+        line.extend(bytes[..count].iter().take(room));
+        stream.consume(count);
+        if is_complete {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            if !text.is_empty() && !each(text) || is_end {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -220,5 +244,23 @@ impl Stage for Command {
             rows,
             is_provisional: false,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_in_many_ways_and_long_ones_are_cut_off() {
+        let text = format!("one\n\ntwo\r\n10 %\r20 %\rlast {}", "x".repeat(10_000));
+        let mut lines = Vec::new();
+        each_line(BufReader::with_capacity(7, text.as_bytes()), &mut |line| {
+            lines.push(line);
+            true
+        })
+        .unwrap();
+        assert_eq!(lines[..4], ["one", "two", "10 %", "20 %"]);
+        assert_eq!((lines.len(), lines[4].len()), (5, LINE_BYTES));
     }
 }

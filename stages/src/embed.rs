@@ -23,10 +23,10 @@ use crate::error::InStage;
 use crate::foresee::Foreseen;
 use crate::originals::Originals;
 use crate::params::{Params, Problem, parse};
-use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
+use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, Stage};
 use crate::stream::{self, Order, Outcome, Piece, Receive};
 use crate::timings::{Meter, Step};
-use crate::units::{Failures, wanted};
+use crate::units::{Failures, Wanted, account, wanted};
 pub use crate::units::{Work, unit_key};
 use crate::{StageError, StageErrorKind};
 
@@ -110,35 +110,25 @@ impl Stage for Embed {
         let wanted = wanted(&id, recipes, clips)?;
         let table = EmbedTable::look(context.layout, &id.slug())?;
         let present = if context.forced { HashSet::new() } else { table.present() };
-        let failed = Failures::read(context.layout, &id);
-        let mut rows = RowCounts::default();
+        let failed = Failures::of_run(context, &id);
+        let is_failed = |clip_id| failed.is_known(clip_id);
         let live: HashMap<Unit, &UnitEntry> = table.live().map(|entry| (entry.unit, entry)).collect();
+        let keys = live.iter().map(|(unit, entry)| (*unit, entry.key)).collect();
+        let rows = account(&wanted, &present, &keys, &is_failed);
         let (mut notes, mut examples) = (table.damaged().to_vec(), Vec::new());
-        let (mut changed, mut expected) = (BTreeMap::<(&str, &str), u64>::new(), HashSet::new());
-        for (clip, units) in &wanted {
-            let missing = units.iter().filter(|unit| !present.contains(&unit.entry.key)).count();
-            if failed.is_known(clip.clip_id) {
-                rows.failed += units.len() as u64;
-                continue;
-            }
-            expected.extend(units.iter().map(|unit| unit.entry.unit));
-            rows.reused += (units.len() - missing) as u64;
-            if missing > 0 {
+        let mut changed = BTreeMap::<(&str, &str), u64>::new();
+        for (clip, units) in wanted.iter().filter(|(clip, _)| !is_failed(clip.clip_id)) {
+            let missing: Vec<_> = units.iter().filter(|unit| !present.contains(&unit.entry.key)).collect();
+            if !missing.is_empty() {
                 examples.push(clip.uri.clone());
             }
-            for unit in units.iter().filter(|unit| !present.contains(&unit.entry.key)) {
-                match live.get(&unit.entry.unit) {
-                    Some(before) if before.key != unit.entry.key => {
-                        rows.changed += 1;
-                        *changed.entry((&*before.recipe, &*unit.entry.recipe)).or_default() += 1;
-                    }
-                    Some(_) => rows.changed += 1,
-                    None => rows.new += 1,
+            for Wanted { entry, .. } in missing {
+                if let Some(before) = live.get(&entry.unit).filter(|before| before.recipe != entry.recipe) {
+                    *changed.entry((&*before.recipe, &*entry.recipe)).or_default() += 1;
                 }
             }
         }
-        rows.retired = live.keys().filter(|unit| !expected.contains(unit)).count() as u64;
-        for ((before, after), n) in changed.iter().filter(|((before, after), _)| before != after).take(3) {
+        for ((before, after), n) in changed.iter().take(3) {
             notes.push(format!("{n} unit(s): {before} → {after}"));
         }
         let keys = wanted.iter().filter(|(clip, _)| !failed.is_known(clip.clip_id)).flat_map(|(_, units)| units);
@@ -171,22 +161,16 @@ impl Embed {
             context.emit(Event::Warning { stage: NAME, message: message.clone() });
         }
         let present = if context.forced { HashSet::new() } else { table.present() };
-        let live: HashSet<Unit> = table.live().map(|entry| entry.unit).collect();
+        let live = table.live().map(|entry| (entry.unit, entry.key)).collect();
         drop(table);
-        let failed = if context.forced { Failures::default() } else { Failures::read(context.layout, &id) };
+        let known = Failures::of_run(context, &id);
         let work: Vec<Work> = wanted
             .iter()
-            .filter(|(clip, _)| !failed.is_known(clip.clip_id))
+            .filter(|(clip, _)| !known.is_known(clip.clip_id))
             .filter_map(|(clip, units)| Work::missing(clip, units, &present))
             .collect();
-        let of_wanted = wanted.iter().map(|(clip, _)| clip.clip_id).collect();
-        let mut rows = RowCounts::default();
-        for unit in work.iter().flat_map(|work| &work.units) {
-            let count = if live.contains(&unit.unit) { &mut rows.changed } else { &mut rows.new };
-            *count += 1;
-        }
-        let mut tally = Tally { failed: failed.of(&of_wanted), ..Tally::default() };
         // What is known to fail counts, and is told, like what fails now.
+        let mut tally = Tally { failed: known.of(&wanted), ..Tally::default() };
         let embedder = open_embedder(self.spec(), context.weights)?;
         let format = format(&*embedder);
         if !work.is_empty() {
@@ -207,26 +191,19 @@ impl Embed {
         let committed = meter.time(Step::Write, 0, || table.commit(&format, &keys, context.forced, &is_stopped));
         // Whoever asks to stop need not hear of what was not done.
         let committed = committed.or_else(|error| context.check_cancelled().and(Err(error.into())))?;
-        let lost = work.iter().filter(|work| failed.contains(&work.clip_id)).flat_map(|work| &work.units);
-        for unit in lost {
-            let count = if live.contains(&unit.unit) { &mut rows.changed } else { &mut rows.new };
-            *count -= 1;
-        }
-        rows.reused = committed.live as u64 - rows.new - rows.changed;
-        (rows.retired, rows.failed) =
-            (committed.retired as u64 - rows.changed.min(committed.retired as u64), failed.len() as u64);
+        let rows = account(&wanted, &present, &live, &|clip_id| failed.contains(&clip_id));
         let counts = [
             ("clips", wanted.len() - failed.len()),
             ("units", tally.units),
             ("patches", tally.patches),
             ("reused", rows.reused as usize),
             ("returned", committed.returned),
-            ("retired", rows.retired as usize),
+            ("retired", committed.retired),
             ("quarantined", failed.len()),
         ];
         context.emit(Event::counted(NAME, counts));
         let is_provisional = tally.failed.iter().any(|row| row.key.is_none());
-        let columns = committed.rows.map(|key| ("rows".to_owned(), key)).into_iter().collect();
+        let columns = Digests::from([("rows".to_owned(), committed.rows)]);
         Ok(Output { columns, files: committed.files, rows, is_provisional })
     }
 }
@@ -308,7 +285,7 @@ pub fn embed_all(
     work: &[Work],
     each: &mut Receive<'_>,
 ) -> Result<(), StageErrorKind> {
-    let store = context.source.store()?;
+    let store = context.store()?;
     let uris: Vec<&str> = work.iter().map(|w| w.uri.as_str()).collect();
     let orders: Vec<Order<'_>> = work.iter().map(|w| Order { span: w.span, recipes: &w.recipes }).collect();
     let total = work.len() as u64;

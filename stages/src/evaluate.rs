@@ -40,11 +40,8 @@ impl Stage for Evaluate {
     }
 
     fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
-        // The figures lie in the model's folder: an equal model that was trained anew has none yet. Where the pointer cannot be read,
-        // `train` sets it before this stage has its turn.
-        let pointer = Pointer::read(&context.layout.candidate()).unwrap_or_default();
-        let version = pointer.map_or_else(|| "none".to_owned(), |pointer| pointer.version);
-        Ok(vec![KeyPart::new("model", version)])
+        // The figures lie in the model's folder: an equal model that was trained anew has none yet.
+        Ok(vec![candidate_part(context)])
     }
 
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
@@ -85,6 +82,12 @@ impl Stage for Evaluate {
         let columns = Digests::from([("metrics".to_owned(), key)]);
         Ok(Output { columns, files: vec![file], rows, is_provisional: false })
     }
+}
+
+/// The model trained last as a part of a key. Where its pointer cannot be read, `train` sets it before another stage has its turn.
+pub(crate) fn candidate_part(context: &Context<'_>) -> KeyPart {
+    let pointer = Pointer::read(&context.layout.candidate()).unwrap_or_default();
+    KeyPart::new("model", pointer.map_or_else(|| "none".to_owned(), |pointer| pointer.version))
 }
 
 /// Version of the model trained last.

@@ -21,7 +21,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     pub(crate) fn read(context: &Context<'_>) -> Result<Self, StageErrorKind> {
-        let store = context.source.store()?;
+        let store = context.store()?;
         let Entries { entries, unreadable, ignored_columns } = bridge::block_on(context.source.entries(&store))?;
         Ok(Self { entries, unreadable, ignored_columns })
     }
@@ -61,7 +61,6 @@ impl Listing {
 pub(crate) struct Known {
     rows: Vec<FileRow>,
     by_uri: HashMap<String, usize>,
-    /// By entity tag and size: a file that was renamed has those that it had.
     by_etag: HashMap<(String, u64), usize>,
 }
 
@@ -76,9 +75,15 @@ impl Known {
 
     /// The file of `entry`, if it is known and has not changed since.
     pub(crate) fn find(&self, entry: &Entry) -> Option<&FileRow> {
+        // A file of another name is read even if its tag is known: the tags of a folder name a place on the disk, which is used again.
         let (etag, size_bytes) = (entry.etag.as_ref()?, entry.size_bytes?);
-        let row = self.by_uri.get(&entry.uri).map(|&index| &self.rows[index]);
-        row.filter(|row| row.etag == *etag && row.size_bytes == size_bytes)
-            .or_else(|| self.by_etag.get(&(etag.clone(), size_bytes)).map(|&index| &self.rows[index]))
+        let row = self.by_uri.get(&entry.uri).map(|&index| &self.rows[index])?;
+        (row.etag == *etag && row.size_bytes == size_bytes).then_some(row)
+    }
+
+    /// What the file of `entry` probably is, for who only wants to foresee: that with the same tag, if it was renamed.
+    pub(crate) fn guess(&self, entry: &Entry) -> Option<&FileRow> {
+        let tag = (entry.etag.clone()?, entry.size_bytes?);
+        self.find(entry).or_else(|| self.by_etag.get(&tag).map(|&index| &self.rows[index]))
     }
 }

@@ -44,7 +44,7 @@ pub struct Manifest {
 
 impl Stage for Manifest {
     fn check(&self, context: &Context<'_>) -> Result<(), StageError> {
-        context.source.store().map(drop).in_stage(NAME)
+        context.store().map(drop).in_stage(NAME)
     }
 
     fn reads(&self) -> Vec<Input> {
@@ -64,7 +64,7 @@ impl Stage for Manifest {
         let known = Known::read(context.layout);
         let (mut unread, mut outcomes) = (Vec::new(), Vec::new());
         for (uri, entries) in listing.files() {
-            let seen = known.find(entries[0]).map_or_else(|| unseen(entries[0]), Seen::of);
+            let seen = known.guess(entries[0]).map_or_else(|| unseen(entries[0]), Seen::of);
             if known.find(entries[0]).is_none() && matches!(&seen, Seen::File { container: Some(_), .. }) {
                 unread.push(uri.to_owned());
             }
@@ -84,9 +84,9 @@ impl Stage for Manifest {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
-        let read = self.find(context).in_stage(NAME)?;
+        let keep = |rows: &[FileRow]| Ok(write_files_index(context.layout, rows)?);
+        let read = self.find(context, &keep).in_stage(NAME)?;
         context.quarantine(&read.failed, read.failed.len() + read.clips.len()).in_stage(NAME)?;
-        write_files_index(context.layout, &read.files).in_stage(NAME)?;
         let mut output = replace(context.layout, &read.clips, |row| row.clip_id).in_stage(NAME)?;
         context.emit(Event::counted(
             NAME,
@@ -114,8 +114,9 @@ impl Manifest {
         Ok(self.listing.get().expect("the listing was just made"))
     }
 
-    /// Everything in the context's source. Files that are not known are read and hashed.
-    pub fn find(&self, context: &Context<'_>) -> Result<Found, StageErrorKind> {
+    /// Everything in the context's source. Files that are not known are read and hashed; `keep` gets, every now and then and in the end,
+    /// what is to be known of all files from now on.
+    pub fn find(&self, context: &Context<'_>, keep: &Keep<'_>) -> Result<Found, StageErrorKind> {
         let listing = self.listing(context)?;
         let warn = |message: String| context.emit(Event::Warning { stage: NAME, message });
         if !listing.ignored_columns.is_empty() {
@@ -127,21 +128,31 @@ impl Manifest {
         let mut seen: Vec<Option<Seen>> =
             files.iter().map(|(_, entries)| known.find(entries[0]).map(Seen::of)).collect();
         let unknown: Vec<usize> = (0..files.len()).filter(|&index| seen[index].is_none()).collect();
-        let looked = read_files(context, &files, &unknown)?;
-        let read = looked.len();
-        for (index, found) in looked {
-            seen[index] = Some(found);
+        let rows = |seen: &[Option<Seen>]| -> Vec<FileRow> {
+            let row = |((_, entries), seen): (&(&str, Vec<&Entry>), &Option<Seen>)| seen.as_ref()?.file_row(entries[0]);
+            files.iter().zip(seen).filter_map(row).collect()
+        };
+        let mut read = 0;
+        for some in portions(&files, &unknown) {
+            for (index, found) in read_files(context, &files, some, (read, unknown.len()))? {
+                seen[index] = Some(found);
+            }
+            read += some.len();
+            keep(&rows(&seen))?;
         }
-        let mut rows = Vec::with_capacity(files.len());
+        let rows = rows(&seen);
+        if read == 0 {
+            // Files may have gone.
+            keep(&rows)?;
+        }
         let mut outcomes = Vec::with_capacity(files.len());
         let mut is_provisional = false;
         for ((_, entries), seen) in files.iter().zip(seen.iter().flatten()) {
-            rows.extend(seen.file_row(entries[0]));
             is_provisional |= matches!(seen, Seen::Failed { .. });
             outcomes.extend(entries.iter().map(|entry| judge(entry, seen)));
         }
         let mut found = sort_out(outcomes, &listing.unreadable);
-        (found.files, found.read, found.is_provisional) = (rows, read, is_provisional);
+        (found.read, found.is_provisional) = (read, is_provisional);
         if let Some(first) = found.first_duplicate.take() {
             let n = found.duplicates;
             warn(format!(
@@ -171,8 +182,6 @@ pub struct Found {
     pub duplicates: usize,
     /// Files that were read; the others were known.
     pub read: usize,
-    /// What is to be known of the files from now on.
-    files: Vec<FileRow>,
     /// The first of the duplicates by its path.
     first_duplicate: Option<String>,
     /// Whether a file could not be read that another try may read.
@@ -188,23 +197,43 @@ pub fn classes(clips: &[ClipRow]) -> BTreeMap<&str, usize> {
     classes
 }
 
-/// Reads the files with these numbers, in any order.
+/// Takes what is known of all files.
+pub type Keep<'a> = dyn Fn(&[FileRow]) -> Result<(), StageErrorKind> + 'a;
+
+/// Cuts the files with these numbers into portions, of which one at most is read again after a crash.
+fn portions<'a>(files: &[(&str, Vec<&Entry>)], mut numbers: &'a [usize]) -> Vec<&'a [usize]> {
+    const FILES: usize = 5000;
+    const BYTES: u64 = 2 << 30;
+    let mut portions = Vec::new();
+    while !numbers.is_empty() {
+        let mut bytes = 0;
+        let is_within = |number: &&usize| {
+            bytes += files[**number].1[0].size_bytes.unwrap_or(0);
+            bytes <= BYTES
+        };
+        let count = numbers.iter().take(FILES).take_while(is_within).count().max(1);
+        let (portion, rest) = numbers.split_at(count);
+        portions.push(portion);
+        numbers = rest;
+    }
+    portions
+}
+
+/// Reads the files with these numbers, in any order; so many were `done` before, of so many in all.
 fn read_files(
     context: &Context<'_>,
     files: &[(&str, Vec<&Entry>)],
     unknown: &[usize],
+    (done, total): (usize, usize),
 ) -> Result<Vec<(usize, Seen)>, StageErrorKind> {
-    if unknown.is_empty() {
-        return Ok(Vec::new());
-    }
-    let store = context.source.store()?;
+    let store = context.store()?;
     let uris: Vec<&str> = unknown.iter().map(|&index| files[index].0).collect();
-    let done = AtomicU64::new(0);
+    let done = AtomicU64::new(done as u64);
     let look_at = |(number, opened): (usize, bridge::Opened)| {
         context.check_cancelled()?;
         let seen = look(opened)?;
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        context.emit(Event::Progress { stage: NAME, done, total: unknown.len() as u64, unit: "files" });
+        context.emit(Event::Progress { stage: NAME, done, total: total as u64, unit: "files" });
         Ok::<_, StageErrorKind>((unknown[number], seen))
     };
     bridge::fetch(&store, &uris, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())?

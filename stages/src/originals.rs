@@ -26,7 +26,7 @@ impl<'a> Originals<'a> {
     /// The files of `clips`.
     pub(crate) fn of(context: &Context<'_>, clips: &'a [ClipRow]) -> Result<Self, StageErrorKind> {
         let by_uri = clips.iter().map(|clip| (clip.uri.as_str(), clip)).collect();
-        Ok(Self { store: context.source.store()?, by_uri })
+        Ok(Self { store: context.store()?, by_uri })
     }
 
     /// The piece, or the failure of its clip where the file has changed since it was listed. Asked when everything was read, this is

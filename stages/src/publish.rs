@@ -4,12 +4,12 @@ use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::Digests;
 use ecosight_models::ModelError;
-use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, MODEL_FILE, WEIGHTS_FILE};
+use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, WEIGHTS_FILE};
 
 use crate::error::InStage;
-use crate::evaluate::candidate;
+use crate::evaluate::{candidate, candidate_part};
 use crate::params::{NoParams, parse};
-use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
+use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::Pointer;
 use crate::{StageError, StageErrorKind};
 
@@ -33,6 +33,10 @@ impl Stage for Publish {
         vec![Input::of("train", &["model"]), Input::of("evaluate", &["metrics"])]
     }
 
+    fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        Ok(vec![candidate_part(context)])
+    }
+
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
         if let Some(Pointer { version: model, previous, .. }) = Pointer::read(&context.layout.production())? {
             context.emit(Event::Published { model, previous });
@@ -52,8 +56,8 @@ impl Stage for Publish {
         let path = context.layout.production();
         let pointer = Pointer::write(&path, &version, context.started_at).in_stage(NAME)?;
         context.emit(Event::Published { model: version.clone(), previous: pointer.previous });
-        // What `predict` loads belongs to what must be there.
-        let parts = [MODEL_FILE, WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| context.layout.model(&version).join(name));
+        // What `predict` loads belongs to what must be there; but `model.json` takes up new figures.
+        let parts = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| context.layout.model(&version).join(name));
         let files = parts.iter().chain([&path]).map(|path| FileStamp::take(context.layout.root(), path));
         let files = files.collect::<Result<_, _>>().in_stage(NAME)?;
         let key = KeyHasher::new("published").str(&artefact.meta.digest).finish();

@@ -7,9 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
+use ecosight_datasets::store::Store;
 use ecosight_datasets::tables::{Digests, QuarantineRow};
 use ecosight_models::metrics::Metrics;
 use ecosight_models::weights::WeightsCache;
@@ -169,6 +171,8 @@ pub struct Context<'a> {
     pub layout: &'a Layout,
     /// Where labelled audio comes from.
     pub source: &'a Source,
+    /// Opens the store that the source lies in.
+    pub open: &'a (dyn Fn(&Source) -> Result<Store, DatasetError> + Sync),
     /// The weights on this machine.
     pub weights: &'a WeightsCache,
     /// Identity of the run: its start in UTC and a few digits.
@@ -186,6 +190,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The store that the source lies in.
+    pub fn store(&self) -> Result<Store, DatasetError> {
+        (self.open)(self.source)
+    }
+
     /// Emits an event.
     pub fn emit(&self, event: Event) {
         (self.events)(event);

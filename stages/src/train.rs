@@ -71,8 +71,9 @@ impl Pointer {
 
     /// Moves the pointer at `path` to the model `version`.
     pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
-        // A damaged pointer names nothing, and is replaced.
-        let previous = Self::read(path).ok().flatten().map(|old| old.version);
+        // A damaged pointer names nothing, and is replaced; one that names this model already keeps what was before it.
+        let old = Self::read(path).ok().flatten();
+        let previous = old.and_then(|old| if old.version == version { old.previous } else { Some(old.version) });
         let pointer = Self { schema_version: 1, version: version.to_owned(), since: since.to_owned(), previous };
         let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
         write_atomic(path, &json)?;

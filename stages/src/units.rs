@@ -6,7 +6,6 @@ use std::sync::Arc;
 use ecosight_datasets::audio::Span;
 use ecosight_datasets::effects::Effect;
 use ecosight_datasets::key::{ClipId, KeyHasher, UnitKey};
-use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::{ClipRow, QuarantineRow, RecipeRow, Unit, UnitEntry};
 use ecosight_models::embedder::EmbedderId;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -16,6 +15,7 @@ use crate::clip::{ClipError, Recipe};
 use crate::embed::VERSION;
 use crate::originals::CHANGED;
 use crate::rows::read_before;
+use crate::stage::{Context, RowCounts};
 
 /// The word of the stage in quarantine rows and keys.
 const NAME: &str = "embed";
@@ -91,6 +91,34 @@ pub(crate) fn wanted<'a>(
     clips.par_iter().map(wanted).collect()
 }
 
+/// What becomes of the units: `present` are the keys of the rows that are there, `live` the units of the table with their keys.
+pub(crate) fn account(
+    wanted: &[(&ClipRow, Vec<Wanted>)],
+    present: &HashSet<UnitKey>,
+    live: &HashMap<Unit, UnitKey>,
+    is_failed: &dyn Fn(ClipId) -> bool,
+) -> RowCounts {
+    let (mut counts, mut stay) = (RowCounts::default(), 0);
+    for (clip, units) in wanted {
+        if is_failed(clip.clip_id) {
+            counts.failed += units.len() as u64;
+            continue;
+        }
+        for Wanted { entry, .. } in units {
+            let was_there = live.contains_key(&entry.unit);
+            stay += u64::from(was_there);
+            let count = match (present.contains(&entry.key), was_there) {
+                (true, _) => &mut counts.reused,
+                (false, true) => &mut counts.changed,
+                (false, false) => &mut counts.new,
+            };
+            *count += 1;
+        }
+    }
+    counts.retired = live.len() as u64 - stay;
+    counts
+}
+
 /// A clip with everything that is to be made of it.
 #[derive(Clone, Debug)]
 pub struct Work {
@@ -138,8 +166,12 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    pub(crate) fn read(layout: &Layout, embedder: &EmbedderId) -> Self {
-        let rows: Vec<QuarantineRow> = read_before(layout);
+    /// Those that a run need not try again; one that does all of its work anew tries them all.
+    pub(crate) fn of_run(context: &Context<'_>, embedder: &EmbedderId) -> Self {
+        if context.forced {
+            return Self::default();
+        }
+        let rows: Vec<QuarantineRow> = read_before(context.layout);
         let known = rows.into_iter().filter(|row| row.stage == NAME).filter_map(|row| {
             let clip_id = row.clip_id?;
             (row.key == Some(failure_key(embedder, clip_id))).then_some((clip_id, row))
@@ -151,12 +183,13 @@ impl Failures {
         self.rows.contains_key(&clip_id)
     }
 
-    /// Those among `clips`, in the order of their paths.
-    pub(crate) fn of(&self, clips: &HashSet<ClipId>) -> Vec<QuarantineRow> {
-        let mut rows: Vec<_> =
-            self.rows.values().filter(|row| row.clip_id.is_some_and(|id| clips.contains(&id))).cloned().collect();
-        rows.sort_by(|a, b| a.uri.cmp(&b.uri));
-        rows
+    /// Those among the clips that are wanted, under the paths that they have now.
+    pub(crate) fn of(&self, wanted: &[(&ClipRow, Vec<Wanted>)]) -> Vec<QuarantineRow> {
+        let row = |(clip, _): &(&ClipRow, Vec<Wanted>)| {
+            let row = self.rows.get(&clip.clip_id)?;
+            Some(QuarantineRow { uri: clip.uri.clone(), ..row.clone() })
+        };
+        wanted.iter().filter_map(row).collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! content once it is complete and on disk. A clip too long to be held in memory has a part of its own, which appears when the clip is
 //! complete, and is deleted if it turns out to be unusable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use arrow_schema::SchemaRef;
 
 use super::patches::Patches;
 use super::schema::{self, Vectors};
-use super::unit::{UNITS_KEY, UnitEntry, to_footer};
+use super::unit::{UNITS_KEY, Unit, UnitEntry, to_footer};
 use super::write::PartWriter;
 use crate::DatasetError;
 use crate::files::sync_folder;
@@ -49,6 +49,8 @@ struct OpenPart {
     path: PathBuf,
     writer: PartWriter,
     units: Vec<UnitEntry>,
+    /// A unit may be there under several keys, but only one of them in a part, whose rows say nothing of keys.
+    held: HashSet<Unit>,
     rows: usize,
 }
 
@@ -73,8 +75,7 @@ impl EmbedWriter {
 
     /// Appends the next rows of a unit that may be long; those of a unit follow one another.
     pub fn append(&mut self, entry: &UnitEntry, patches: Patches) -> Result<(), DatasetError> {
-        let goes_on = self.part.as_ref().and_then(|part| part.units.last()).is_some_and(|last| last == entry);
-        if !goes_on {
+        if !self.goes_on(entry) {
             self.cut()?;
         }
         self.add(entry, patches)
@@ -126,8 +127,18 @@ impl EmbedWriter {
         }
     }
 
+    /// Whether these are further rows of the unit that came last.
+    fn goes_on(&self, entry: &UnitEntry) -> bool {
+        self.part.as_ref().and_then(|part| part.units.last()).is_some_and(|last| last == entry)
+    }
+
     fn add(&mut self, entry: &UnitEntry, patches: Patches) -> Result<(), DatasetError> {
         let batch = self.batch(entry, patches)?;
+        if !self.goes_on(entry)
+            && let Some(part) = self.part.take_if(|part| part.held.contains(&entry.unit))
+        {
+            self.complete(part)?;
+        }
         if self.part.is_none() {
             self.part = Some(self.open()?);
         }
@@ -138,7 +149,7 @@ impl EmbedWriter {
         self.begun += 1;
         let path = self.folder.join(format!(".{}.tmp", self.begun));
         let writer = PartWriter::create(&path, self.schema.clone(), &self.format.metadata)?;
-        Ok(OpenPart { path, writer, units: Vec::new(), rows: 0 })
+        Ok(OpenPart { path, writer, units: Vec::new(), held: HashSet::new(), rows: 0 })
     }
 
     fn complete(&mut self, part: OpenPart) -> Result<(), DatasetError> {
@@ -173,6 +184,7 @@ impl OpenPart {
     fn add(&mut self, entry: &UnitEntry, batch: &RecordBatch) -> Result<(), DatasetError> {
         if self.units.last() != Some(entry) {
             self.units.push(entry.clone());
+            self.held.insert(entry.unit);
         }
         self.rows += batch.num_rows();
         self.writer.write(batch)

@@ -126,7 +126,8 @@ fn committed(layout: &Layout) -> Result<Option<(PathBuf, EmbedParts)>, DatasetEr
     if next.exists() {
         // A file that was cut off while it was written does not count.
         let table = parts_of(&next).ok().flatten();
-        let is_there = |part: &PartStamp| part.file.check(layout.root()) == Condition::Intact;
+        let is_there =
+            |part: &PartStamp| !matches!(part.file.check(layout.root()), Condition::Missing | Condition::Damaged);
         if let Some(table) = table.filter(|table| table.parts.iter().all(is_there)) {
             return Ok(Some((next, table)));
         }

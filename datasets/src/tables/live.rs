@@ -7,15 +7,15 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::embed::{EmbedFormat, EmbedWriter, PART_ROWS};
+use super::embed::{EmbedFormat, EmbedWriter, PART_ROWS, part_name};
 use super::index::{EmbedIndex, EmbedParts, PartStamp, commit, recover};
 use super::read::{footer_value, parts, row_count};
 use super::unit::{UNITS_KEY, Unit, UnitEntry, of_footer};
 use super::units::EmbedReader;
-use crate::DatasetError;
 use crate::files::{Condition, FileStamp, link, replace_folder};
 use crate::key::{Key, KeyHasher, UnitKey};
 use crate::layout::Layout;
+use crate::{DatasetError, DatasetErrorKind};
 
 const NAME: &str = super::schema::EMBED.name;
 
@@ -47,7 +47,9 @@ enum Fate {
 struct Part {
     place: Place,
     path: PathBuf,
-    stamp: PartStamp,
+    /// Known of the parts that the index names; of the others it is made when their rows are wanted.
+    stamp: Option<FileStamp>,
+    rows: u64,
     units: Vec<UnitEntry>,
 }
 
@@ -60,10 +62,10 @@ pub struct EmbedTable {
 }
 
 /// What became of the table.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Committed {
     /// Digest of the units and their keys.
-    pub rows: Option<Key>,
+    pub rows: Key,
     /// Units in the table.
     pub live: usize,
     /// Units that came back from `retired/`.
@@ -83,6 +85,13 @@ impl EmbedTable {
     /// Looks what there is of `embedder`. Parts that are gone or damaged are not counted, and reported. Only for who holds the lock: a
     /// commit that was cut off is completed.
     pub fn open(layout: &Layout, embedder: &str) -> Result<Self, DatasetError> {
+        let (old, live) = (layout.staging("embed.old"), layout.table(NAME));
+        if old.exists() && !live.exists() {
+            // Two names could not be exchanged at once, and the program ended in between.
+            std::fs::create_dir_all(layout.tables()).map_err(DatasetError::at("create folder", &layout.tables()))?;
+            std::fs::rename(&old, &live).map_err(DatasetError::at("replace folder", &live))?;
+        }
+        remove_folder(&old)?;
         recover(layout)?;
         Self::look(layout, embedder)
     }
@@ -128,29 +137,26 @@ impl EmbedTable {
         self.parts.iter().filter(|part| part.place == Place::Live).flat_map(|part| &part.units)
     }
 
-    fn take_live(&mut self, mut stamp: PartStamp, units: Vec<UnitEntry>) {
-        let what = match stamp.file.check(self.layout.root()) {
+    fn take_live(&mut self, stamp: PartStamp, units: Vec<UnitEntry>) {
+        let PartStamp { mut file, rows } = stamp;
+        let what = match file.check(self.layout.root()) {
             Condition::Missing => "is gone",
             Condition::Damaged => "is damaged",
             Condition::Intact => "",
             Condition::Touched(now) => {
-                stamp.file = now;
+                file = now;
                 ""
             }
         };
         if what.is_empty() {
-            let path = self.layout.root().join(&stamp.file.path);
-            self.parts.push(Part { place: Place::Live, path, stamp, units });
+            let path = self.layout.root().join(&file.path);
+            self.parts.push(Part { place: Place::Live, path, stamp: Some(file), rows, units });
         } else {
-            self.damaged.push(format!(
-                "part `{}` {what}; its {} units are computed again",
-                stamp.file.path,
-                units.len()
-            ));
+            self.damaged.push(format!("part `{}` {what}; its {} units are computed again", file.path, units.len()));
         }
     }
 
-    /// Parts that say themselves what they hold. One that cannot be read does not count.
+    /// Parts that say themselves what they hold. One that cannot be read, or holds a unit twice, does not count.
     fn take_folder(&mut self, place: Place, folder: &Path) -> Result<(), DatasetError> {
         if !folder.is_dir() {
             return Ok(());
@@ -158,17 +164,16 @@ impl EmbedTable {
         for path in parts(folder)? {
             let footer = footer_value(&path, UNITS_KEY).ok().flatten().and_then(|text| of_footer(&text));
             let (Some(units), Ok(rows)) = (footer, row_count(&path)) else { continue };
-            let file = FileStamp::take(self.layout.root(), &path)?;
-            let named = path.file_name().unwrap_or_default().to_string_lossy() == super::embed::part_name(&file.blake3);
-            if named {
-                self.parts.push(Part { place, path, stamp: PartStamp { file, rows }, units });
+            let distinct: HashSet<Unit> = units.iter().map(|entry| entry.unit).collect();
+            if distinct.len() == units.len() {
+                self.parts.push(Part { place, path, stamp: None, rows, units });
             }
         }
         Ok(())
     }
 
     /// Makes the table exactly those of the units `wanted` whose rows are there. Of equal units that of the table is taken, or, where rows
-    /// were `computed_anew` on purpose, the one computed last. Nothing has changed if `is_stopped` says so on the way.
+    /// were `computed_anew` on purpose, one of those. Nothing has changed if `is_stopped` says so on the way.
     pub fn commit(
         mut self,
         format: &EmbedFormat,
@@ -183,8 +188,14 @@ impl EmbedTable {
         let folder = next.join(format!("embedder={}", self.embedder));
         std::fs::create_dir_all(&folder).map_err(DatasetError::at("create table", &folder))?;
 
-        let (fates, mut result) = self.decide(wanted);
+        let (fates, returned, retired) = self.decide(wanted);
         let mut index = self.arrange(format, &folder, &fates, is_stopped)?;
+        let stays = fates.iter().flatten().filter(|fate| **fate == Fate::Stays).count();
+        let found: HashSet<Unit> = index.units.iter().flatten().map(|entry| entry.unit).collect();
+        if found.len() != stays {
+            let why = format!("the next table would hold {} units instead of {stays}", found.len());
+            return Err(DatasetError::invalid("write table", NAME, why));
+        }
         self.retire_others()?;
 
         index.prepare(&self.layout)?;
@@ -194,16 +205,16 @@ impl EmbedTable {
         // Another embedder may have left something there.
         let _ = std::fs::remove_dir(self.layout.staging(NAME));
         self.forget_returned(&index)?;
-        result.rows = Some(digest(index.units.iter().flatten()));
-        result.live = index.units.iter().map(Vec::len).sum();
-        result.files = std::mem::take(&mut index.table.parts).into_iter().map(|part| part.file).collect();
-        result.files.push(FileStamp::take(self.layout.root(), &self.layout.embed_index())?);
-        Ok(result)
+        let rows = digest(index.units.iter().flatten());
+        let live = index.units.iter().map(Vec::len).sum();
+        let mut files: Vec<_> = std::mem::take(&mut index.table.parts).into_iter().map(|part| part.file).collect();
+        files.push(FileStamp::take(self.layout.root(), &self.layout.embed_index())?);
+        Ok(Committed { rows, live, returned, retired, files })
     }
 
-    /// What becomes of each unit of each part: of equal ones the first stays.
-    fn decide(&self, wanted: &HashSet<UnitKey>) -> (Vec<Vec<Fate>>, Committed) {
-        let (mut taken, mut result) = (HashSet::new(), Committed::default());
+    /// What becomes of each unit of each part (of equal ones the first stays), and how many return from and move to `retired/`.
+    fn decide(&self, wanted: &HashSet<UnitKey>) -> (Vec<Vec<Fate>>, usize, usize) {
+        let (mut taken, mut returned, mut retired) = (HashSet::new(), 0, 0);
         let mut decide = |part: &Part, entry: &UnitEntry| {
             let fate = match (wanted.contains(&entry.key), part.place) {
                 (true, _) if taken.insert(entry.key) => Fate::Stays,
@@ -211,15 +222,15 @@ impl EmbedTable {
                 (false, _) => Fate::Retires,
             };
             match (fate, part.place) {
-                (Fate::Retires, Place::Live) => result.retired += 1,
-                (Fate::Stays, Place::Retired) => result.returned += 1,
+                (Fate::Retires, Place::Live) => retired += 1,
+                (Fate::Stays, Place::Retired) => returned += 1,
                 _ => {}
             }
             fate
         };
         let fates =
             self.parts.iter().map(|part| part.units.iter().map(|entry| decide(part, entry)).collect()).collect();
-        (fates, result)
+        (fates, returned, retired)
     }
 
     /// Fills `folder` with what stays, and `retired/` with what does not.
@@ -232,7 +243,7 @@ impl EmbedTable {
     ) -> Result<EmbedIndex, DatasetError> {
         let retired = retired(&self.layout, &self.embedder);
         let all = |number: usize, fate: Fate| !fates[number].is_empty() && fates[number].iter().all(|f| *f == fate);
-        let is_small = |number: usize| self.parts[number].stamp.rows < SMALL_ROWS;
+        let is_small = |number: usize| self.parts[number].rows < SMALL_ROWS;
         let small: Vec<usize> = (0..self.parts.len()).filter(|&n| all(n, Fate::Stays) && is_small(n)).collect();
         let merged: HashSet<usize> = if small.len() >= MANY { small.into_iter().collect() } else { HashSet::new() };
 
@@ -245,9 +256,9 @@ impl EmbedTable {
                 return Err(DatasetError::invalid("write table", NAME, "interrupted"));
             }
             if all(number, Fate::Stays) && !merged.contains(&number) {
-                let path = folder.join(name_of(&part.path));
+                let (path, stamp) = (folder.join(name_of(&part.path)), part.stamp(self.layout.root())?);
                 link(&part.path, &path).map_err(DatasetError::at("write table", &path))?;
-                index.add(&self.layout, &path, Some(part.stamp.file.blake3), part.stamp.rows, part.units.clone())?;
+                index.add(&self.layout, &path, Some(stamp.blake3), part.rows, part.units.clone())?;
             } else if all(number, Fate::Retires) {
                 let path = retired.join(name_of(&part.path));
                 if !path.exists() {
@@ -300,6 +311,19 @@ impl EmbedTable {
 }
 
 impl Part {
+    /// What the file is; that of a part whose name is not made of its content is damaged.
+    fn stamp(&self, root: &Path) -> Result<FileStamp, DatasetError> {
+        if let Some(stamp) = &self.stamp {
+            return Ok(stamp.clone());
+        }
+        let stamp = FileStamp::take(root, &self.path)?;
+        if name_of(&self.path) == part_name(&stamp.blake3) {
+            Ok(stamp)
+        } else {
+            Err(DatasetError::new("read table", stamp.path, DatasetErrorKind::Damaged))
+        }
+    }
+
     /// Copies each unit to where it belongs now.
     fn parcel_out(
         &self,
@@ -310,7 +334,7 @@ impl Part {
     ) -> Result<(), DatasetError> {
         let entries: BTreeMap<Unit, (&UnitEntry, Fate)> =
             self.units.iter().zip(fates).map(|(entry, fate)| (entry.unit, (entry, *fate))).collect();
-        for run in EmbedReader::of_parts(root, vec![self.stamp.file.clone()]) {
+        for run in EmbedReader::of_parts(root, vec![self.stamp(root)?]) {
             let (unit, patches) = run?;
             match entries.get(&unit) {
                 Some((entry, Fate::Stays)) => stay.append(entry, patches)?,

@@ -237,3 +237,60 @@ fn long_clips_have_parts_of_their_own_and_vanish_when_they_fail() {
     let lengths: BTreeMap<_, _> = content(&layout).into_iter().map(|(unit, rows)| (unit.clip_id, rows.len())).collect();
     assert_eq!(lengths, BTreeMap::from([(clip(1), 3), (clip(3), 1502)]));
 }
+
+#[test]
+fn a_unit_that_retires_under_two_keys_comes_back_under_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let made = |made| (0..12).map(|n| unit(n, 1, made)).collect::<Vec<_>>();
+    update(&layout, &made(1));
+    // A run that was cut off has computed other rows for the same units.
+    let mut writer = EmbedWriter::new(&EmbedTable::staging(&layout, "test-v1"), format());
+    for entry in made(2) {
+        writer.write([(entry.clone(), rows(&entry, 0, 3))]).unwrap();
+    }
+    writer.finish().unwrap();
+    // Some of both stay where they are, so that the parts are parcelled out.
+    let kept: Vec<_> = made(3)[..10].iter().chain(&made(1)[10..11]).chain(&made(2)[11..]).cloned().collect();
+    assert_eq!(update(&layout, &kept).0, 10);
+    assert!(content(&layout) == expected(&kept));
+    for back in [1, 2, 3, 1] {
+        let (computed, _) = update(&layout, &made(back));
+        assert!(computed == 0 || back == 3, "{computed} computed again for {back}");
+        assert!(content(&layout) == expected(&made(back)), "{back}");
+    }
+}
+
+#[test]
+fn what_two_renames_have_left_is_put_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
+    update(&layout, &units);
+    let old = layout.staging("embed.old");
+    fs::create_dir_all(old.parent().unwrap()).unwrap();
+    // Killed between the first rename and the second, then behind the second.
+    fs::rename(layout.table(NAME), &old).unwrap();
+    assert_eq!(update(&layout, &units).0, 0);
+    fs::create_dir_all(old.join("embedder=test-v1")).unwrap();
+    assert_eq!(update(&layout, &units).0, 0);
+    assert!(!old.exists() && content(&layout) == expected(&units));
+}
+
+#[test]
+fn a_commit_that_was_cut_off_counts_in_a_copy_with_other_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
+    update(&layout, &units[..5]);
+    let old = fs::read(layout.embed_index()).unwrap();
+    update(&layout, &units);
+    fs::rename(layout.embed_index(), layout.embed_index().with_extension("parquet.next")).unwrap();
+    fs::write(layout.embed_index(), &old).unwrap();
+    for part in parts_in(&layout.table(NAME)) {
+        let later = fs::metadata(&part).unwrap().modified().unwrap() + std::time::Duration::from_mins(1);
+        fs::File::options().write(true).open(&part).unwrap().set_modified(later).unwrap();
+    }
+    assert_eq!(update(&layout, &units).0, 0);
+    assert!(content(&layout) == expected(&units));
+}

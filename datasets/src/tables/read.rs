@@ -7,6 +7,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 
 use super::rows::Row;
+use super::write::PART;
 use crate::DatasetError;
 use crate::key::ClipId;
 
@@ -25,13 +26,9 @@ pub(super) fn parts(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(parts)
 }
 
-/// All rows of the table in `folder`.
+/// All rows of the table in `folder`, which has one part.
 pub fn read_rows<R: Row>(folder: &Path) -> Result<Vec<R>, DatasetError> {
-    let mut rows = Vec::new();
-    for part in parts(folder)? {
-        rows.extend(read_file(&part)?);
-    }
-    Ok(rows)
+    read_file(&folder.join(PART))
 }
 
 /// All rows of one file.

@@ -19,7 +19,7 @@ use crate::files::{FileStamp, folder_of, sync_folder, temporary_in};
 use crate::{DatasetError, layout::Layout};
 
 /// The part of a table that has one.
-const PART: &str = "part-00000.parquet";
+pub(super) const PART: &str = "part-00000.parquet";
 
 /// Rows of a row group: 4096 embeddings of 1024 values are 16 MiB, which bounds the writer's memory.
 const ROW_GROUP_ROWS: usize = 4096;
@@ -100,9 +100,23 @@ pub fn put_part(layout: &Layout, name: &str, staged: &Path) -> Result<FileStamp,
         sync_folder(&folder)
     };
     put().map_err(DatasetError::at("write table", &live))?;
+    set_strangers_aside(layout, name).map_err(DatasetError::at("write table", &folder))?;
     // Nothing depends on an empty folder.
     let _ = std::fs::remove_dir(folder_of(staged));
     FileStamp::take(layout.root(), &live)
+}
+
+/// Moves whatever else lies in the folder of the table `name` to `retired/`: who reads all of the folder reads the table.
+fn set_strangers_aside(layout: &Layout, name: &str) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(layout.table(name))? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|file| file != PART) {
+            let aside = layout.retired().join(name);
+            std::fs::create_dir_all(&aside)?;
+            std::fs::rename(&path, aside.join(path.file_name().unwrap_or_default()))?;
+        }
+    }
+    Ok(())
 }
 
 /// What is known of the files of the source; nothing before the first run.
@@ -126,4 +140,26 @@ pub(super) fn write_file<R: Row>(path: &Path, rows: &[R], metadata: &[(&str, Str
     part.finish()?;
     temporary.persist(path).map_err(|e| DatasetError::new("write table", path.display().to_string(), e.error))?;
     sync_folder(folder).map_err(DatasetError::at("write table", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{ClipId, ContentHash};
+    use crate::tables::{Side, SplitRow, read_rows};
+
+    #[test]
+    fn a_strange_part_is_not_read_and_leaves_with_the_next_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let clip_id = ClipId::of_file(&ContentHash::of_reader(&b"x"[..]).unwrap());
+        let row = SplitRow { clip_id, recording_id: "r".into(), fold: None, side: Side::Train };
+        write_rows(&layout, std::slice::from_ref(&row)).unwrap();
+        let folder = layout.table("split");
+        std::fs::copy(folder.join(PART), folder.join("part-copy.parquet")).unwrap();
+        assert_eq!(read_rows::<SplitRow>(&folder).unwrap(), std::slice::from_ref(&row));
+        write_rows(&layout, &[row]).unwrap();
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        assert!(layout.retired().join("split/part-copy.parquet").exists());
+    }
 }

@@ -19,7 +19,7 @@ use super::error::CliError;
 use super::printer::Printer;
 use super::session::Globals;
 use crate::ExitStatus;
-use crate::engine::stack;
+use crate::engine::{own_parameters, stack};
 
 /// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -110,9 +110,7 @@ pub(crate) fn doctor(args: &DoctorArgs, globals: &Globals, printer: &Printer) ->
 /// What the pipeline says about embedding, whatever is wrong with its other stages.
 fn embed(globals: &Globals, args: &PipelineArgs) -> Option<Embed> {
     let table = stack(&globals.layers(args, &[]).ok()?);
-    let mut declared = table.get("stages")?.get("embed")?.as_table()?.clone();
-    declared.remove("needs");
-    params::parse(&declared).ok()
+    params::parse(&own_parameters(&table, "embed")?).ok()
 }
 
 /// What `check` finds; that it panics is a finding, too.

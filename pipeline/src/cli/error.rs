@@ -79,7 +79,9 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("`ecosight retrain` computes it again; `ecosight verify` finds whatever else is damaged")
         }
         _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
-        _ if error.action == "read table" => Some("`ecosight retrain` computes the tables again"),
+        _ if error.action == "read table" => {
+            Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
+        }
         _ if error.action == "read manifest" => Some(
             "a manifest has the columns `uri` and `label`, and may have `start_s`, `end_s`, `recording_id` and `fold`",
         ),
@@ -124,6 +126,10 @@ impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let (status, hint) = match &error {
             RunError::NoSuchStage { .. } => (ExitStatus::Usage, Some("`ecosight graph` shows the stages".to_owned())),
+            RunError::NotSelected { .. } => {
+                let hint = "leave out `--to` or `--only`, or force a stage that runs; one with `when = \"never\"` runs with `--only`";
+                (ExitStatus::Usage, Some(hint.to_owned()))
+            }
             RunError::MissingInput { input, .. } => {
                 (ExitStatus::Failed, Some(format!("make it first: `ecosight retrain --to {input}`")))
             }

@@ -14,7 +14,7 @@ use super::last_run::LastRun;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::session::{Globals, now};
-use crate::engine::{Lock, LockError, Pipeline, Record, RunError, RunOutcome, Selection, preflight, run};
+use crate::engine::{Lock, LockError, Pipeline, Record, RunError, RunOutcome, Selection, describe, preflight, run};
 
 /// How long to wait before the lock is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -129,10 +129,4 @@ fn tell(command: &str, record: &Path, printer: &Printer) {
         Ok(status) => printer.warning(&format!("`--on-finish {command}` ended with {status}")),
         Err(error) => printer.warning(&format!("`--on-finish {command}` cannot be run: {error}")),
     }
-}
-
-/// An error with its causes in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

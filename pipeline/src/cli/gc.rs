@@ -2,7 +2,7 @@
 
 use ecosight_stages::embed::Embed;
 use ecosight_stages::params;
-use toml::{Table, Value};
+use toml::Table;
 
 use super::args::{GcArgs, PipelineArgs};
 use super::error::CliError;
@@ -13,6 +13,7 @@ use super::root::{lock, must_exist, size};
 use super::session::Globals;
 use crate::ExitStatus;
 use crate::engine::gc::{Garbage, Item, Keep, find, remove};
+use crate::engine::own_parameters;
 
 /// Runs the verb.
 pub(crate) fn gc(args: &GcArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
@@ -69,9 +70,6 @@ fn embedders(globals: &Globals) -> Vec<String> {
 }
 
 fn slug(pipeline: &Table, globals: &Globals) -> Option<String> {
-    let stage = pipeline.get("stages")?.get("embed").and_then(Value::as_table);
-    let mut table = stage.cloned().unwrap_or_default();
-    table.remove("needs");
-    let embed: Embed = params::parse(&table).ok()?;
+    let embed: Embed = params::parse(&own_parameters(pipeline, "embed").unwrap_or_default()).ok()?;
     Some(embed.spec().identify(&globals.weights).ok()?.slug())
 }

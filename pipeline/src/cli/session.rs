@@ -13,13 +13,12 @@ use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
 use ecosight_models::weights::WeightsCache;
 use ecosight_stages::{Context, Event, params};
-use toml::{Table, Value};
 
 use super::args::{GlobalArgs, PipelineArgs};
 use super::error::CliError;
 use super::last_run::LastRun;
 use super::printer::Printer;
-use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, parse, set, stack};
+use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, own_parameters, parse, set, stack};
 
 /// Name of the user's pipeline file in the current folder.
 pub(crate) const USER_FILE: &str = "ecosight.toml";
@@ -145,6 +144,7 @@ impl Globals {
         Context {
             layout: &self.layout,
             source,
+            open: &Source::store,
             weights: &self.weights,
             run_id: &run.id,
             started_at: &run.started_at,
@@ -168,9 +168,7 @@ impl Globals {
 
 /// The parameters of one stage; the pipeline was checked when it was parsed.
 pub(crate) fn parameters<P: params::Params>(pipeline: &Pipeline, stage: &str) -> Result<P, CliError> {
-    let declared = pipeline.table.get("stages").and_then(|stages| stages.get(stage)).and_then(Value::as_table);
-    let mut table: Table = declared.cloned().unwrap_or_default();
-    table.remove("needs");
+    let table = own_parameters(&pipeline.table, stage).unwrap_or_default();
     params::parse(&table).map_err(|problems| CliError::from(SpecError { problems }))
 }
 

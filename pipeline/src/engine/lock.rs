@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, SecondsFormat, Utc};
 use ecosight_datasets::files::folder_of;
 
+use super::files::is_temporary;
+
 /// Held while `tables/` and `models/` are written.
 #[derive(Debug)]
 pub struct Lock {
@@ -69,11 +71,8 @@ impl Lock {
 fn sweep(root: &Path) {
     let folders = ["", "index", "models"].map(|name| root.join(name));
     let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-    for path in entries.map(|entry| entry.path()) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".tmp") {
-            let _ = std::fs::remove_file(&path);
-        }
+    for path in entries.map(|entry| entry.path()).filter(|path| is_temporary(path)) {
+        let _ = std::fs::remove_file(&path);
     }
 }
 

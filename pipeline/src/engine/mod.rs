@@ -1,5 +1,7 @@
 //! The engine: reads the declared pipeline, checks it as a whole, and executes it. It prints nothing; it emits events.
 
+#[cfg(test)]
+mod fault_tests;
 mod files;
 pub mod gc;
 mod graph;
@@ -18,9 +20,9 @@ pub use graph::{GraphFormat, render};
 pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
 pub use lock::{Lock, LockError, holder};
 pub use plan::{Facts, Made, PlannedWork, Verdict, difference, judge, key_parts, plan};
-pub use record::{Record, RunOutcome, StageRecord};
+pub use record::{Record, RunOutcome, StageRecord, describe};
 pub use retry::{quarantined, retry};
 pub use run::{RunError, foresee, preflight, run};
 pub use selection::{Force, Scope, Selection};
-pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, parse};
+pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, own_parameters, parse};
 pub use state::{Pace, State, hash};

@@ -21,8 +21,8 @@ pub struct Facts {
     pub state: Option<State>,
     /// What is not as it was among its files.
     pub damage: Option<String>,
-    /// Whether it is to run whatever is there.
-    pub forced: bool,
+    /// Why it is to run whatever is there, if it is.
+    pub forced: Option<&'static str>,
 }
 
 /// Digests of what the stages have made, or would make; none where that cannot be told.
@@ -80,8 +80,8 @@ pub fn key_parts(facts: &Facts, made: &Made) -> Option<Vec<KeyPart>> {
 pub fn judge(facts: &Facts, made: &Made) -> Verdict {
     let Some(state) = &facts.state else { return Verdict::Missing };
     let stale = |why: String| Verdict::Stale { why };
-    if facts.forced {
-        return stale("asked for with `--force`".to_owned());
+    if let Some(why) = facts.forced {
+        return stale(why.to_owned());
     }
     if let Some(damage) = &facts.damage {
         return stale(damage.clone());

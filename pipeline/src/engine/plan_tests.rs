@@ -29,7 +29,7 @@ fn facts(stages: &[Declared], stage: usize, world: &World) -> Facts {
         reads: declared.needs.iter().map(|&need| Input::of(&name(need), &[])).collect(),
         state: world.get(&name(stage)).cloned(),
         damage: None,
-        forced: false,
+        forced: None,
     }
 }
 

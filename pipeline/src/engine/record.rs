@@ -123,6 +123,7 @@ impl Record {
             Event::StageStarted { stage, why } => {
                 self.begun = Instant::now();
                 let (stage, why, status) = ((*stage).to_owned(), why.clone(), "stopped".to_owned());
+                self.outcome.stages.retain(|known| known.stage != stage);
                 self.outcome.stages.push(StageRecord { stage, why, status, ..StageRecord::default() });
             }
             Event::StageFresh { stage, rows } => {
@@ -145,7 +146,7 @@ impl Record {
                 self.outcome.model = Some(model.clone());
                 self.outcome.metrics.insert(on.clone(), metrics.clone());
             }
-            Event::Published { .. } => self.outcome.published = true,
+            Event::Published { model, .. } => self.outcome.published = self.outcome.model.as_ref() == Some(model),
             Event::Timed { steps, .. } => self.steps.clone_from(steps),
             Event::StageFinished { stage, seconds, cpu_s } => {
                 if let Some(last) = self.outcome.stages.last_mut() {
@@ -189,4 +190,10 @@ impl RunOutcome {
     pub fn failed(&self) -> u64 {
         self.stages.iter().map(|stage| stage.rows.failed).sum()
     }
+}
+
+/// An error with its causes in one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

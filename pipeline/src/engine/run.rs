@@ -1,10 +1,11 @@
 //! Execution: the selected stages, one after the other, each only if something is missing, under the lock of the data root.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use ecosight_datasets::files::{Condition, FileStamp};
 use ecosight_datasets::tables::{QuarantineRow, read_rows, write_rows};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_stages::timings::process_cpu;
@@ -24,6 +25,12 @@ pub enum RunError {
         name: String,
         /// Those there are.
         known: String,
+    },
+    /// A stage that is to do all of its work is not to run at all.
+    #[error("`{name}` is not among the stages that are to run")]
+    NotSelected {
+        /// The stage.
+        name: String,
     },
     /// A stage that is to run alone lacks what it reads.
     #[error("stage `{stage}` reads what `{input}` makes, which is not there")]
@@ -89,7 +96,7 @@ pub fn foresee(selection: &Selection<'_>, context: &Context<'_>) -> Result<Vec<P
     let mut is_blind = false;
     plan(&facts, made_before(selection, context), |position| {
         let stage = &selection.stages[position];
-        let context = Context { forced: facts[position].forced, ..*context };
+        let context = Context { forced: facts[position].forced.is_some(), ..*context };
         let is_known = stage
             .inputs()
             .iter()
@@ -157,8 +164,9 @@ fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -
             (verdict, before) => {
                 context.check_cancelled().map_err(in_stage)?;
                 let (started, cpu) = (Instant::now(), process_cpu());
+                check_inputs(stage, context)?;
                 context.emit(Event::StageStarted { stage: stage.name, why: verdict.why().to_owned() });
-                let output = stage.stage.run(&Context { forced: facts.forced, ..*context })?;
+                let output = stage.stage.run(&Context { forced: facts.forced.is_some(), ..*context })?;
                 let seconds = started.elapsed().as_secs_f64();
                 // What the stage found in its inputs is what the key was made of: nobody else writes them.
                 let parts = key_parts(&facts, &made).unwrap_or_default();
@@ -177,6 +185,23 @@ fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -
     Ok(())
 }
 
+/// Reads the small tables that `stage` is about to read, and compares them with what was written. Parts of embeddings are compared when
+/// their rows are taken.
+fn check_inputs(stage: &PlannedStage, context: &Context<'_>) -> Result<(), StageError> {
+    let root = context.layout.root();
+    let states = stage.inputs().into_iter().filter_map(|input| State::read(context.layout, &input));
+    let files = states.flat_map(|state| state.files);
+    let mut small = files.filter(|file| file.path.starts_with("tables/") && !file.path.starts_with("tables/embed/"));
+    let is_damaged = |file: &FileStamp| matches!(file.verify(root), Condition::Missing | Condition::Damaged);
+    match small.find(is_damaged) {
+        None => Ok(()),
+        Some(file) => {
+            let error = DatasetError::new("read table", file.path, DatasetErrorKind::Damaged);
+            Err(StageError { stage: stage.name, kind: Box::new(error.into()) })
+        }
+    }
+}
+
 /// What the stages that are not selected have made.
 fn made_before(selection: &Selection<'_>, context: &Context<'_>) -> Made {
     let inputs: BTreeSet<String> = selection.stages.iter().flat_map(|stage| stage.inputs()).collect();
@@ -193,9 +218,9 @@ fn facts(stage: &PlannedStage, selection: &Selection<'_>, context: &Context<'_>)
         Some(Err(why)) => damage = Some(why),
         _ => {}
     }
-    let is_forced = selection.is_forced(stage.name);
+    let forced = selection.forced(stage.name);
     let own = own_parts(stage, context)?;
-    Ok(Facts { name: stage.name.to_owned(), own, reads: stage.stage.reads(), state, damage, forced: is_forced })
+    Ok(Facts { name: stage.name.to_owned(), own, reads: stage.stage.reads(), state, damage, forced })
 }
 
 /// The parts of the key of `stage` that do not come from other stages.
@@ -236,8 +261,10 @@ fn write_quarantine(ran: &Ran, context: &Context<'_>, new: &[QuarantineRow]) -> 
     let folder = context.layout.table("quarantine");
     // A damaged table is replaced: what it said will be found out again.
     let old: Vec<QuarantineRow> = read_rows(&folder).unwrap_or_default();
-    let is_new = |row: &QuarantineRow| new.iter().any(|new| (&new.stage, &new.uri) == (&row.stage, &row.uri));
-    let stays = |row: &QuarantineRow| !ran.whole.contains(row.stage.as_str()) && !is_new(row);
+    let named: HashSet<(&str, &str)> = new.iter().map(|row| (row.stage.as_str(), row.uri.as_str())).collect();
+    let stays = |row: &QuarantineRow| {
+        !ran.whole.contains(row.stage.as_str()) && !named.contains(&(row.stage.as_str(), row.uri.as_str()))
+    };
     let mut rows: Vec<_> = old.iter().filter(|row| stays(row)).cloned().chain(new.iter().cloned()).collect();
     rows.sort_by(|a, b| (&a.stage, &a.uri, a.clip_id).cmp(&(&b.stage, &b.uri, b.clip_id)));
     rows.dedup();

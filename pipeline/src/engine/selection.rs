@@ -70,6 +70,11 @@ impl<'a> Selection<'a> {
                 pipeline.stages.iter().enumerate().filter(is_wanted).map(|(_, stage)| stage).collect()
             }
         };
+        if let Force::Stage(name) = &force
+            && !stages.iter().any(|stage| stage.name == *name)
+        {
+            return Err(RunError::NotSelected { name: name.clone() });
+        }
         Ok(Self { stages, pipeline, scope, force })
     }
 
@@ -78,14 +83,15 @@ impl<'a> Selection<'a> {
         self.stages.iter().any(|stage| stage.name == name)
     }
 
-    /// Whether the stage `name` is to do all of its work.
-    pub fn is_forced(&self, name: &str) -> bool {
-        let always = || self.stages.iter().any(|stage| stage.name == name && stage.when == When::Always);
-        match &self.force {
-            Force::None => always(),
+    /// Why the stage `name` is to do all of its work, if it is.
+    pub fn forced(&self, name: &str) -> Option<&'static str> {
+        let is_named = match &self.force {
+            Force::None => false,
             Force::All => true,
-            Force::Stage(forced) => forced == name || always(),
-        }
+            Force::Stage(forced) => forced == name,
+        };
+        let is_always = || self.stages.iter().any(|stage| stage.name == name && stage.when == When::Always);
+        if is_named { Some("asked for with `--force`") } else { is_always().then_some("`when = \"always\"`") }
     }
 
     /// The stages before the one that runs alone, whose tables must have been made as declared.

@@ -229,6 +229,15 @@ fn declared(table: &Table, folder: &Path, problems: &mut Vec<Problem>) -> Vec<De
     declared
 }
 
+/// The parameters of the stage `name` in a pipeline file, without what every stage may have; none where it does not stand there.
+pub fn own_parameters(pipeline: &Table, name: &str) -> Option<Table> {
+    let mut params = pipeline.get("stages")?.get(name)?.as_table()?.clone();
+    for key in ["needs", "when"] {
+        params.remove(key);
+    }
+    Some(params)
+}
+
 /// Takes a key that every stage may have.
 fn take<T: serde::de::DeserializeOwned + Default>(
     params: &mut Table,

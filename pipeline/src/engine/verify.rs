@@ -22,6 +22,9 @@ use serde::Serialize;
 
 pub use repair::repair;
 
+use super::describe;
+use super::files::relative;
+
 /// What became of something that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -137,16 +140,6 @@ fn files_index(layout: &Layout) -> Result<(), String> {
     read_files_index(layout).map(drop).map_err(|error| describe(&error))
 }
 
-/// An error with its causes in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
 fn size(path: &std::path::Path) -> u64 {
     path.metadata().map_or(0, |meta| meta.len())
-}
-
-fn relative(layout: &Layout, path: &std::path::Path) -> String {
-    super::files::relative(layout, path)
 }
