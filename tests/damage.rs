@@ -108,7 +108,7 @@ fn a_damaged_table_is_made_again() {
 #[test]
 fn a_damaged_model_or_pointer_is_made_again() {
     let root = Root::new();
-    for file in ["head.safetensors", "class_names.json", "candidate.json", "production.json"] {
+    for file in ["head.safetensors", "class_names.json", "model.json", "candidate.json", "production.json"] {
         for (way, damage) in WAYS {
             let version = document(&root.path.join("models/candidate.json"))["version"].clone();
             let inside = root.path.join("models").join(version.as_str().unwrap()).join(file);

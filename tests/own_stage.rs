@@ -125,3 +125,24 @@ fn ctrl_c_ends_the_script() {
     ok(&sandbox, &format!("retrain {RETRAIN}"));
     assert!(sandbox.path().join("ecosight-data/tables/strength").is_dir());
 }
+
+#[test]
+fn what_a_killed_run_has_started_does_not_write_into_the_next_one() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 8);
+    let at = |name: &str| sandbox.path().join(name);
+    let file = "[stages.copy]\nneeds = ['manifest', 'split']\ncommand = 'sh copy.sh {inputs} {output}'\n";
+    fs::write(at("ecosight.toml"), file).unwrap();
+    let line = "retrain --source recordings --set embed.embedder=logmel --set augment.variants=0 --to copy";
+    fs::write(at("copy.sh"), "touch begun; sleep 1; cp \"$1/part-00000.parquet\" \"$3\"; touch done").unwrap();
+    let mut child = sandbox.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !at("begun").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs::write(at("copy.sh"), "cp \"$2/part-00000.parquet\" \"$3\"; while [ ! -e done ]; do sleep 0.1; done").unwrap();
+    sandbox.ok(line);
+    let part = |table: &str| fs::read(at(&format!("ecosight-data/tables/{table}/part-00000.parquet"))).unwrap();
+    assert!(part("copy") == part("split"), "the output is that of the killed run");
+}

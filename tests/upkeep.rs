@@ -97,7 +97,7 @@ fn runs_are_listed_shown_and_compared() {
     assert_eq!(sandbox.json("runs show 2000")["run_id"], ids[3]);
     let shown = sandbox.ok(&format!("runs show {}", ids[2])).stdout;
     for expected in
-        ["ecosight_version", "embed ran because it has not run yet", "accuracy", "CPU seconds", "(in production)"]
+        ["ecosight_version", "embed ran because there is no record of it", "accuracy", "CPU seconds", "(in production)"]
     {
         assert!(shown.contains(expected), "{expected} is missing in\n{shown}");
     }

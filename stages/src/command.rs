@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::{FileStamp, write_atomic};
+use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::{Digests, put_part, table_rows};
 use toml::{Table, Value};
@@ -72,6 +72,13 @@ impl Command {
             problems.push(Problem::new("command", "expected a command, such as \"python my.py {inputs} {output}\""));
         } else if !words.iter().any(|word| word.contains("{output}")) {
             problems.push(Problem::new("command", "it says nowhere `{output}`, the file that it has to write"));
+        }
+        for word in &words {
+            if word.contains("{inputs}") && word != "{inputs}" {
+                problems.push(Problem::new("command", format!("`{{inputs}}` must stand alone, not within `{word}`")));
+            } else if let Some(name) = placeholder(word) {
+                problems.push(Problem::new("command", unknown("place", name, ["{inputs}", "{output}"].into_iter())));
+            }
         }
         let depends: Option<Vec<PathBuf>> = match params.get("depends") {
             None => Some(Vec::new()),
@@ -151,10 +158,24 @@ impl Command {
         if status.success() {
             return Ok(());
         }
+        if was_interrupted(status) {
+            // A terminal sends Ctrl-C to both; the one hears of it a moment before the other.
+            for _ in 0..10 {
+                context.check_cancelled()?;
+                std::thread::sleep(LOOK);
+            }
+        }
         let printed = if last.is_empty() { String::new() } else { format!(":\n{}", last.join("\n")) };
         let hint = "mend the command, and run the same again: what is done stays done";
         Err(StageErrorKind::data(format!("`{shown}` ended with {status}{printed}"), hint))
     }
+}
+
+/// A word in braces that stands for nothing here.
+fn placeholder(word: &str) -> Option<&str> {
+    let name = word.strip_prefix('{')?.strip_suffix('}')?;
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    (is_name && !["inputs", "output"].contains(&name)).then_some(word)
 }
 
 /// Calls `each` with every line that is not empty, however it ends (progress bars begin anew with a carriage return), cut off where it is
@@ -186,6 +207,19 @@ fn input(need: &str, context: &Context<'_>) -> Result<PathBuf, StageErrorKind> {
     let is_model = ["train", "evaluate", "publish"].contains(&need);
     let path = if is_model { context.layout.model(&candidate(context)?) } else { context.layout.table(need) };
     Ok(std::path::absolute(&path).map_err(DatasetError::at("find", &path))?)
+}
+
+/// Whether Ctrl-C ended the command.
+#[cfg(unix)]
+fn was_interrupted(status: std::process::ExitStatus) -> bool {
+    use std::os::unix::process::ExitStatusExt;
+    status.signal() == Some(2) || status.code() == Some(130)
+}
+
+/// Whether Ctrl-C ended the command.
+#[cfg(not(unix))]
+fn was_interrupted(status: std::process::ExitStatus) -> bool {
+    status.code() == Some(130)
 }
 
 /// Ends the command when the user asks to stop.
@@ -224,11 +258,12 @@ impl Stage for Command {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
-        let staged = context.layout.staging(self.name).join("output.parquet");
+        let folder = context.layout.staging(self.name);
+        // A command of a run that was killed may still be at work: it must not write what is taken for the output of this one.
+        let staged = folder.join(format!("output-{}-{}.parquet", context.run_id, std::process::id()));
         let staged = std::path::absolute(&staged).map_err(DatasetError::at("find", &staged)).in_stage(self.name)?;
-        // The folder is made, and what another try has left is not taken for the output of this one.
-        write_atomic(&staged, b"").in_stage(self.name)?;
-        std::fs::remove_file(&staged).map_err(DatasetError::at("remove file", &staged)).in_stage(self.name)?;
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).map_err(DatasetError::at("create folder", &folder)).in_stage(self.name)?;
         self.execute(context, &staged).in_stage(self.name)?;
         let rows = table_rows(&staged).map_err(|error| {
             let message = format!("the command has written no Parquet to `{{output}}`: {}", error.kind);

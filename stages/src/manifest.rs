@@ -71,13 +71,13 @@ impl Stage for Manifest {
             outcomes.extend(entries.iter().map(|entry| judge(entry, &seen)));
         }
         let found = sort_out(outcomes, &listing.unreadable);
-        let mut rows = RowCounts::between(&read_before(context.layout), &found.clips, |row: &ClipRow| row.clip_id);
+        let before: Vec<ClipRow> = read_before(context.layout);
+        let mut rows = RowCounts::between(&before, &found.clips, |row| row.clip_id);
         rows.failed = found.failed.len() as u64;
-        let notes = if unread.is_empty() {
-            Vec::new()
-        } else {
-            vec![format!("{} file(s) to be read; what follows is an estimate until they are", unread.len())]
-        };
+        let mut notes = differences(&before, &found.clips);
+        if !unread.is_empty() {
+            notes.push(format!("{} file(s) to be read; what follows is an estimate until they are", unread.len()));
+        }
         let columns = Some(column_digests(&ClipRow::batch(&found.clips)?));
         foreseen.clips = Some(found.clips);
         Ok(Forecast { rows: Some(rows), columns, notes, examples: unread })
@@ -195,6 +195,28 @@ pub fn classes(clips: &[ClipRow]) -> BTreeMap<&str, usize> {
         *classes.entry(clip.label.as_str()).or_insert(0) += 1;
     }
     classes
+}
+
+/// What is different about clips that were there, or are, in words; a few of them.
+fn differences(before: &[ClipRow], after: &[ClipRow]) -> Vec<String> {
+    const TOLD: usize = 5;
+    let now: BTreeMap<_, &ClipRow> = after.iter().map(|row| (row.clip_id, row)).collect();
+    let tell = |old: &ClipRow| match now.get(&old.clip_id) {
+        None => Some(format!("{}: gone", old.uri)),
+        Some(new) if new.label != old.label => Some(format!("{}: {} → {}", new.uri, old.label, new.label)),
+        Some(new) if new.uri != old.uri => Some(format!("{} → {}", old.uri, new.uri)),
+        Some(new) if new.fold != old.fold || new.recording_id != old.recording_id => {
+            Some(format!("{}: another recording or fold", new.uri))
+        }
+        Some(_) => None,
+    };
+    let mut told: Vec<String> = before.iter().filter_map(tell).collect();
+    let more = told.len().saturating_sub(TOLD);
+    told.truncate(TOLD);
+    if more > 0 {
+        told.push(format!("… and {more} more"));
+    }
+    told
 }
 
 /// Takes what is known of all files.

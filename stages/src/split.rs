@@ -3,7 +3,7 @@
 //! Recordings are ranked within their class by a seeded hash of their name (the class is not in it) and cut by quota, so adding one
 //! recording moves at most two others across a boundary. All clips of a recording are on one side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::{ClipRow, Row, Side, SplitRow, column_digests, read_rows};
@@ -102,6 +102,7 @@ impl Stage for Split {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let (rows, unmatched) = self.assign(&clips);
         warn_unmatched(context, NAME, &unmatched, clips.len());
+        self.check_folds(&rows).in_stage(NAME)?;
         check_sides(&clips, &rows).in_stage(NAME)?;
         let on = |side| rows.iter().filter(|row| row.side == side).count();
         let mut recordings: Vec<_> = rows.iter().map(|row| &row.recording_id).collect();
@@ -190,6 +191,20 @@ impl Split {
             }
         }
         sides
+    }
+
+    /// An error if a fold is named that no clip has: its clips would be dealt out like all others, and nobody would know.
+    fn check_folds(&self, rows: &[SplitRow]) -> Result<(), StageErrorKind> {
+        let there: BTreeSet<&str> = rows.iter().filter_map(|row| row.fold.as_deref()).collect();
+        let Some(lost) = self.val_folds.iter().chain(&self.test_folds).find(|fold| !there.contains(fold.as_str()))
+        else {
+            return Ok(());
+        };
+        let names: Vec<_> = there.iter().map(|name| format!("`{name}`")).collect();
+        let there_are =
+            if names.is_empty() { "no clip has any".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let hint = "folds come from the group `(?<fold>…)` of `split.pattern`, or from the column `fold` of a manifest";
+        Err(StageErrorKind::data(format!("no clip has the fold `{lost}`; {there_are}"), hint))
     }
 
     /// The side that a fold stands for, if it stands for one.

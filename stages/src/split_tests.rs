@@ -106,3 +106,14 @@ fn parameters_out_of_range_are_named() {
     let at: Vec<_> = parse::<Split>(&table).unwrap_err().into_iter().map(|p| p.at).collect();
     assert_eq!(at, ["train", "pattern", "val_folds"]);
 }
+
+#[test]
+fn a_fold_that_no_clip_has_is_refused() {
+    let check = |split: Split| split.check_folds(&split.assign(&class("a", &[1, 2, 3])).0);
+    let named = |fold: &str| vec![fold.to_owned()];
+    assert!(check(Split { val_folds: named("1"), ..esc10() }).is_ok());
+    let error = check(Split { test_folds: named("7"), ..esc10() }).unwrap_err();
+    assert_eq!(error.to_string(), "no clip has the fold `7`; there are `1`");
+    let error = check(Split { val_folds: named("3"), ..Split::default() }).unwrap_err();
+    assert!(error.to_string().ends_with("no clip has any"), "{error}");
+}

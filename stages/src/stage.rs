@@ -64,6 +64,11 @@ pub trait Stage: Send + Sync {
     /// Does the work that is missing.
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError>;
 
+    /// Whether what it made is whole, where the files' sizes and times do not tell; says what is not.
+    fn look(&self, _context: &Context<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Tells by events what an earlier run has found out, where the stage need not run.
     fn recall(&self, _context: &Context<'_>) -> Result<(), StageErrorKind> {
         Ok(())

@@ -90,6 +90,12 @@ impl Stage for TrainConfig {
         ]
     }
 
+    fn look(&self, context: &Context<'_>) -> Result<(), String> {
+        // `evaluate` writes its figures into the model's own description, which therefore has no one size and time.
+        let version = candidate(context).map_err(|error| error.to_string())?;
+        Artefact::load(&context.layout.model(&version)).map(drop).map_err(|error| error.to_string())
+    }
+
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let labels = Labels::read(context).in_stage(NAME)?;
         let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;

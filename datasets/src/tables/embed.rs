@@ -19,8 +19,8 @@ use crate::DatasetError;
 use crate::files::sync_folder;
 use crate::key::{ClipId, ContentHash};
 
-/// Rows after which a new part begins, between two clips: 11 MB of YAMNet's, which is all that a crash can cost.
-pub(super) const PART_ROWS: usize = 16_384;
+/// Rows after which a new part begins, between two clips: 5 MB of YAMNet's, a few seconds of work, which is all that a crash can cost.
+pub(super) const PART_ROWS: usize = 8192;
 
 /// What all parts of a table have in common.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ impl EmbedWriter {
         if let Some(part) = self.part.take() {
             self.complete(part)?;
         }
-        Ok(self.finished)
+        Ok(std::mem::take(&mut self.finished))
     }
 
     /// A part without rows: it says what the columns are.
@@ -155,7 +155,8 @@ impl EmbedWriter {
     fn complete(&mut self, part: OpenPart) -> Result<(), DatasetError> {
         let OpenPart { path, mut writer, units, .. } = part;
         writer.note(UNITS_KEY, to_footer(&units));
-        writer.finish()?;
+        // What cannot be completed only fills the disk.
+        writer.finish().inspect_err(|_| drop(std::fs::remove_file(&path)))?;
         let publish = || -> std::io::Result<PathBuf> {
             let hash = ContentHash::of_reader(std::fs::File::open(&path)?)?;
             let name = self.folder.join(part_name(&hash));
@@ -177,6 +178,15 @@ impl EmbedWriter {
         columns.extend(patches.columns(self.format.vectors)?);
         RecordBatch::try_new(self.schema.clone(), columns)
             .map_err(|e| DatasetError::new("build table", schema::EMBED.name, e))
+    }
+}
+
+impl Drop for EmbedWriter {
+    fn drop(&mut self) {
+        for part in self.part.take().into_iter().chain(self.long.drain().map(|(_, part)| part)) {
+            // It was not completed, and holds nothing that anybody could use.
+            let _ = std::fs::remove_file(&part.path);
+        }
     }
 }
 

@@ -59,6 +59,8 @@ pub struct EmbedTable {
     embedder: String,
     parts: Vec<Part>,
     damaged: Vec<String>,
+    /// Those of them that are there.
+    unusable: HashSet<PathBuf>,
 }
 
 /// What became of the table.
@@ -98,8 +100,13 @@ impl EmbedTable {
 
     /// As [`open`](Self::open), but changes nothing.
     pub fn look(layout: &Layout, embedder: &str) -> Result<Self, DatasetError> {
-        let mut table =
-            Self { layout: layout.clone(), embedder: embedder.to_owned(), parts: Vec::new(), damaged: Vec::new() };
+        let mut table = Self {
+            layout: layout.clone(),
+            embedder: embedder.to_owned(),
+            parts: Vec::new(),
+            damaged: Vec::new(),
+            unusable: HashSet::new(),
+        };
         match EmbedIndex::read(layout) {
             Ok(Some(index)) if index.table.embedder == embedder => {
                 for (stamp, units) in index.table.parts.into_iter().zip(index.units) {
@@ -152,6 +159,7 @@ impl EmbedTable {
             let path = self.layout.root().join(&file.path);
             self.parts.push(Part { place: Place::Live, path, stamp: Some(file), rows, units });
         } else {
+            self.unusable.insert(self.layout.root().join(&file.path));
             self.damaged.push(format!("part `{}` {what}; its {} units are computed again", file.path, units.len()));
         }
     }
@@ -287,7 +295,9 @@ impl EmbedTable {
         let ours: HashSet<&Path> = self.parts.iter().map(|part| part.path.as_path()).collect();
         for (folder, path) in files_below(&live)? {
             if !ours.contains(path.as_path()) {
-                let to = self.layout.retired().join(NAME).join(folder);
+                let is_damaged = self.unusable.contains(&path);
+                let to = if is_damaged { Path::new("damaged").to_owned() } else { Path::new(NAME).join(folder) };
+                let to = self.layout.retired().join(to);
                 std::fs::create_dir_all(&to).map_err(DatasetError::at("create folder", &to))?;
                 let to = to.join(name_of(&path));
                 if !to.exists() {

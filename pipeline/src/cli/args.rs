@@ -139,7 +139,8 @@ pub(crate) struct RetrainArgs {
     /// Stream what happens as lines of JSON to this file, or to stdout: `-`
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub(crate) events: Option<String>,
-    /// Command to run when the run has ended, well or not; the path of its record (run.json) is its last word
+    /// Command to run when the run has ended, well or not; the path of its record (run.json) is its last word. A run that cannot
+    /// even begin has no record, and ends without it
     #[arg(long, value_name = "CMD")]
     pub(crate) on_finish: Option<String>,
 }

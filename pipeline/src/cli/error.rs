@@ -64,6 +64,16 @@ impl CliError {
     }
 }
 
+/// The way out of a full disk.
+const FREE_SOME_SPACE: &str = "free some space on that disk, then run the same command again";
+
+/// Whether a full disk is the cause.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| (*e).source())
+        .filter_map(|e| e.downcast_ref::<std::io::Error>())
+        .any(|e| e.kind() == std::io::ErrorKind::StorageFull)
+}
+
 /// What the user can do about a failure of a store, and its exit code.
 fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
     let first: &(dyn Error + 'static) = &error.kind;
@@ -73,8 +83,10 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
     let is_full =
         io == Some(std::io::ErrorKind::StorageFull) || causes.iter().any(|e| e.to_string().contains("No space left"));
     let hint = match io {
-        _ if is_full => Some("free some space on that disk, then run the same command again"),
-        Some(std::io::ErrorKind::PermissionDenied) => Some("check the permissions, or name another folder"),
+        _ if is_full => Some(FREE_SOME_SPACE),
+        Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem) => {
+            Some("check the permissions, or name another folder")
+        }
         _ if matches!(error.kind, DatasetErrorKind::Damaged) => {
             Some("`ecosight retrain` computes it again; `ecosight verify` finds whatever else is damaged")
         }
@@ -97,6 +109,7 @@ fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
         StageErrorKind::Dataset(error) => dataset(error),
         StageErrorKind::FailureBudget { .. } => (ExitStatus::FailureBudget, kind.hint()),
         StageErrorKind::Cancelled => (ExitStatus::Interrupted, kind.hint()),
+        _ if is_full(kind) => (ExitStatus::Store, Some(FREE_SOME_SPACE.to_owned())),
         _ => (ExitStatus::Failed, kind.hint()),
     }
 }
@@ -139,9 +152,10 @@ impl From<RunError> for CliError {
                 );
                 (ExitStatus::Failed, Some(hint))
             }
-            RunError::Lock(LockError::Held { .. }) => {
-                (ExitStatus::Store, Some("wait until it is done: the same command with `--wait` does".to_owned()))
-            }
+            RunError::Lock(LockError::Held { .. }) => (
+                ExitStatus::Store,
+                Some("try again when it is done; `ecosight retrain --wait` waits for that".to_owned()),
+            ),
             RunError::Lock(LockError::Io { .. }) => (ExitStatus::Store, None),
             RunError::Stage(StageError { kind, .. }) => stage_kind(kind),
             RunError::Dataset(error) => dataset(error),

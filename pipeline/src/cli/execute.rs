@@ -39,7 +39,6 @@ pub(crate) fn execute(
     sinks: &Sinks,
     printer: &Printer,
 ) -> Result<RunOutcome, CliError> {
-    let clock = Instant::now();
     let name = globals.run_name();
     // What cannot run, or may not run now, leaves no record.
     let check = || preflight(selection, &globals.context(source, &name, pipeline.max_failed, &|_| {}));
@@ -49,11 +48,12 @@ pub(crate) fn execute(
     }
     // What is missing may be in the making.
     let lock = take_lock(globals, sinks.wait, printer)?;
+    let clock = Instant::now();
     check()?;
     globals.warn_of_changes(pipeline, source, printer);
+    let stream = sinks.events.as_deref().map(open_stream).transpose()?.map(Mutex::new);
     let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, pipeline)?);
     let progress = Progress::new(printer);
-    let stream = sinks.events.as_deref().map(open_stream).transpose()?.map(Mutex::new);
     let events = |event: Event| {
         progress.show(&event);
         // From here on the source is known to be one; a run that is killed later need not be told it again.
@@ -124,7 +124,9 @@ fn tell(command: &str, record: &Path, printer: &Printer) {
         printer.warning("`--on-finish` names no command");
         return;
     };
-    match std::process::Command::new(program).args(words).arg(record).status() {
+    // Stdout may hold one JSON document, or events.
+    let stdout = std::process::Stdio::from(std::io::stderr());
+    match std::process::Command::new(program).args(words).arg(record).stdout(stdout).status() {
         Ok(status) if status.success() => {}
         Ok(status) => printer.warning(&format!("`--on-finish {command}` ended with {status}")),
         Err(error) => printer.warning(&format!("`--on-finish {command}` cannot be run: {error}")),

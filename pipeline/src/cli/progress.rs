@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ecosight_stages::Event;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::printer::Printer;
 use super::report::duration;
@@ -92,7 +92,7 @@ impl<'a> Progress<'a> {
         if self.printer.is_interactive() {
             if total > 0 && self.bar.length() != Some(total) {
                 self.bar.set_length(total);
-                self.bar.set_style(style("{prefix:>9} {wide_bar} {pos}/{len} {msg} {per_sec} {eta} left"));
+                self.bar.set_style(style("{prefix:>9} {wide_bar} {pos}/{len} {msg} {rate} {eta} left"));
             }
             self.bar.set_prefix(stage);
             self.bar.set_position(done);
@@ -138,7 +138,11 @@ fn plain(done: u64, total: u64, unit: &str, elapsed: Duration) -> String {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // Nobody is left to tell if the bar cannot be drawn.
+        let _ = write!(out, "{:.1}/s", state.per_sec());
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate)
 }
 
 #[cfg(test)]

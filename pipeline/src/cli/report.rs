@@ -37,7 +37,11 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
         text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
     }
     if outcome.was_idle() {
-        text.push_str(&format!("\neverything is up to date ({:.1} s)\n", outcome.seconds));
+        let is_all = outcome.stages.len() >= outcome.stage_versions.len();
+        let names: Vec<_> = outcome.stages.iter().map(|stage| format!("`{}`", stage.stage)).collect();
+        let what = if is_all { "everything".to_owned() } else { names.join(", ") };
+        let verb = if is_all || names.len() == 1 { "is" } else { "are" };
+        text.push_str(&format!("\n{what} {verb} up to date ({:.1} s)\n", outcome.seconds));
     } else {
         text.push_str(&format!("\n{}", stages(&outcome.stages)));
         text.push_str(&format!("\ndone in {:.1} s\n", outcome.seconds));

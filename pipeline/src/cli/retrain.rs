@@ -40,7 +40,7 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     }
     let sinks = Sinks { events: args.events.clone(), on_finish: args.on_finish.clone(), wait: args.wait };
     let outcome = execute(&selection, &pipeline, &source, globals, &sinks, printer)?;
-    if printer.verbose {
+    if printer.verbose && !outcome.timings.is_empty() {
         printer.note(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
     }
     let summary = report::summary(&outcome, globals.layout.root());

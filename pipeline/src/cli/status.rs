@@ -98,9 +98,9 @@ pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, de
     let closing = if is_fresh(works) {
         "\neverything is up to date\n"
     } else if detail == Detail::Why {
-        "\n`ecosight retrain` does it\n"
+        "\n`ecosight retrain` with the same options does it\n"
     } else {
-        "\n`ecosight retrain` does it; `ecosight status --why` gives the reasons\n"
+        "\n`ecosight retrain` with the same options does it; `ecosight status --why` gives the reasons\n"
     };
     text.push_str(closing);
     text

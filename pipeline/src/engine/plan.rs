@@ -57,7 +57,7 @@ impl Verdict {
     pub fn why(&self) -> &str {
         match self {
             Self::Fresh => "",
-            Self::Missing => "it has not run yet",
+            Self::Missing => "there is no record of it",
             Self::Stale { why } => why,
         }
     }

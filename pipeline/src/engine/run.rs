@@ -219,6 +219,9 @@ fn facts(stage: &PlannedStage, selection: &Selection<'_>, context: &Context<'_>)
         _ => {}
     }
     let forced = selection.forced(stage.name);
+    if state.is_some() && damage.is_none() {
+        damage = stage.stage.look(context).err();
+    }
     let own = own_parts(stage, context)?;
     Ok(Facts { name: stage.name.to_owned(), own, reads: stage.stage.reads(), state, damage, forced })
 }
