@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::index_rows::IndexRow;
 use super::read::{footer_value, read_file};
-use super::rows::IndexRow;
 use super::unit::UnitEntry;
 use super::write::write_file;
 use crate::files::{Condition, FileStamp, folder_of, sync_folder};

@@ -4,18 +4,18 @@
 //! was never completed waits in the staging folder and is used by the next run. Rows that are not wanted any more move to `retired/` and
 //! come back from there by their key.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::embed::{EmbedFormat, EmbedWriter, PART_ROWS, part_name};
+use super::embed::{EmbedFormat, EmbedWriter, PART_ROWS};
 use super::index::{EmbedIndex, EmbedParts, PartStamp, commit, recover};
+use super::part::{Fate, Part, Place, name_of};
 use super::read::{footer_value, parts, row_count};
 use super::unit::{UNITS_KEY, Unit, UnitEntry, of_footer};
-use super::units::EmbedReader;
+use crate::DatasetError;
 use crate::files::{Condition, FileStamp, link, replace_folder};
 use crate::key::{Key, KeyHasher, UnitKey};
 use crate::layout::Layout;
-use crate::{DatasetError, DatasetErrorKind};
 
 const NAME: &str = super::schema::EMBED.name;
 
@@ -24,34 +24,6 @@ const SMALL_ROWS: u64 = PART_ROWS as u64 / 2;
 
 /// So many small parts are merged into large ones.
 const MANY: usize = 8;
-
-/// Where a part lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Live,
-    Staged,
-    Retired,
-}
-
-/// What becomes of a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// It is in the next table.
-    Stays,
-    /// It moves from the table, or from what was computed for one, to `retired/`.
-    Retires,
-    /// It is there another time, or is retired already.
-    Drops,
-}
-
-struct Part {
-    place: Place,
-    path: PathBuf,
-    /// Known of the parts that the index names; of the others it is made when their rows are wanted.
-    stamp: Option<FileStamp>,
-    rows: u64,
-    units: Vec<UnitEntry>,
-}
 
 /// Everything that was ever computed with one embedder and is still there.
 pub struct EmbedTable {
@@ -320,42 +292,6 @@ impl EmbedTable {
     }
 }
 
-impl Part {
-    /// What the file is; that of a part whose name is not made of its content is damaged.
-    fn stamp(&self, root: &Path) -> Result<FileStamp, DatasetError> {
-        if let Some(stamp) = &self.stamp {
-            return Ok(stamp.clone());
-        }
-        let stamp = FileStamp::take(root, &self.path)?;
-        if name_of(&self.path) == part_name(&stamp.blake3) {
-            Ok(stamp)
-        } else {
-            Err(DatasetError::new("read table", stamp.path, DatasetErrorKind::Damaged))
-        }
-    }
-
-    /// Copies each unit to where it belongs now.
-    fn parcel_out(
-        &self,
-        root: &Path,
-        fates: &[Fate],
-        stay: &mut EmbedWriter,
-        retire: &mut EmbedWriter,
-    ) -> Result<(), DatasetError> {
-        let entries: BTreeMap<Unit, (&UnitEntry, Fate)> =
-            self.units.iter().zip(fates).map(|(entry, fate)| (entry.unit, (entry, *fate))).collect();
-        for run in EmbedReader::of_parts(root, vec![self.stamp(root)?]) {
-            let (unit, patches) = run?;
-            match entries.get(&unit) {
-                Some((entry, Fate::Stays)) => stay.append(entry, patches)?,
-                Some((entry, Fate::Retires)) => retire.append(entry, patches)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
 impl EmbedIndex {
     /// Adds the part at `path` in the next folder, as it will be in the live one.
     fn add(
@@ -387,10 +323,6 @@ pub fn digest<'a>(units: impl Iterator<Item = &'a UnitEntry>) -> Key {
 
 fn retired(layout: &Layout, embedder: &str) -> PathBuf {
     layout.retired().join(NAME).join(format!("embedder={embedder}"))
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The files of a table's folder and of those within it, with the name of the folder.

@@ -1,7 +1,8 @@
 use super::*;
 use crate::key::{ClipId, ContentHash};
-use crate::tables::Patches;
 use crate::tables::schema::{ValueType, Vectors};
+use crate::tables::{EmbedReader, Patches};
+use std::collections::BTreeMap;
 use std::fs;
 
 fn clip(n: u32) -> ClipId {

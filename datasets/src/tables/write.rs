@@ -12,8 +12,9 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::digest::{Digests, column_digests};
+use super::index_rows::FileRow;
 use super::read::read_file;
-use super::rows::{FileRow, Row};
+use super::rows::Row;
 use super::schema::Vectors;
 use crate::files::{FileStamp, folder_of, sync_folder, temporary_in};
 use crate::{DatasetError, layout::Layout};
