@@ -268,8 +268,9 @@ impl EmbedTable {
         for (folder, path) in files_below(&live)? {
             if !ours.contains(path.as_path()) {
                 let is_damaged = self.unusable.contains(&path);
-                let to = if is_damaged { Path::new("damaged").to_owned() } else { Path::new(NAME).join(folder) };
-                let to = self.layout.retired().join(to);
+                let below = Path::new(NAME).join(folder);
+                let below = if is_damaged { Path::new("damaged/tables").join(below) } else { below };
+                let to = self.layout.retired().join(below);
                 std::fs::create_dir_all(&to).map_err(DatasetError::at("create folder", &to))?;
                 let to = to.join(name_of(&path));
                 if !to.exists() {

@@ -1,11 +1,10 @@
 //! Execution: the selected stages, one after the other, each only if something is missing, under the lock of the data root.
 
 use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use ecosight_datasets::files::{Condition, FileStamp};
+use ecosight_datasets::files::{Condition, FileStamp, folder_of};
 use ecosight_datasets::tables::{QuarantineRow, read_rows, write_rows};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_stages::timings::process_cpu;
@@ -125,11 +124,13 @@ pub fn run(selection: &Selection<'_>, context: &Context<'_>, _lock: &Lock) -> Re
     let context = &Context { events: &events, ..*context };
     let mut ran = Ran::default();
     let mut result = run_stages(selection, context, &mut ran);
-    if let Err(RunError::Stage(error)) = &result
+    let mut seen = HashSet::new();
+    while let Err(RunError::Stage(error)) = &result
         && let Some(part) = damaged(error)
+        && seen.insert(part.clone())
     {
-        // What read the part was not the stage that makes it: that one runs again, and makes it anew.
         set_aside(context, &part)?;
+        // What read the part was not the stage that makes it: that one runs again, and makes it anew.
         let message = format!("part `{part}` is damaged; its rows are computed again");
         context.emit(Event::Warning { stage: error.stage, message });
         result = run_stages(selection, context, &mut ran);
@@ -244,14 +245,13 @@ fn damaged(error: &StageError) -> Option<String> {
     }
 }
 
-/// Moves a damaged part out of its table.
+/// Moves a damaged part out of its table. It may be gone already.
 fn set_aside(context: &Context<'_>, part: &str) -> Result<(), RunError> {
-    let folder = context.layout.retired().join("damaged");
     let from = context.layout.root().join(part);
-    let to = folder.join(Path::new(part).file_name().unwrap_or_default());
+    let to = context.layout.retired().join("damaged").join(part);
     let put = || -> std::io::Result<()> {
-        std::fs::create_dir_all(&folder)?;
-        match std::fs::rename(&from, to) {
+        std::fs::create_dir_all(folder_of(&to))?;
+        match std::fs::rename(&from, &to) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
