@@ -15,6 +15,7 @@ mod incremental;
 mod interrupt;
 #[cfg(unix)]
 mod kill;
+mod listeners;
 #[cfg(unix)]
 mod own_stage;
 mod python;
