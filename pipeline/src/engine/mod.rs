@@ -7,6 +7,7 @@ pub mod gc;
 mod graph;
 mod layers;
 mod lock;
+mod needs;
 mod plan;
 mod record;
 mod retry;

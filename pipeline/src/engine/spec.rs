@@ -1,7 +1,5 @@
 //! The declared pipeline, checked as a whole: every mistake is reported at once, before anything runs.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use std::path::Path;
 
 use ecosight_stages::command::Command;
@@ -9,6 +7,8 @@ use ecosight_stages::params::{Problem, unknown, within};
 use ecosight_stages::{ALL, Definition, Stage};
 use serde::Deserialize;
 use toml::{Table, Value};
+
+use super::needs::{check_needs, order, rank};
 
 /// The pipeline that is built in.
 pub const BUILT_IN: &str = include_str!("../../retrain.toml");
@@ -149,13 +149,13 @@ fn max_failed(table: &Table, problems: &mut Vec<Problem>) -> f64 {
 }
 
 /// A stage that is declared; without a stage where its parameters are wrong, so that its needs are checked all the same.
-struct Declared {
-    name: &'static str,
+pub(super) struct Declared {
+    pub(super) name: &'static str,
     version: u32,
     about: String,
     /// Stages that it reads: each must be upstream of it.
-    inputs: Vec<String>,
-    needs: Vec<String>,
+    pub(super) inputs: Vec<String>,
+    pub(super) needs: Vec<String>,
     when: When,
     params: Vec<(String, String)>,
     stage: Option<Box<dyn Stage>>,
@@ -264,73 +264,6 @@ fn flatten(params: &Table) -> Vec<(String, String)> {
         }
     }
     texts
-}
-
-/// Unknown needs, needs that lead back, and inputs that nothing upstream makes.
-fn check_needs(stages: &[Declared], problems: &mut Vec<Problem>) {
-    let needs: BTreeMap<&str, &[String]> = stages.iter().map(|s| (s.name, s.needs.as_slice())).collect();
-    for stage in stages {
-        let name = stage.name;
-        let at = format!("stages.{name}.needs");
-        for need in &stage.needs {
-            if !needs.contains_key(need.as_str()) {
-                problems.push(Problem::new(&at, unknown("stage", need, needs.keys().copied())));
-            }
-        }
-        if let Some(cycle) = cycle(name, &needs) {
-            problems.push(Problem::new(&at, format!("the stages need each other in a circle: {}", cycle.join(" ► "))));
-            continue;
-        }
-        let upstream = upstream(name, &needs);
-        for input in stage.inputs.iter().filter(|input| !upstream.contains(input.as_str())) {
-            problems.push(Problem::new(&at, format!("`{name}` reads what `{input}` makes, so it must need `{input}`")));
-        }
-    }
-}
-
-/// The way from `name` back to itself, if there is one.
-fn cycle<'a>(name: &'a str, needs: &BTreeMap<&'a str, &'a [String]>) -> Option<Vec<&'a str>> {
-    let mut paths = vec![vec![name]];
-    let mut seen = BTreeSet::new();
-    while let Some(path) = paths.pop() {
-        for need in path.last().and_then(|last| needs.get(last)).into_iter().copied().flatten() {
-            if need == name {
-                return Some([path.as_slice(), &[name]].concat());
-            }
-            if seen.insert(need.as_str()) {
-                paths.push([path.as_slice(), &[need.as_str()]].concat());
-            }
-        }
-    }
-    None
-}
-
-fn upstream<'a>(name: &str, needs: &BTreeMap<&'a str, &'a [String]>) -> BTreeSet<&'a str> {
-    let mut found = BTreeSet::new();
-    let mut open: Vec<&str> = vec![name];
-    while let Some(stage) = open.pop() {
-        for need in needs.get(stage).into_iter().copied().flatten() {
-            if found.insert(need.as_str()) {
-                open.push(need);
-            }
-        }
-    }
-    found
-}
-
-/// Position in the dataflow.
-fn rank(name: &str) -> usize {
-    ALL.iter().position(|definition| definition.name == name).unwrap_or(ALL.len())
-}
-
-/// Sorts so that each stage comes after everything it needs; the order is kept where the needs leave it open. There is no cycle.
-fn order(stages: &mut Vec<PlannedStage>) {
-    let mut open = std::mem::take(stages);
-    while !open.is_empty() {
-        let done: BTreeSet<&str> = stages.iter().map(|s| s.name).collect();
-        let next = open.iter().position(|stage| stage.needs.iter().all(|need| done.contains(need.as_str())));
-        stages.push(open.remove(next.expect("the needs were checked: known and without a circle")));
-    }
 }
 
 #[cfg(test)]
