@@ -7,7 +7,7 @@ use crate::support::{Sandbox, repository};
 #[test]
 fn every_verb_has_help_with_an_example() {
     let sandbox = Sandbox::new();
-    let everyday = ["demo", "retrain", "evaluate", "predict", "embed", "graph", "weights"];
+    let everyday = ["demo", "retrain", "status", "evaluate", "predict", "embed", "graph", "weights"];
     let upkeep = ["runs", "runs show", "runs diff", "failed", "gc", "verify"];
     for verb in everyday.into_iter().chain(["init", "config", "doctor", "completions"]).chain(upkeep) {
         let ran = sandbox.ok(&format!("{verb} --help"));

@@ -130,6 +130,7 @@ fn stages_run_up_to_or_alone_and_say_what_they_lack() {
     sandbox.ok(&format!("evaluate {FAST}"));
     let unknown = sandbox.run(&format!("retrain --to embbed {FAST}"));
     assert_eq!(unknown.code, 2, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("unknown stage `embbed`; did you mean `embed`?"), "{}", unknown.stderr);
 }
 
 #[test]

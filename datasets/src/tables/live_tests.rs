@@ -43,6 +43,15 @@ fn update(layout: &Layout, units: &[UnitEntry]) -> (usize, Committed) {
     (missing.len(), EmbedTable::open(layout, "test-v1").unwrap().commit(&format(), &wanted, false, &|| false).unwrap())
 }
 
+/// A table of ten units.
+fn filled() -> (tempfile::TempDir, Layout, Vec<UnitEntry>) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(dir.path());
+    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
+    update(&layout, &units);
+    (dir, layout, units)
+}
+
 /// The rows of the table, whole and in the order of their units.
 fn content(layout: &Layout) -> BTreeMap<Unit, Patches> {
     let mut units = BTreeMap::<Unit, Patches>::new();
@@ -176,10 +185,7 @@ fn damaged_and_deleted_parts_are_noticed_and_computed_again() {
 
 #[test]
 fn a_lost_or_damaged_index_is_made_again_from_the_parts() {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::new(dir.path());
-    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
-    update(&layout, &units);
+    let (_dir, layout, units) = filled();
     let index = fs::read(layout.embed_index()).unwrap();
     for damage in [None, Some(&index[..index.len() / 2]), Some(b"nonsense"), Some(b"")] {
         match damage {
@@ -194,10 +200,7 @@ fn a_lost_or_damaged_index_is_made_again_from_the_parts() {
 
 #[test]
 fn a_commit_that_is_stopped_changes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::new(dir.path());
-    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
-    update(&layout, &units);
+    let (_dir, layout, units) = filled();
     let wanted = units[..3].iter().map(|entry| entry.key).collect();
     let stopped = EmbedTable::open(&layout, "test-v1").unwrap().commit(&format(), &wanted, false, &|| true);
     assert!(stopped.is_err());
@@ -264,10 +267,7 @@ fn a_unit_that_retires_under_two_keys_comes_back_under_either() {
 
 #[test]
 fn what_two_renames_have_left_is_put_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let layout = Layout::new(dir.path());
-    let units: Vec<_> = (0..10).map(|n| unit(n, 0, 1)).collect();
-    update(&layout, &units);
+    let (_dir, layout, units) = filled();
     let old = layout.staging("embed.old");
     fs::create_dir_all(old.parent().unwrap()).unwrap();
     // Killed between the first rename and the second, then behind the second.

@@ -138,7 +138,7 @@ impl From<StageErrorKind> for CliError {
 impl From<RunError> for CliError {
     fn from(error: RunError) -> Self {
         let (status, hint) = match &error {
-            RunError::NoSuchStage { .. } => (ExitStatus::Usage, Some("`ecosight graph` shows the stages".to_owned())),
+            RunError::NoSuchStage(_) => (ExitStatus::Usage, Some("`ecosight graph` shows the stages".to_owned())),
             RunError::NotSelected { .. } => {
                 let hint = "leave out `--to` or `--only`, or force a stage that runs; one with `when = \"never\"` runs with `--only`";
                 (ExitStatus::Usage, Some(hint.to_owned()))

@@ -29,8 +29,7 @@ pub(crate) fn failed(args: &FailedArgs, globals: &Globals, printer: &Printer) ->
     }
     let mut again: Vec<String> = Vec::new();
     if args.retry && !rows.is_empty() {
-        let (_, stages) = retry(&globals.layout, &lock(globals)?)?;
-        again = stages.into_iter().collect();
+        again = retry(&globals.layout, &lock(globals)?)?.into_iter().collect();
     }
     let codes = codes(&rows);
     if printer.json {

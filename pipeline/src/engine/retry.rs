@@ -14,14 +14,13 @@ pub fn quarantined(layout: &Layout) -> Result<Vec<QuarantineRow>, DatasetError> 
     if folder.is_dir() { read_rows(&folder) } else { Ok(Vec::new()) }
 }
 
-/// Forgets with what the clips in `quarantine` were tried, so that the next run tries them again. Gives the number of clips and the
-/// stages that will.
+/// Forgets with what the clips in `quarantine` were tried, so that the next run tries them again. Gives the stages that will.
 ///
 /// The rows stay until that run replaces them: the reasons are still wanted.
-pub fn retry(layout: &Layout, _lock: &Lock) -> Result<(usize, BTreeSet<String>), DatasetError> {
+pub fn retry(layout: &Layout, _lock: &Lock) -> Result<BTreeSet<String>, DatasetError> {
     let mut rows = quarantined(layout)?;
     if rows.is_empty() {
-        return Ok((0, BTreeSet::new()));
+        return Ok(BTreeSet::new());
     }
     for row in &mut rows {
         row.key = None;
@@ -35,7 +34,7 @@ pub fn retry(layout: &Layout, _lock: &Lock) -> Result<(usize, BTreeSet<String>),
             State { is_provisional: true, ..state }.write(layout, stage)?;
         }
     }
-    Ok((rows.len(), stages))
+    Ok(stages)
 }
 
 /// Forgets what was found in the files of `rows`, so that they are read again.

@@ -17,14 +17,9 @@ use super::{Lock, LockError, PlannedStage, Selection};
 /// A run stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A selected stage is not in the pipeline.
-    #[error("the pipeline has no stage `{name}`; it has {known}")]
-    NoSuchStage {
-        /// The name.
-        name: String,
-        /// Those there are.
-        known: String,
-    },
+    /// A selected stage is not in the pipeline; says which there are.
+    #[error("{0}")]
+    NoSuchStage(String),
     /// A stage that is to do all of its work is not to run at all.
     #[error("`{name}` is not among the stages that are to run")]
     NotSelected {

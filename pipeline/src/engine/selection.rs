@@ -1,5 +1,7 @@
 //! Which stages of a pipeline a command is about.
 
+use ecosight_stages::params::unknown;
+
 use super::{Pipeline, PlannedStage, RunError, When};
 
 /// What was asked for.
@@ -41,10 +43,9 @@ impl<'a> Selection<'a> {
     /// The stages of `pipeline` that are asked for.
     pub fn of(pipeline: &'a Pipeline, scope: Scope, force: Force) -> Result<Self, RunError> {
         let find = |name: &str| {
-            pipeline.stages.iter().position(|stage| stage.name == name).ok_or_else(|| {
-                let known: Vec<_> = pipeline.stages.iter().map(|s| format!("`{}`", s.name)).collect();
-                RunError::NoSuchStage { name: name.to_owned(), known: known.join(", ") }
-            })
+            let names = pipeline.stages.iter().map(|stage| stage.name);
+            let unknown = || RunError::NoSuchStage(unknown("stage", name, names.clone()));
+            names.clone().position(|known| known == name).ok_or_else(unknown)
         };
         if let Force::Stage(name) = &force {
             find(name)?;
