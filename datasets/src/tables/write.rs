@@ -112,7 +112,7 @@ fn set_strangers_aside(layout: &Layout, name: &str) -> std::io::Result<()> {
     for entry in std::fs::read_dir(layout.table(name))? {
         let path = entry?.path();
         if path.file_name().is_some_and(|file| file != PART) {
-            let aside = layout.retired().join(name);
+            let aside = layout.retired().join("unknown/tables").join(name);
             std::fs::create_dir_all(&aside)?;
             std::fs::rename(&path, aside.join(path.file_name().unwrap_or_default()))?;
         }
@@ -161,6 +161,6 @@ mod tests {
         assert_eq!(read_rows::<SplitRow>(&folder).unwrap(), std::slice::from_ref(&row));
         write_rows(&layout, &[row]).unwrap();
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
-        assert!(layout.retired().join("split/part-copy.parquet").exists());
+        assert!(layout.retired().join("unknown/tables/split/part-copy.parquet").exists());
     }
 }
