@@ -99,6 +99,8 @@ fn who_waits_runs_when_the_other_is_done() {
     for expected in [format!("process {} on ", first.id()), " ago)".to_owned(), "retrain --wait".to_owned()] {
         assert!(refused.stderr.contains(&expected), "`{expected}` is not in\n{}", refused.stderr);
     }
+    let garbage = sandbox.ok("gc");
+    assert!(garbage.stderr.contains("is writing this data root"), "{}", garbage.stderr);
     let mut second = spawn(&format!("{line} --wait --json"));
     std::thread::sleep(Duration::from_millis(400));
     assert!(second.try_wait().unwrap().is_none(), "it does not wait");

@@ -13,13 +13,16 @@ use super::root::{lock, must_exist, size};
 use super::session::Globals;
 use crate::ExitStatus;
 use crate::engine::gc::{Garbage, Item, Keep, find, remove};
-use crate::engine::own_parameters;
+use crate::engine::{holder, own_parameters};
 
 /// Runs the verb.
 pub(crate) fn gc(args: &GcArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     must_exist(globals)?;
     let keep = Keep { models: args.keep, runs: args.keep_runs, embedders: embedders(globals) };
     let mut garbage = find(&globals.layout, &keep)?;
+    if let (false, Ok(Some(holder))) = (args.yes, holder(&globals.layout.lock())) {
+        printer.warning(&format!("{holder} is writing this data root: what it is making may be listed, too"));
+    }
     if args.yes && !garbage.removable.is_empty() {
         let lock = lock(globals)?;
         // A run may have ended in between.
