@@ -43,6 +43,15 @@ pub enum DatasetErrorKind {
     /// The server did not deliver.
     #[error(transparent)]
     Http(Box<ureq::Error>),
+    /// A server refused, in its words.
+    #[error("{0}")]
+    Server(String),
+    /// The database of tracks refused.
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    /// Somebody else has written there first.
+    #[error("somebody else has written there")]
+    Conflict,
     /// A part of a table is gone, or its content is not what was written.
     #[error("the part is gone or damaged")]
     Damaged,

@@ -13,6 +13,7 @@ pub mod files;
 pub mod key;
 pub mod layout;
 pub mod manifest;
+pub mod runtime;
 pub mod store;
 pub mod synth;
 pub mod tables;

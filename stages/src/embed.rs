@@ -17,7 +17,7 @@ use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_em
 use serde::Deserialize;
 
 use crate::behind::write_behind;
-use crate::bridge;
+use crate::bridge::{self, Listed};
 use crate::clip::{Bench, Stop};
 use crate::error::InStage;
 use crate::foresee::Foreseen;
@@ -286,7 +286,7 @@ pub fn embed_all(
     each: &mut Receive<'_>,
 ) -> Result<(), StageErrorKind> {
     let store = context.store()?;
-    let uris: Vec<&str> = work.iter().map(|w| w.uri.as_str()).collect();
+    let files: Vec<_> = work.iter().map(|w| Listed { uri: &w.uri, version: w.version.clone() }).collect();
     let orders: Vec<Order<'_>> = work.iter().map(|w| Order { span: w.span, recipes: &w.recipes }).collect();
     let total = work.len() as u64;
     let progress = |done| context.emit(Event::Progress { stage, done, total, unit: "clips" });
@@ -305,7 +305,7 @@ pub fn embed_all(
         }
         each(piece)
     };
-    bridge::fetch(&store, &uris, |files| stream::run(bench, &orders, &files, &mut listen, &progress))??;
+    bridge::fetch(&store, &files, |files| stream::run(bench, &orders, &files, &mut listen, &progress))?;
     if let Some(first) = silent.first() {
         let message = format!("{} clip(s) are silent (first: `{first}`)", silent.len());
         context.emit(Event::Warning { stage, message });

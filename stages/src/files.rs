@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::{Entries, Entry};
+use ecosight_datasets::runtime;
 use ecosight_datasets::tables::{FileRow, read_files_index};
 
+use crate::StageErrorKind;
 use crate::stage::Context;
-use crate::{StageErrorKind, bridge};
 
 /// What a source names, without having read any of it.
 pub(crate) struct Listing {
@@ -22,7 +23,7 @@ pub(crate) struct Listing {
 impl Listing {
     pub(crate) fn read(context: &Context<'_>) -> Result<Self, StageErrorKind> {
         let store = context.store()?;
-        let Entries { entries, unreadable, ignored_columns } = bridge::block_on(context.source.entries(&store))?;
+        let Entries { entries, unreadable, ignored_columns } = runtime::block_on(context.source.entries(&store))?;
         Ok(Self { entries, unreadable, ignored_columns })
     }
 

@@ -12,13 +12,14 @@ use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::{ClipRow, FileRow, QuarantineRow, Row, column_digests, write_files_index};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
+use crate::bridge::{self, Listed};
 use crate::error::InStage;
 use crate::files::{Known, Listing};
 use crate::foresee::Foreseen;
 use crate::params::{NoParams, parse};
 use crate::rows::{read_before, replace};
 use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
-use crate::{StageError, StageErrorKind, bridge};
+use crate::{StageError, StageErrorKind};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
@@ -249,7 +250,8 @@ fn read_files(
     (done, total): (usize, usize),
 ) -> Result<Vec<(usize, Seen)>, StageErrorKind> {
     let store = context.store()?;
-    let uris: Vec<&str> = unknown.iter().map(|&index| files[index].0).collect();
+    let wanted = |&index: &usize| Listed { uri: files[index].0, version: files[index].1[0].version() };
+    let wanted: Vec<_> = unknown.iter().map(wanted).collect();
     let done = AtomicU64::new(done as u64);
     let look_at = |(number, opened): (usize, bridge::Opened)| {
         context.check_cancelled()?;
@@ -258,7 +260,7 @@ fn read_files(
         context.emit(Event::Progress { stage: NAME, done, total: total as u64, unit: "files" });
         Ok::<_, StageErrorKind>((unknown[number], seen))
     };
-    bridge::fetch(&store, &uris, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())?
+    bridge::fetch(&store, &wanted, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())
 }
 
 /// Makes rows of what the files turned out to be.

@@ -4,17 +4,15 @@
 use std::collections::HashMap;
 
 use ecosight_datasets::key::{ClipId, ContentHash};
-use ecosight_datasets::store::Store;
+use ecosight_datasets::runtime;
+use ecosight_datasets::store::{CHANGED, Store};
 use ecosight_datasets::tables::ClipRow;
 
+use crate::StageErrorKind;
 use crate::clip::ClipError;
 use crate::stage::Context;
 use crate::stream::{Outcome, Piece};
 use crate::units::Work;
-use crate::{StageErrorKind, bridge};
-
-/// Code of the failure of a clip whose file is another one by now.
-pub(crate) const CHANGED: &str = "changed";
 
 /// The files as the manifest knows them.
 pub(crate) struct Originals<'a> {
@@ -45,10 +43,10 @@ impl<'a> Originals<'a> {
 
     /// The content is looked at only where the entity tag is another one.
     fn is_same(&self, clip: &ClipRow) -> bool {
-        if clip.etag.is_none() {
+        if clip.etag.is_none() || self.store.keeps_versions() {
             return true;
         }
-        match bridge::block_on(self.store.head(&clip.uri)) {
+        match runtime::block_on(self.store.head(&clip.uri)) {
             Ok(now) if now.etag == clip.etag => true,
             Ok(_) => self.hash(&clip.uri).is_some_and(|hash| ClipId::of_file(&hash) == clip.file_id),
             Err(_) => false,
@@ -56,6 +54,6 @@ impl<'a> Originals<'a> {
     }
 
     fn hash(&self, uri: &str) -> Option<ContentHash> {
-        ContentHash::of_reader(bridge::block_on(self.store.open(uri)).ok()?).ok()
+        ContentHash::of_reader(runtime::block_on(self.store.open(uri, None)).ok()?).ok()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ecosight_datasets::audio::Span;
 use ecosight_datasets::effects::Effect;
 use ecosight_datasets::key::{ClipId, KeyHasher, UnitKey};
+use ecosight_datasets::store::{CHANGED, Version};
 use ecosight_datasets::tables::{ClipRow, QuarantineRow, RecipeRow, Unit, UnitEntry};
 use ecosight_models::embedder::EmbedderId;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -13,7 +14,6 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::StageErrorKind;
 use crate::clip::{ClipError, Recipe};
 use crate::embed::VERSION;
-use crate::originals::CHANGED;
 use crate::rows::read_before;
 use crate::stage::{Context, RowCounts};
 
@@ -126,6 +126,8 @@ pub struct Work {
     pub clip_id: ClipId,
     /// Its path below the source.
     pub uri: String,
+    /// What the file was when it was listed.
+    pub version: Option<Version>,
     /// Its part of the file.
     pub span: Option<Span>,
     /// How its variants are made.
@@ -139,7 +141,14 @@ impl Work {
     pub(crate) fn missing(clip: &ClipRow, units: &[Wanted], present: &HashSet<UnitKey>) -> Option<Self> {
         let missing: Vec<&Wanted> = units.iter().filter(|unit| !present.contains(&unit.entry.key)).collect();
         let (recipes, units) = missing.into_iter().map(|unit| (unit.recipe.clone(), unit.entry.clone())).unzip();
-        let work = Self { clip_id: clip.clip_id, uri: clip.uri.clone(), span: clip.span, recipes, units };
+        let work = Self {
+            clip_id: clip.clip_id,
+            uri: clip.uri.clone(),
+            version: clip.version(),
+            span: clip.span,
+            recipes,
+            units,
+        };
         (!work.units.is_empty()).then_some(work)
     }
 
@@ -148,7 +157,14 @@ impl Work {
         let key = unit_key(embedder, clip.clip_id, &Recipe::ORIGINAL);
         let entry = UnitEntry { unit: Unit { clip_id: clip.clip_id, variant: 0 }, key, recipe: "original".into() };
         let (uri, span) = (clip.uri.clone(), clip.span);
-        Self { clip_id: clip.clip_id, uri, span, recipes: vec![Recipe::ORIGINAL], units: vec![entry] }
+        Self {
+            clip_id: clip.clip_id,
+            uri,
+            version: clip.version(),
+            span,
+            recipes: vec![Recipe::ORIGINAL],
+            units: vec![entry],
+        }
     }
 
     /// The row that says why this clip cannot be used.

@@ -1,23 +1,23 @@
 //! Reading a manifest that a person wrote: CSV or Parquet with the columns `uri` and `label`, and optionally `start_s`, `end_s`,
 //! `recording_id`, `fold`. Other columns are ignored.
 
-use std::fs::File;
-use std::path::Path;
+use std::io::Cursor;
 
 use polars::prelude::{CsvReadOptions, DataFrame, ParquetReader, SerReader};
 
 use crate::DatasetError;
 use crate::audio::Span;
 use crate::manifest::Entry;
+use crate::store::Place;
 use crate::tables::Columns;
 
 /// The columns that mean something.
 const COLUMNS: [&str; 6] = ["uri", "label", "recording_id", "fold", "start_s", "end_s"];
 
-/// The entries of the manifest at `path`, and its columns that are ignored.
-pub fn read_manifest_file(path: &Path) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
-    let frame = read_frame(path)?;
-    let name = path.display().to_string();
+/// The entries of the manifest at `place`, which holds `bytes`, and its columns that are ignored.
+pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
+    let frame = read_frame(place, bytes)?;
+    let name = place.to_string();
     let columns = Columns { frame: &frame, table: &name };
     for required in ["uri", "label"] {
         if !columns.has(required) {
@@ -33,7 +33,7 @@ pub fn read_manifest_file(path: &Path) -> Result<(Vec<Entry>, Vec<String>), Data
     let number = |name: &str| -> Result<Vec<Option<f64>>, DatasetError> {
         let parse = |(row, text): (usize, Option<String>)| {
             let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-            text.map(|text| text.parse().map_err(|_| no_number(path, name, row, &text))).transpose()
+            text.map(|text| text.parse().map_err(|_| no_number(place, name, row, &text))).transpose()
         };
         text(name)?.into_iter().enumerate().map(parse).collect()
     };
@@ -66,23 +66,21 @@ pub fn read_manifest_file(path: &Path) -> Result<(Vec<Entry>, Vec<String>), Data
     Ok((entries, names.filter(|name| !COLUMNS.contains(&name.as_str())).collect()))
 }
 
-fn no_number(path: &Path, column: &str, row: usize, text: &str) -> DatasetError {
+fn no_number(place: &Place, column: &str, row: usize, text: &str) -> DatasetError {
     let why = format!("row {} below the header: `{column}` is `{text}`, which is no number", row + 1);
-    DatasetError::invalid("read manifest", path.display().to_string(), why)
+    DatasetError::invalid("read manifest", place.to_string(), why)
 }
 
-fn read_frame(path: &Path) -> Result<DataFrame, DatasetError> {
-    let is_csv = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    let read = || {
-        if is_csv {
-            // Without inference every column is text, so that a fold `01` stays `01`.
-            let options = CsvReadOptions::default().with_infer_schema_length(Some(0)).with_path(Some(path.to_owned()));
-            options.try_into_reader_with_file_path(None)?.finish()
-        } else {
-            ParquetReader::new(File::open(path)?).finish()
-        }
+fn read_frame(place: &Place, bytes: Vec<u8>) -> Result<DataFrame, DatasetError> {
+    let bytes = Cursor::new(bytes);
+    let frame = if place.extension().as_deref() == Some("csv") {
+        // Without inference every column is text, so that a fold `01` stays `01`.
+        let options = CsvReadOptions::default().with_infer_schema_length(Some(0));
+        options.into_reader_with_file_handle(bytes).finish()
+    } else {
+        ParquetReader::new(bytes).finish()
     };
-    read().map_err(DatasetError::at("read manifest", path))
+    frame.map_err(|error| DatasetError::new("read manifest", place.to_string(), error))
 }
 
 #[cfg(test)]
@@ -90,10 +88,7 @@ mod tests {
     use super::*;
 
     fn csv(text: &str) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("m.csv");
-        std::fs::write(&path, text).unwrap();
-        read_manifest_file(&path)
+        read_manifest_file(&Place::parse("m.csv").unwrap(), text.into())
     }
 
     #[test]

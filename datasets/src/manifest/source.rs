@@ -1,24 +1,23 @@
 //! What a run reads: a folder with one folder per class, or a manifest written by a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
 
+use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::audio::Span;
-use crate::files::folder_of;
-use crate::store::{Listing, Store};
+use crate::store::{Access, Listing, MAX_REQUESTS, OpenError, Place, Store, Version};
 use crate::{DatasetError, manifest::read_manifest_file};
 
 /// Where labelled audio comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// A folder: the first part of the path below it is the label.
-    Folder(PathBuf),
+    /// A folder, here or in a bucket: the first part of the path below it is the label.
+    Folder(Place),
     /// A CSV or Parquet manifest; its uris are relative to the folder it lies in.
-    Manifest(PathBuf),
+    Manifest(Place),
 }
 
 /// A labelled file (or span of a file) before its content was looked at.
@@ -52,22 +51,35 @@ pub struct Entries {
     pub ignored_columns: Vec<String>,
 }
 
+impl Entry {
+    /// What the file was when it was listed.
+    pub fn version(&self) -> Option<Version> {
+        Some(Version { etag: self.etag.clone()?, size_bytes: self.size_bytes? })
+    }
+}
+
 impl Source {
-    /// The source that `text` means: a folder, or a manifest where it names a `.csv` or `.parquet` file.
-    pub fn of_path(path: &Path) -> Self {
-        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-        if !path.is_dir() && (extension == "csv" || extension == "parquet") {
-            Self::Manifest(path.to_owned())
+    /// The source at `place`: a manifest where that is a `.csv` or `.parquet` file, else a folder.
+    pub fn of(place: Place) -> Self {
+        let is_table = place.extension().is_some_and(|extension| extension == "csv" || extension == "parquet");
+        if is_table && !place.local().is_some_and(std::path::Path::is_dir) {
+            Self::Manifest(place)
         } else {
-            Self::Folder(path.to_owned())
+            Self::Folder(place)
         }
     }
 
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        let (Self::Folder(place) | Self::Manifest(place)) = self;
+        place
+    }
+
     /// The store that the source's uris are opened in.
-    pub fn store(&self) -> Result<Store, DatasetError> {
+    pub fn store(&self, access: &Access) -> Result<Store, DatasetError> {
         match self {
-            Self::Folder(folder) => Store::folder(folder),
-            Self::Manifest(file) => Store::folder(folder_of(file)),
+            Self::Folder(folder) => Store::connect(folder, access),
+            Self::Manifest(file) => Store::connect(&file.split().0, access),
         }
     }
 
@@ -90,13 +102,24 @@ impl Source {
                 Ok(Entries { entries, unreadable, ignored_columns: Vec::new() })
             }
             Self::Manifest(file) => {
-                let (mut entries, ignored_columns) = read_manifest_file(file)?;
-                let mut known = BTreeMap::new();
-                for entry in &mut entries {
-                    if !known.contains_key(&entry.uri) {
+                let missing = || DatasetError::invalid("read manifest", file.to_string(), "there is no such file");
+                let bytes = match file {
+                    Place::Local(path) => std::fs::read(path).map_err(DatasetError::at("read manifest", path))?,
+                    Place::Bucket(_) => store.read(&file.split().1, None).await?.ok_or_else(missing)?,
+                };
+                let (mut entries, ignored_columns) = read_manifest_file(file, bytes)?;
+                let uris: BTreeSet<String> = entries.iter().map(|entry| entry.uri.clone()).collect();
+                let look = |uri: String| async move {
+                    match store.head(&uri).await {
+                        Ok(object) => Ok((uri, Some(object))),
                         // What is not there is found out, and told, when it is opened.
-                        known.insert(entry.uri.clone(), store.head(&entry.uri).await.ok());
+                        Err(OpenError::File { .. }) => Ok((uri, None)),
+                        Err(OpenError::Store(error)) => Err(error),
                     }
+                };
+                let known: BTreeMap<_, _> =
+                    futures::stream::iter(uris).map(look).buffer_unordered(MAX_REQUESTS).try_collect().await?;
+                for entry in &mut entries {
                     if let Some(Some(object)) = known.get(&entry.uri) {
                         (entry.etag, entry.size_bytes) = (object.etag.clone(), Some(object.size_bytes));
                     }
@@ -109,7 +132,6 @@ impl Source {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Folder(path) | Self::Manifest(path)) = self;
-        path.display().fmt(f)
+        self.place().fmt(f)
     }
 }

@@ -11,6 +11,7 @@ use super::schema::{self, Table, Vectors};
 use crate::DatasetError;
 use crate::audio::Span;
 use crate::key::{ClipId, UnitKey};
+use crate::store::Version;
 
 /// A row of one of the small tables.
 pub trait Row: Sized {
@@ -53,6 +54,13 @@ pub struct ClipRow {
     pub size_bytes: u64,
     /// Entity tag.
     pub etag: Option<String>,
+}
+
+impl ClipRow {
+    /// What the file was when it was listed.
+    pub fn version(&self) -> Option<Version> {
+        Some(Version { etag: self.etag.clone()?, size_bytes: self.size_bytes })
+    }
 }
 
 impl Row for ClipRow {

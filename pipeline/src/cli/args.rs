@@ -86,11 +86,11 @@ pub(crate) enum Verb {
 
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub(crate) struct PipelineArgs {
-    /// Folder with one folder per class, or a .csv or .parquet manifest with the columns `uri` and `label`, and if wanted
+    /// Folder or `s3://bucket/prefix` with one folder per class, or a .csv or .parquet manifest with the columns `uri` and `label`, and if wanted
     /// `start_s`, `end_s`, `recording_id`, `fold`
     /// [default: that of the last run, else `extracted_audio/` in the data root]
-    #[arg(long, value_name = "DIR|FILE")]
-    pub(crate) source: Option<PathBuf>,
+    #[arg(long, value_name = "DIR|FILE|s3://…")]
+    pub(crate) source: Option<String>,
     /// Change one parameter, such as train.l2=0.01 or embed.embedder=logmel
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, sniff};
+use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::Store;
-use ecosight_stages::bridge::block_on;
 
 use super::error::CliError;
 

@@ -34,7 +34,7 @@ pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> 
     let mut table = Layer::parse("built-in pipeline", BUILT_IN)?.table;
     merge(&mut table, &set("embed.embedder=logmel")?.table);
     let pipeline = parse(table, Path::new("."))?;
-    let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?);
+    let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?.into());
     let selection = Selection::of(&pipeline, Scope::All, Force::None)?;
     let outcome = execute(&selection, &pipeline, &source, &globals, &Sinks::default(), printer)?;
     let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };

@@ -121,7 +121,7 @@ fn stream_files(
                 hand(piece)
             };
             let opened = files.iter().map(|file| ready(open(file)));
-            bridge::ahead(opened, |opened| stream::run(bench, &orders, &opened, &mut listen, &show))?
+            bridge::ahead(opened, |opened| stream::run(bench, &orders, &opened, &mut listen, &show))
         },
     );
     progress.clear();

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use ecosight_datasets::store::Trouble;
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_models::ModelError;
 use ecosight_stages::{StageError, StageErrorKind};
@@ -82,6 +83,9 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
     // Parquet passes some of the file system's refusals on as text alone.
     let is_full =
         io == Some(std::io::ErrorKind::StorageFull) || causes.iter().any(|e| e.to_string().contains("No space left"));
+    if let Some(trouble) = Trouble::of(error) {
+        return (ExitStatus::Store, Some(trouble.hint(error.action)));
+    }
     let hint = match io {
         _ if is_full => Some(FREE_SOME_SPACE),
         Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem) => {
@@ -91,6 +95,10 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("`ecosight retrain` computes it again; `ecosight verify` finds whatever else is damaged")
         }
         _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
+        _ if error.action == "understand address" => Some("a place is a path, or `s3://bucket/prefix`"),
+        _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
+            Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
+        }
         _ if error.action == "read table" => {
             Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
         }
@@ -99,8 +107,14 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         ),
         _ => None,
     };
-    let is_store = is_full || matches!(error.kind, DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_));
-    let status = if is_store { ExitStatus::Store } else { ExitStatus::Failed };
+    let status = match error.kind {
+        _ if is_full => ExitStatus::Store,
+        DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_) | DatasetErrorKind::Server(_) => ExitStatus::Store,
+        _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {
+            ExitStatus::Usage
+        }
+        _ => ExitStatus::Failed,
+    };
     (status, hint.map(str::to_owned))
 }
 

@@ -64,7 +64,7 @@ mod tests {
     fn only_what_differs_in_the_named_stages_is_told() {
         let table = |text: &str| text.parse::<Table>().unwrap();
         let last = LastRun {
-            source: Source::Folder("x".into()),
+            source: Source::Folder(std::path::PathBuf::from("x").into()),
             pipeline: table("[stages.split]\nseed = 1\npattern = 'a'\n[stages.train]\nl2 = 1"),
         };
         let now = table("[stages.split]\nseed = 1\npattern = ''\n[stages.train]\nl2 = 2");

@@ -1,8 +1,8 @@
 //! What every verb needs: the data root, the weights, the pipeline file, the source, the clock, and Ctrl-C.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -11,6 +11,8 @@ use ecosight_datasets::files::folder_of;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
+use ecosight_datasets::store::cache::DEFAULT_LIMIT_BYTES;
+use ecosight_datasets::store::{Access, AudioCache, Environment, Place, Settings, Store};
 use ecosight_models::weights::WeightsCache;
 use ecosight_stages::{Context, Event, params};
 
@@ -23,12 +25,18 @@ use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, own_parameters, parse,
 /// Name of the user's pipeline file in the current folder.
 pub(crate) const USER_FILE: &str = "ecosight.toml";
 
+/// Opens the store of a source.
+type Open = dyn Fn(&Source) -> Result<Store, DatasetError> + Sync;
+
 /// The environment of one command.
 pub(crate) struct Globals {
     pub(crate) layout: Layout,
     pub(crate) weights: WeightsCache,
     pub(crate) cancelled: Arc<AtomicBool>,
     pub(crate) started: DateTime<Utc>,
+    /// How buckets are reached; read when it is first needed, so that a mistake there is nobody else's trouble.
+    access: Arc<OnceLock<Access>>,
+    open: Box<Open>,
     config: Option<PathBuf>,
     cache: PathBuf,
 }
@@ -42,7 +50,11 @@ impl Globals {
             .build_global()
             .map_err(|e| CliError::usage(e.to_string(), "try a smaller `--jobs`"))?;
         let cache = cache_folder()?;
+        let access = Arc::new(OnceLock::new());
+        let (cell, folder) = (access.clone(), cache.clone());
         Ok(Self {
+            access,
+            open: Box::new(move |source| source.store(reach(&cell, &folder)?)),
             layout: Layout::new(args.data_root),
             weights: WeightsCache::new(&cache.join("weights")),
             cache,
@@ -50,6 +62,11 @@ impl Globals {
             started: now(),
             config: args.config,
         })
+    }
+
+    /// How buckets are reached, as the environment and `.env` say.
+    pub(crate) fn access(&self) -> Result<&Access, DatasetError> {
+        reach(&self.access, &self.cache)
     }
 
     /// Where weights are kept for this user.
@@ -103,18 +120,17 @@ impl Globals {
 
     /// The source: named, else that of the last run, else `extracted_audio/` in the data root.
     pub(crate) fn source(&self, args: &PipelineArgs) -> Result<Source, CliError> {
-        if let Some(path) = &args.source {
-            if path.to_string_lossy().contains("://") {
-                let hint = "copy the recordings into a folder and name that";
-                return Err(CliError::usage(format!("buckets cannot be read yet: `{}`", path.display()), hint));
-            }
-            return Ok(Source::of_path(&absolute(path)?));
+        if let Some(text) = &args.source {
+            return Ok(Source::of(match Place::parse(text)? {
+                Place::Local(path) => Place::Local(absolute(&path)?),
+                bucket => bucket,
+            }));
         }
         if let Some(last) = LastRun::read(&self.layout)? {
             return Ok(last.source);
         }
         if self.layout.extracted_audio().is_dir() {
-            return Ok(Source::Folder(absolute(&self.layout.extracted_audio())?));
+            return Ok(Source::Folder(absolute(&self.layout.extracted_audio())?.into()));
         }
         Err(CliError::usage(
             "there is nothing to train on yet",
@@ -144,7 +160,7 @@ impl Globals {
         Context {
             layout: &self.layout,
             source,
-            open: &Source::store,
+            open: &self.open,
             weights: &self.weights,
             run_id: &run.id,
             started_at: &run.started_at,
@@ -164,6 +180,25 @@ impl Globals {
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
+}
+
+fn reach<'a>(cell: &'a OnceLock<Access>, cache: &Path) -> Result<&'a Access, DatasetError> {
+    if let Some(access) = cell.get() {
+        return Ok(access);
+    }
+    let environment = Environment::read(Path::new("."))?;
+    let settings = Arc::new(Settings::read(&environment)?);
+    let cache = Arc::new(AudioCache::new(cache.join("audio"), cache_limit(&environment)?));
+    Ok(cell.get_or_init(|| Access { settings, cache }))
+}
+
+/// Bytes of audio from buckets that are kept on this machine.
+fn cache_limit(environment: &Environment) -> Result<u64, DatasetError> {
+    const NAME: &str = "ECOSIGHT_CACHE_MB";
+    let Some(text) = environment.get(NAME) else { return Ok(DEFAULT_LIMIT_BYTES) };
+    let megabytes: Result<u64, _> = text.parse();
+    let invalid = |_| DatasetError::invalid("read variable", NAME, "it is no whole number of megabytes");
+    Ok(megabytes.map_err(invalid)?.saturating_mul(1_000_000))
 }
 
 /// The parameters of one stage; the pipeline was checked when it was parsed.

@@ -141,9 +141,8 @@ fn retrain(root: &Path, source: &Source, fault: Fault, at: usize) -> (usize, std
     let (layout, weights, cancelled) = (Layout::new(root), WeightsCache::new(root), AtomicBool::new(false));
     let operations = Arc::new(AtomicUsize::new(0));
     let open = |source: &Source| {
-        let (Source::Folder(folder) | Source::Manifest(folder)) = source;
-        let files = LocalFileSystem::new_with_prefix(folder).unwrap();
-        Ok(Store::over(folder, Arc::new(Faulty { files, fault, at, operations: operations.clone() })))
+        let files = LocalFileSystem::new_with_prefix(source.place().local().unwrap()).unwrap();
+        Ok(Store::over(source.place().clone(), Arc::new(Faulty { files, fault, at, operations: operations.clone() })))
     };
     let context = Context {
         layout: &layout,
@@ -176,7 +175,7 @@ fn a_store_that_fails_at_any_moment_stops_the_run_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let audio = dir.path().join("audio");
     synth::write_clips(&audio, 6, &mut |_| {}).unwrap();
-    let source = Source::Folder(audio);
+    let source = Source::Folder(audio.into());
     let root = |name: &str| dir.path().join(name);
     let (operations, result) = retrain(&root("undisturbed"), &source, Fault::None, 0);
     result.unwrap();

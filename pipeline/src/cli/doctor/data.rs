@@ -5,6 +5,8 @@ use std::path::Path;
 
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::Place;
 use ecosight_stages::predict::Predictor;
 
 use super::Finding;
@@ -36,13 +38,35 @@ pub(super) fn source(globals: &Globals, args: &PipelineArgs) -> Finding {
     // Having none is how everybody begins.
     let is_settled = args.source.is_some() || globals.layout.last_run().exists();
     match globals.source(args) {
-        Ok(Source::Folder(folder)) => self::folder(&folder),
-        Ok(Source::Manifest(file)) => match File::open(&file) {
+        Ok(Source::Folder(Place::Local(folder))) => self::folder(&folder),
+        Ok(Source::Manifest(Place::Local(file))) => match File::open(&file) {
             Ok(_) => Finding::ok(CHECK, format!("the manifest `{}` can be read", file.display())),
             Err(error) => Finding::fail(CHECK, format!("`{}` cannot be read: {error}", file.display()), NAME_A_SOURCE),
         },
+        Ok(source) => bucket(&source, globals),
         Err(error) if is_settled => Finding::error(CHECK, &error),
         Err(error) => Finding::warn(CHECK, error.chain().join(": "), error.hint().unwrap_or(NAME_A_SOURCE)),
+    }
+}
+
+/// Whether the bucket of the source answers.
+fn bucket(source: &Source, globals: &Globals) -> Finding {
+    const CHECK: &str = "source";
+    let look = || {
+        let store = source.store(globals.access()?)?;
+        match source {
+            Source::Manifest(place) => block_on(store.look(&place.split().1)).map(|found| usize::from(found.is_some())),
+            Source::Folder(_) => block_on(store.folders("")).map(|folders| folders.len()),
+        }
+    };
+    match look() {
+        Ok(0) => Finding::fail(CHECK, format!("there is nothing at `{source}`"), NAME_A_SOURCE),
+        Ok(1) if matches!(source, Source::Folder(_)) => {
+            let found = format!("`{source}` has one folder, and a model needs two classes");
+            Finding::warn(CHECK, found, "put the recordings of each class into a folder of its own")
+        }
+        Ok(count) => Finding::ok(CHECK, format!("`{source}` can be read ({count} at its top)")),
+        Err(error) => Finding::error(CHECK, &error.into()),
     }
 }
 

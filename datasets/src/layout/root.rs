@@ -1,15 +1,8 @@
-//! Where things lie below a data root. Every path of the project's own files is made here.
-//!
-//! ```text
-//! extracted_audio/<class>/…             originals
-//! tables/<stage>/…/part-*.parquet       one folder per stage, exactly the live rows
-//! retired/<stage>/…/part-*.parquet      rows that are not expected any more; `gc` removes them
-//! index/                                what the engine knows of each stage, of each file of the source and of each row of `embed`
-//! runs/<run id>/                        run.json, events.jsonl, metrics.json
-//! models/<version>/                     the artefact; production.json and candidate.json point to one
-//! ```
+//! The paths below a data root.
 
 use std::path::{Path, PathBuf};
+
+use super::Area;
 
 /// A data root on this machine's disk.
 #[derive(Clone, Debug)]
@@ -28,14 +21,19 @@ impl Layout {
         &self.root
     }
 
+    /// A folder at its top.
+    pub fn area(&self, area: Area) -> PathBuf {
+        self.root.join(area.name())
+    }
+
     /// Originals, one folder per class.
     pub fn extracted_audio(&self) -> PathBuf {
-        self.root.join("extracted_audio")
+        self.area(Area::ExtractedAudio)
     }
 
     /// All tables.
     pub fn tables(&self) -> PathBuf {
-        self.root.join("tables")
+        self.area(Area::Tables)
     }
 
     /// The table that `stage` writes.
@@ -50,12 +48,12 @@ impl Layout {
 
     /// Rows that are not expected any more.
     pub fn retired(&self) -> PathBuf {
-        self.root.join("retired")
+        self.area(Area::Retired)
     }
 
     /// What the engine knows.
     pub fn index(&self) -> PathBuf {
-        self.root.join("index")
+        self.area(Area::Index)
     }
 
     /// What the engine knows of one stage.
@@ -80,7 +78,7 @@ impl Layout {
 
     /// Records of all runs.
     pub fn runs(&self) -> PathBuf {
-        self.root.join("runs")
+        self.area(Area::Runs)
     }
 
     /// Records of one run.
@@ -90,7 +88,7 @@ impl Layout {
 
     /// All models.
     pub fn models(&self) -> PathBuf {
-        self.root.join("models")
+        self.area(Area::Models)
     }
 
     /// One model's artefact.

@@ -1,0 +1,78 @@
+//! The folders at the top of a data root or a bucket.
+
+/// A folder at the top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Area {
+    /// Originals, one folder per class.
+    ExtractedAudio,
+    /// One folder per stage.
+    Tables,
+    /// Rows that are not expected any more.
+    Retired,
+    /// What the engine knows.
+    Index,
+    /// Records of all runs.
+    Runs,
+    /// All models.
+    Models,
+    /// What is gone after a day: probes, uploads that are not checked yet.
+    Temp,
+    /// Results of jobs, one folder per job.
+    Processed,
+}
+
+impl Area {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::ExtractedAudio,
+        Self::Tables,
+        Self::Retired,
+        Self::Index,
+        Self::Runs,
+        Self::Models,
+        Self::Temp,
+        Self::Processed,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExtractedAudio => "extracted_audio",
+            Self::Tables => "tables",
+            Self::Retired => "retired",
+            Self::Index => "index",
+            Self::Runs => "runs",
+            Self::Models => "models",
+            Self::Temp => "temp",
+            Self::Processed => "processed",
+        }
+    }
+
+    /// What lies in it, for people.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::ExtractedAudio => "original recordings, one folder per class",
+            Self::Tables => "tables of the stages",
+            Self::Retired => "rows that are not expected any more",
+            Self::Index => "what the engine knows",
+            Self::Runs => "records of runs",
+            Self::Models => "models",
+            Self::Temp => "what is gone after a day",
+            Self::Processed => "results of jobs, gone after thirty days",
+        }
+    }
+
+    /// After how many days its objects may be deleted by themselves; never where there is no number.
+    pub fn expires_after_days(self) -> Option<u32> {
+        match self {
+            Self::Temp => Some(1),
+            Self::Processed => Some(30),
+            _ => None,
+        }
+    }
+
+    /// The key of `name` in it.
+    pub fn key(self, name: &str) -> String {
+        format!("{}/{name}", self.name())
+    }
+}

@@ -1,0 +1,140 @@
+//! How a bucket is reached: which server, with which credentials, how long to wait and how often to try again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum, S3ConditionalPut};
+use object_store::limit::LimitStore;
+use object_store::signer::Signer;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+
+use super::credentials::Credentials;
+use super::place::{BucketPlace, Scheme};
+use super::settings::{Encryption, Settings};
+use crate::runtime::choose_cryptography;
+use crate::{DatasetError, DatasetErrorKind};
+
+/// Requests that may be under way at a time.
+pub const MAX_REQUESTS: usize = 64;
+
+/// A bucket that can be read and written, and what signs URLs for it.
+pub(super) struct Connection {
+    pub(super) files: Arc<dyn ObjectStore>,
+    pub(super) signer: Option<Arc<dyn Signer>>,
+}
+
+/// Connects to the bucket of `place`. Nothing is sent yet.
+pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connection, DatasetError> {
+    let failed = |error| DatasetError::new("connect to", place.to_string(), DatasetErrorKind::Store(error));
+    if place.scheme == Scheme::S3 {
+        let s3 = Arc::new(s3(&place.bucket, settings)?.build().map_err(failed)?);
+        let files = Arc::new(LimitStore::new(s3.clone(), MAX_REQUESTS));
+        return Ok(Connection { files, signer: Some(s3) });
+    }
+    choose_cryptography();
+    let address = BucketPlace { prefix: String::new(), ..place.clone() }.to_string();
+    let url = ::url::Url::parse(&address)
+        .map_err(|error| DatasetError::invalid("connect to", &address, error.to_string()))?;
+    let variables = settings.environment.all().map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let (files, _) = object_store::parse_url_opts(&url, variables).map_err(failed)?;
+    Ok(Connection { files: Arc::new(LimitStore::new(Arc::<dyn ObjectStore>::from(files), MAX_REQUESTS)), signer: None })
+}
+
+/// The keys that requests are signed with, now.
+pub async fn keys(settings: &Settings) -> Result<Arc<AwsCredential>, DatasetError> {
+    let failed = |error| DatasetError::new("get credentials of", "S3", DatasetErrorKind::Store(error));
+    // Credentials do not depend on the bucket.
+    let s3: AmazonS3 = s3("any", settings)?.build().map_err(failed)?;
+    s3.credentials().get_credential().await.map_err(failed)
+}
+
+fn s3(bucket: &str, settings: &Settings) -> Result<AmazonS3Builder, DatasetError> {
+    choose_cryptography();
+    let region = settings.region.value.as_str();
+    let mut builder = AmazonS3Builder::new()
+        .with_region(region)
+        .with_retry(retry(settings))
+        .with_client_options(client())
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // The server compares what arrived with what was sent.
+        .with_checksum_algorithm(Checksum::SHA256);
+    builder = match (&settings.endpoint, access_point(bucket)) {
+        (Some(endpoint), _) => builder
+            .with_bucket_name(bucket)
+            .with_endpoint(&endpoint.value)
+            .with_allow_http(endpoint.value.starts_with("http://")),
+        (None, Some((name, account))) => builder
+            .with_bucket_name(bucket)
+            .with_virtual_hosted_style_request(true)
+            .with_endpoint(format!("https://{name}-{account}.s3-accesspoint.{region}.amazonaws.com")),
+        // A certificate of S3 is good for one label below the region's name.
+        (None, None) => builder.with_bucket_name(bucket).with_virtual_hosted_style_request(!bucket.contains('.')),
+    };
+    if let Some(encryption) = &settings.encryption {
+        let set = |builder: AmazonS3Builder, name: &str, value: &str| {
+            let key =
+                name.parse().map_err(|error| DatasetError::new("set up", bucket, DatasetErrorKind::Store(error)))?;
+            Ok::<_, DatasetError>(builder.with_config(key, value))
+        };
+        builder = match encryption {
+            Encryption::Aes256 => set(builder, "aws_server_side_encryption", "AES256")?,
+            Encryption::Kms(None) => set(builder, "aws_server_side_encryption", "aws:kms")?,
+            Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
+        };
+    }
+    sign(builder, settings)
+}
+
+/// The name and the account of an access point that is named by its ARN.
+fn access_point(bucket: &str) -> Option<(&str, &str)> {
+    let (front, name) = bucket.strip_prefix("arn:")?.split_once(":accesspoint/")?;
+    Some((name, front.rsplit(':').next()?))
+}
+
+fn sign(builder: AmazonS3Builder, settings: &Settings) -> Result<AmazonS3Builder, DatasetError> {
+    let Some(credentials) = &settings.credentials else { return Ok(builder.with_skip_signature(true)) };
+    if let Some((key_id, secret, token)) = credentials.keys()? {
+        let builder = builder.with_access_key_id(key_id).with_secret_access_key(secret);
+        return Ok(token.into_iter().fold(builder, AmazonS3Builder::with_token));
+    }
+    let mut builder = builder;
+    let variables = [
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
+        ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
+        ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
+        ("AWS_METADATA_ENDPOINT", AmazonS3ConfigKey::MetadataEndpoint),
+    ];
+    for (name, key) in variables {
+        if let Some(value) = settings.environment.get(name) {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Credentials::WebIdentity { token_file, role, .. } = credentials {
+        builder = builder
+            .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file)
+            .with_config(AmazonS3ConfigKey::RoleArn, role);
+    }
+    Ok(builder)
+}
+
+fn retry(settings: &Settings) -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(10),
+            base: 2.0,
+        },
+        max_retries: 12,
+        retry_timeout: settings.retry_for,
+    }
+}
+
+/// A large object may take long, but never stands still.
+fn client() -> ClientOptions {
+    ClientOptions::new()
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_read_timeout(Duration::from_secs(30))
+        .with_timeout_disabled()
+}

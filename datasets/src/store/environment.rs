@@ -1,0 +1,119 @@
+//! What the environment says: the process's own variables, and below them those of a file `.env`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::DatasetError;
+
+/// The variables that a command sees. Empty ones count as not set.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, Variable>,
+}
+
+/// A variable and where it was set.
+#[derive(Clone)]
+struct Variable {
+    value: String,
+    origin: String,
+}
+
+/// A value with the name of what set it, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The value.
+    pub value: String,
+    /// `S3_BUCKET`, or `S3_BUCKET in .env`.
+    pub origin: String,
+}
+
+impl Environment {
+    /// The variables of this process over those of the file `.env` in `folder`, if there is one.
+    pub fn read(folder: &Path) -> Result<Self, DatasetError> {
+        let mut environment = Self::default();
+        let file = folder.join(".env");
+        if file.is_file() {
+            let invalid = |error: dotenvy::Error| {
+                // The error of a line shows the line, which may hold a secret.
+                let why = match error {
+                    dotenvy::Error::LineParse(_, position) => {
+                        format!("a line is no `NAME=value` (position {position})")
+                    }
+                    error => error.to_string(),
+                };
+                DatasetError::invalid("read environment file", file.display().to_string(), why)
+            };
+            for line in dotenvy::from_path_iter(&file).map_err(invalid)? {
+                let (name, value) = line.map_err(invalid)?;
+                environment.set(&name, value, format!("{name} in .env"));
+            }
+        }
+        for (name, value) in std::env::vars_os() {
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                environment.set(name, value.to_owned(), name.to_owned());
+            }
+        }
+        Ok(environment)
+    }
+
+    /// These variables and no others.
+    pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            environment.set(name, value.to_owned(), name.to_owned());
+        }
+        environment
+    }
+
+    fn set(&mut self, name: &str, value: String, origin: String) {
+        if !value.trim().is_empty() {
+            self.variables.insert(name.to_owned(), Variable { value: value.trim().to_owned(), origin });
+        }
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(|variable| variable.value.as_str())
+    }
+
+    /// The first of these variables that is set.
+    pub fn first(&self, names: &[&str]) -> Option<Setting> {
+        let variable = names.iter().find_map(|name| self.variables.get(*name))?;
+        Some(Setting { value: variable.value.clone(), origin: variable.origin.clone() })
+    }
+
+    /// All variables, in the order of their names.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, variable)| (name.as_str(), variable.value.as_str()))
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values may be secrets.
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_comes_before_the_file_and_empty_is_not_set() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".env"), "ECOSIGHT_T_A=file\nPATH=\"/nowhere\"\nECOSIGHT_T_B=\n").unwrap();
+        let environment = Environment::read(dir.path()).unwrap();
+        let found = environment.first(&["ECOSIGHT_T_B", "ECOSIGHT_T_A"]).unwrap();
+        assert_eq!((found.value.as_str(), found.origin.as_str()), ("file", "ECOSIGHT_T_A in .env"));
+        assert_ne!(environment.get("PATH"), Some("/nowhere"));
+    }
+
+    #[test]
+    fn a_secret_in_a_broken_file_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".env"), "AWS_SECRET_ACCESS_KEY = 'hidden\n").unwrap();
+        let error = Environment::read(dir.path()).unwrap_err();
+        assert!(!format!("{error} {:?}", error.kind).contains("hidden"));
+    }
+}

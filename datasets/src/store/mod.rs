@@ -1,0 +1,130 @@
+//! Where bytes lie: a folder on this machine or a prefix in a bucket, behind one interface.
+//!
+//! A [`Place`] says where, [`Settings`] how to get there, and a [`Store`] reads and writes. Names in a store are paths below its place with
+//! `/` between their parts.
+//!
+//! * Listing reads names, sizes and entity tags, never content. A name that cannot be addressed is reported, not dropped silently.
+//! * What is written appears whole or not at all, and was compared with what was sent before it counts as written.
+//! * A creation whose answer was lost is read back before it is called a conflict.
+//! * Requests that fail are tried again with a growing, random pause; a server that is gone is an error after some time, never a hang.
+
+pub mod cache;
+mod connect;
+mod credentials;
+mod environment;
+mod place;
+mod read;
+mod settings;
+mod trouble;
+mod url;
+mod write;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Location;
+use object_store::signer::Signer;
+
+pub use self::url::{DEFAULT_EXPIRY, MAX_EXPIRY, Permission};
+pub use cache::AudioCache;
+pub use connect::{MAX_REQUESTS, keys};
+pub use credentials::Credentials;
+pub use environment::{Environment, Setting};
+pub use place::{BucketPlace, Place, Scheme};
+pub use read::{CHANGED, Listing, Object, OpenError, Version};
+pub use settings::{
+    BUCKET_VARIABLES, CloudFront, DEFAULT_REGION, ENDPOINT_VARIABLES, Encryption, REGION_VARIABLES, Settings,
+};
+pub use trouble::Trouble;
+pub use write::{Created, Labels, PART_BYTES, Written};
+
+use crate::DatasetError;
+
+/// How to get at places: the settings, and where fetched audio is kept.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// How buckets are reached.
+    pub settings: Arc<Settings>,
+    /// Keeps audio from buckets on this machine.
+    pub cache: Arc<AudioCache>,
+}
+
+/// A collection of files below one place.
+pub struct Store {
+    place: Place,
+    files: Arc<dyn ObjectStore>,
+    /// Below which names are; empty for a folder, whose store begins there.
+    prefix: Location,
+    signer: Option<Arc<dyn Signer>>,
+    access: Option<Access>,
+    /// Stores of other buckets that a manifest names.
+    others: Mutex<BTreeMap<String, Arc<Store>>>,
+}
+
+impl Store {
+    /// The store at `place`. A folder must exist; a bucket is not asked yet.
+    pub fn connect(place: &Place, access: &Access) -> Result<Self, DatasetError> {
+        match place {
+            Place::Local(folder) => Ok(Self { access: Some(access.clone()), ..Self::folder(folder)? }),
+            Place::Bucket(bucket) => {
+                let connect::Connection { files, signer } = connect::connect(bucket, &access.settings)?;
+                let prefix = Location::parse(&bucket.prefix)
+                    .map_err(|error| DatasetError::invalid("connect to", place.to_string(), error.to_string()))?;
+                let access = Some(access.clone());
+                Ok(Self { place: place.clone(), files, prefix, signer, access, others: Mutex::default() })
+            }
+        }
+    }
+
+    /// The local folder `root`, which must exist.
+    pub fn folder(root: &Path) -> Result<Self, DatasetError> {
+        if !root.is_dir() {
+            let why = if root.exists() { "it is a file, not a folder" } else { "there is no such folder" };
+            return Err(DatasetError::invalid("open source folder", root.display().to_string(), why));
+        }
+        let files = LocalFileSystem::new_with_prefix(root).map_err(DatasetError::at("open source folder", root))?;
+        Ok(Self::over(Place::Local(root.to_owned()), Arc::new(files)))
+    }
+
+    /// Any store of objects that begins at `place`.
+    pub fn over(place: Place, files: Arc<dyn ObjectStore>) -> Self {
+        let prefix = Location::default();
+        Self { place, files, prefix, signer: None, access: None, others: Mutex::default() }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The address of `name` in it, for people.
+    pub fn address(&self, name: &str) -> String {
+        self.place.join(name).to_string()
+    }
+
+    /// Where the object called `name` lies.
+    fn location(&self, name: &str) -> Result<Location, DatasetError> {
+        let below = Location::parse(name)
+            .map_err(|error| DatasetError::invalid("understand the name", format!("{name:?}"), error.to_string()))?;
+        if self.prefix.as_ref().is_empty() {
+            return Ok(below);
+        }
+        Ok(self.prefix.parts().chain(below.parts()).collect())
+    }
+
+    /// The name of the object at `location`.
+    fn name(&self, location: &Location) -> String {
+        let full = location.as_ref();
+        let below = full.strip_prefix(self.prefix.as_ref()).unwrap_or(full);
+        below.trim_start_matches('/').to_owned()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Store").field(&self.place).finish()
+    }
+}

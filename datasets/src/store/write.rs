@@ -1,0 +1,393 @@
+//! Writing to a store. What is written was compared with what was sent before it counts as written.
+//!
+//! Up to 8 MiB go in one request, more in parts of that size, a few at a time, so that memory stays bounded however large a file is. The server
+//! gets a checksum with every request; its answer to a last question tells size and entity tag, which is compared with the MD5 of what was sent
+//! wherever the tag is one.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use md5::{Digest, Md5};
+use object_store::path::Path as Location;
+use object_store::{
+    Attribute, Attributes, CopyMode, CopyOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
+};
+
+use super::Store;
+use super::read::is_missing;
+use crate::{DatasetError, DatasetErrorKind};
+
+/// Size of a part; what is larger is written in several.
+pub const PART_BYTES: usize = 8 << 20;
+
+/// Parts of one file on their way at a time.
+const PARTS_AT_ONCE: usize = 4;
+
+/// What is said of an object beside its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// `audio/wav` and the like.
+    pub content_type: Option<String>,
+    /// `x-amz-meta-…` and its relatives: names in lower case, values in ASCII.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// An object that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its entity tag.
+    pub etag: Option<String>,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// What came of a creation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there now.
+    New(Written),
+    /// The very same bytes were there already, or the answer to the first try was lost.
+    Same(Written),
+}
+
+impl Created {
+    /// The object.
+    pub fn written(self) -> Written {
+        match self {
+            Self::New(written) | Self::Same(written) => written,
+        }
+    }
+}
+
+impl Store {
+    /// Writes `bytes` as `name`, whatever was there.
+    pub async fn put(&self, name: &str, bytes: Vec<u8>, labels: &Labels) -> Result<Written, DatasetError> {
+        let location = self.location(name)?;
+        let sum = Sum::of(&bytes);
+        let options = PutOptions { attributes: self.attributes(labels), ..PutOptions::default() };
+        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
+        put.map_err(|error| self.write_error(name, error))?;
+        self.compare(name, &location, &sum).await
+    }
+
+    /// Writes `bytes` as `name` if nothing is there. Other bytes there are a [`Conflict`](DatasetErrorKind::Conflict).
+    pub async fn create(&self, name: &str, bytes: Vec<u8>, labels: &Labels) -> Result<Created, DatasetError> {
+        let location = self.location(name)?;
+        let sum = Sum::of(&bytes);
+        let options =
+            PutOptions { mode: PutMode::Create, attributes: self.attributes(labels), ..PutOptions::default() };
+        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
+        match put {
+            Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
+            // Our own first try may be what is there: its answer was lost.
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                self.same(name, &location, &sum).await?.map(Created::Same).ok_or_else(|| self.conflict("create", name))
+            }
+            Err(error) => Err(self.write_error(name, error)),
+        }
+    }
+
+    /// Writes `bytes` as `name` if what is there has the tag `etag`. Anything else there is a [`Conflict`](DatasetErrorKind::Conflict), unless it
+    /// is the same bytes.
+    pub async fn update(&self, name: &str, bytes: Vec<u8>, etag: &str) -> Result<Written, DatasetError> {
+        let location = self.location(name)?;
+        let sum = Sum::of(&bytes);
+        if let Some(folder) = self.place.local() {
+            // No file system writes under a condition: whoever does takes turns.
+            let local = |error: std::io::Error| DatasetError::new("update", self.address(name), error);
+            let lock = File::open(folder).map_err(local)?;
+            lock.lock().map_err(local)?;
+            let there = self.look(name).await?;
+            if there.is_none_or(|object| object.etag.as_deref() != Some(etag)) {
+                let same = self.same(name, &location, &sum).await?;
+                return same.ok_or_else(|| self.conflict("update", name));
+            }
+            return self.put(name, bytes, &Labels::default()).await;
+        }
+        let version = UpdateVersion { e_tag: Some(etag.to_owned()), version: None };
+        let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
+        match self.files.put_opts(&location, PutPayload::from(bytes), options).await {
+            Ok(_) => self.compare(name, &location, &sum).await,
+            Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
+                self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name))
+            }
+            Err(error) => Err(self.write_error(name, error)),
+        }
+    }
+
+    /// Writes the file at `path` as `name`, whatever was there; `progress` gets the bytes that have been sent.
+    pub async fn upload(
+        &self,
+        path: &Path,
+        name: &str,
+        labels: &Labels,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Written, DatasetError> {
+        let local = |error: std::io::Error| DatasetError::new("read file", path.display().to_string(), error);
+        let mut file = File::open(path).map_err(local)?;
+        let size = file.metadata().map_err(local)?.len();
+        if size <= PART_BYTES as u64 {
+            let mut bytes = Vec::with_capacity(size as usize);
+            file.read_to_end(&mut bytes).map_err(local)?;
+            let written = self.put(name, bytes, labels).await?;
+            progress(written.size_bytes);
+            return Ok(written);
+        }
+        let location = self.location(name)?;
+        let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
+        let failed = |error| self.write_error(name, error);
+        let mut parts = self.files.put_multipart_opts(&location, options).await.map_err(failed)?;
+        match send(&mut *parts, &mut file, progress).await {
+            Ok(sum) => {
+                parts.complete().await.map_err(failed)?;
+                self.compare(name, &location, &sum).await
+            }
+            Err(error) => {
+                // Parts that stay behind are paid for; where this fails too, the bucket's rule for incomplete uploads removes them.
+                let _ = parts.abort().await;
+                Err(match error {
+                    SendError::Read(error) => local(error),
+                    SendError::Store(error) => failed(error),
+                })
+            }
+        }
+    }
+
+    /// Writes the file at `path` as `name` if nothing is there; the same bytes there are fine, others a
+    /// [`Conflict`](DatasetErrorKind::Conflict).
+    pub async fn upload_new(
+        &self,
+        path: &Path,
+        name: &str,
+        labels: &Labels,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Created, DatasetError> {
+        let local = |error: std::io::Error| DatasetError::new("read file", path.display().to_string(), error);
+        let size = path.metadata().map_err(local)?.len();
+        if size <= PART_BYTES as u64 {
+            let created = self.create(name, std::fs::read(path).map_err(local)?, labels).await?;
+            progress(size);
+            return Ok(created);
+        }
+        // An upload in parts cannot be made conditional everywhere: two that begin in the same moment under one name are told apart below.
+        let location = self.location(name)?;
+        if self.look(name).await?.is_some() {
+            let sum = Sum::of_file(path).map_err(local)?;
+            return self
+                .same(name, &location, &sum)
+                .await?
+                .map(Created::Same)
+                .ok_or_else(|| self.conflict("create", name));
+        }
+        self.upload(path, name, labels, progress).await.map(Created::New)
+    }
+
+    /// Copies `from` to `to` within this store, if nothing is there.
+    pub async fn copy(&self, from: &str, to: &str) -> Result<(), DatasetError> {
+        let (source, target) = (self.location(from)?, self.location(to)?);
+        if self.look(to).await?.is_some() {
+            return Err(self.conflict("copy to", to));
+        }
+        let options = CopyOptions { mode: CopyMode::Overwrite, ..CopyOptions::default() };
+        let copied = self.files.copy_opts(&source, &target, options).await;
+        copied.map_err(|error| DatasetError::new("copy", self.address(from), error))
+    }
+
+    /// Removes `name`; that it is not there is fine.
+    pub async fn delete(&self, name: &str) -> Result<(), DatasetError> {
+        match self.files.delete(&self.location(name)?).await {
+            Err(error) if !is_missing(&error) => Err(DatasetError::new("delete", self.address(name), error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the object `name` holds what the file at `path` does.
+    pub async fn is_copy_of(&self, name: &str, path: &Path) -> Result<bool, DatasetError> {
+        let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
+        Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
+    }
+
+    /// Folders keep no labels.
+    fn attributes(&self, labels: &Labels) -> Attributes {
+        if self.place.local().is_some() {
+            return Attributes::new();
+        }
+        let content_type = labels.content_type.iter().map(|kind| (Attribute::ContentType, kind.clone()));
+        let metadata =
+            labels.metadata.iter().map(|(name, value)| (Attribute::Metadata(name.clone().into()), value.clone()));
+        content_type.chain(metadata).collect()
+    }
+
+    /// What is at `location` once it was compared with what was sent there.
+    async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
+        let meta = self.files.head(location).await.map_err(|error| self.write_error(name, error))?;
+        if meta.size != sum.size {
+            let why = format!("{} bytes were sent and {} are there", sum.size, meta.size);
+            return Err(DatasetError::invalid("write object", self.address(name), why));
+        }
+        // Another sum than ours is that of an encrypted object, or of another one: only its content tells.
+        let is_doubtful = meta.e_tag.as_deref().is_some_and(is_sum) && !sum.has_tag(meta.e_tag.as_deref());
+        if is_doubtful && !self.has_keys_of_kms() && self.same(name, location, sum).await?.is_none() {
+            let why = "other bytes are there than were sent";
+            return Err(DatasetError::invalid("write object", self.address(name), why));
+        }
+        Ok(Written { etag: meta.e_tag, size_bytes: meta.size })
+    }
+
+    /// What is at `location`, if it has this sum. Read where its tag does not tell.
+    async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
+        let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
+        let result = match self.files.get(location).await {
+            Err(error) if is_missing(&error) => return Ok(None),
+            result => result.map_err(failed)?,
+        };
+        let meta = result.meta.clone();
+        let written = Written { etag: meta.e_tag.clone(), size_bytes: meta.size };
+        if meta.size != sum.size {
+            return Ok(None);
+        }
+        if sum.has_tag(meta.e_tag.as_deref()) {
+            return Ok(Some(written));
+        }
+        let mut hasher = Summer::default();
+        let mut stream = result.into_stream();
+        while let Some(bytes) = stream.next().await {
+            hasher.add(&bytes.map_err(failed)?);
+        }
+        Ok((hasher.finish().blake3 == sum.blake3).then_some(written))
+    }
+
+    /// Whether objects are encrypted with keys of the Key Management Service, so that their tags are no sums; the server has compared the
+    /// checksum of each request by then.
+    fn has_keys_of_kms(&self) -> bool {
+        let encryption = self.access.as_ref().and_then(|access| access.settings.encryption.as_ref());
+        matches!(encryption, Some(super::Encryption::Kms(_)))
+    }
+
+    fn write_error(&self, name: &str, error: object_store::Error) -> DatasetError {
+        DatasetError::new("write object", self.address(name), error)
+    }
+
+    fn conflict(&self, action: &'static str, name: &str) -> DatasetError {
+        DatasetError::new(action, self.address(name), DatasetErrorKind::Conflict)
+    }
+}
+
+enum SendError {
+    Read(std::io::Error),
+    Store(object_store::Error),
+}
+
+/// Sends `file` in parts, a few at a time.
+async fn send(
+    parts: &mut dyn MultipartUpload,
+    file: &mut File,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Sum, SendError> {
+    let mut sum = Summer::default();
+    let mut under_way = FuturesUnordered::new();
+    let mut sent = 0;
+    loop {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
+        if part.is_empty() {
+            break;
+        }
+        sum.add(&part);
+        let size = part.len() as u64;
+        let upload = parts.put_part(PutPayload::from(part));
+        under_way.push(async move { upload.await.map(|()| size) });
+        if under_way.len() >= PARTS_AT_ONCE {
+            if let Some(done) = under_way.next().await {
+                sent += done.map_err(SendError::Store)?;
+                progress(sent);
+            }
+        }
+    }
+    while let Some(done) = under_way.next().await {
+        sent += done.map_err(SendError::Store)?;
+        progress(sent);
+    }
+    Ok(sum.finish())
+}
+
+/// Size and hashes of some content.
+struct Sum {
+    size: u64,
+    blake3: blake3::Hash,
+    /// Entity tags that servers give such content: its MD5, or the MD5 of those of its parts.
+    tags: [String; 2],
+}
+
+impl Sum {
+    fn of(bytes: &[u8]) -> Self {
+        let mut summer = Summer::default();
+        summer.add(bytes);
+        summer.finish()
+    }
+
+    fn of_file(path: &Path) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let (mut summer, mut buffer) = (Summer::default(), vec![0; 1 << 20]);
+        loop {
+            let count = file.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(summer.finish());
+            }
+            summer.add(&buffer[..count]);
+        }
+    }
+
+    /// Whether a server gives exactly this content this tag. Encryption and other servers make tags that say nothing.
+    fn has_tag(&self, etag: Option<&str>) -> bool {
+        etag.is_some_and(|tag| self.tags.iter().any(|own| own == tag.trim_matches('"')))
+    }
+}
+
+/// Whether an entity tag looks like an MD5 sum.
+fn is_sum(tag: &str) -> bool {
+    let front = tag.trim_matches('"').split('-').next().unwrap_or_default();
+    front.len() == 32 && front.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Makes a [`Sum`] of content that comes piece by piece.
+#[derive(Default)]
+struct Summer {
+    size: u64,
+    blake3: blake3::Hasher,
+    whole: Md5,
+    /// MD5 of the part that is not complete yet, and of those that are.
+    part: Md5,
+    parts: Vec<u8>,
+}
+
+impl Summer {
+    fn add(&mut self, mut bytes: &[u8]) {
+        self.blake3.update(bytes);
+        self.whole.update(bytes);
+        while !bytes.is_empty() {
+            let room = PART_BYTES - (self.size % PART_BYTES as u64) as usize;
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            self.part.update(now);
+            self.size += now.len() as u64;
+            if self.size % PART_BYTES as u64 == 0 {
+                self.parts.extend(self.part.finalize_reset());
+            }
+            bytes = later;
+        }
+    }
+
+    fn finish(mut self) -> Sum {
+        if self.size % PART_BYTES as u64 != 0 || self.size == 0 {
+            self.parts.extend(self.part.finalize_reset());
+        }
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let of_parts = format!("{}-{}", hex(&Md5::digest(&self.parts)), self.parts.len() / 16);
+        Sum { size: self.size, blake3: self.blake3.finalize(), tags: [hex(&self.whole.finalize()), of_parts] }
+    }
+}
