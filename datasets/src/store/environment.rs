@@ -45,12 +45,12 @@ impl Environment {
             };
             for line in dotenvy::from_path_iter(&file).map_err(invalid)? {
                 let (name, value) = line.map_err(invalid)?;
-                environment.set(&name, value, format!("{name} in .env"));
+                environment.set(&name, &value, format!("{name} in .env"));
             }
         }
         for (name, value) in std::env::vars_os() {
             if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
-                environment.set(name, value.to_owned(), name.to_owned());
+                environment.set(name, value, name.to_owned());
             }
         }
         Ok(environment)
@@ -60,12 +60,12 @@ impl Environment {
     pub fn of<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
-            environment.set(name, value.to_owned(), name.to_owned());
+            environment.set(name, value, name.to_owned());
         }
         environment
     }
 
-    fn set(&mut self, name: &str, value: String, origin: String) {
+    fn set(&mut self, name: &str, value: &str, origin: String) {
         if !value.trim().is_empty() {
             self.variables.insert(name.to_owned(), Variable { value: value.trim().to_owned(), origin });
         }

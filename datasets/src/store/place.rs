@@ -116,6 +116,7 @@ impl Place {
     }
 
     /// The place called `name` in it; `name` may have several parts with `/` between them.
+    #[must_use]
     pub fn join(&self, name: &str) -> Self {
         match self {
             Self::Local(path) => Self::Local(path.join(name)),
@@ -146,6 +147,7 @@ impl Place {
 
 impl BucketPlace {
     /// The place called `name` below this one.
+    #[must_use]
     pub fn join(&self, name: &str) -> Self {
         let prefix = [self.prefix.as_str(), name.trim_matches('/')];
         let prefix = prefix.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");

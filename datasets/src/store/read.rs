@@ -228,12 +228,11 @@ impl Store {
             let bytes = result.bytes().await.map_err(|error| open_error(uri, error))?;
             return Ok(Box::new(Cursor::new(bytes)));
         };
-        let version = match version {
-            Some(version) => version.clone(),
-            None => {
-                let meta = self.files.head(&location).await.map_err(|error| open_error(uri, error))?;
-                Version { etag: meta.e_tag.unwrap_or_default(), size_bytes: meta.size }
-            }
+        let version = if let Some(version) = version {
+            version.clone()
+        } else {
+            let meta = self.files.head(&location).await.map_err(|error| open_error(uri, error))?;
+            Version { etag: meta.e_tag.unwrap_or_default(), size_bytes: meta.size }
         };
         let key = CacheKey::new(&self.address(uri), &version.etag, version.size_bytes);
         let turn = cache.turn(&key);

@@ -124,7 +124,7 @@ fn endpoint(environment: &Environment) -> Result<Option<Setting>, DatasetError> 
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid("it holds a user or a password, which belong into variables of their own".to_owned()));
     }
-    setting.value = setting.value.trim_end_matches('/').to_owned();
+    setting.value.truncate(setting.value.trim_end_matches('/').len());
     Ok(Some(setting))
 }
 

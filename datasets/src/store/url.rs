@@ -15,10 +15,10 @@ use super::{CloudFront, Store};
 use crate::DatasetError;
 
 /// For how long a URL is good where nobody says otherwise.
-pub const DEFAULT_EXPIRY: Duration = Duration::from_secs(3600);
+pub const DEFAULT_EXPIRY: Duration = Duration::from_hours(1);
 
 /// For how long a URL may be good at most: seven days, the limit of S3.
-pub const MAX_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const MAX_EXPIRY: Duration = Duration::from_hours(7 * 24);
 
 /// What a URL lets its holder do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

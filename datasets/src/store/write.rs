@@ -302,11 +302,11 @@ async fn send(
         let size = part.len() as u64;
         let upload = parts.put_part(PutPayload::from(part));
         under_way.push(async move { upload.await.map(|()| size) });
-        if under_way.len() >= PARTS_AT_ONCE {
-            if let Some(done) = under_way.next().await {
-                sent += done.map_err(SendError::Store)?;
-                progress(sent);
-            }
+        if under_way.len() >= PARTS_AT_ONCE
+            && let Some(done) = under_way.next().await
+        {
+            sent += done.map_err(SendError::Store)?;
+            progress(sent);
         }
     }
     while let Some(done) = under_way.next().await {
@@ -375,7 +375,7 @@ impl Summer {
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.part.update(now);
             self.size += now.len() as u64;
-            if self.size % PART_BYTES as u64 == 0 {
+            if self.size.is_multiple_of(PART_BYTES as u64) {
                 self.parts.extend(self.part.finalize_reset());
             }
             bytes = later;
@@ -383,7 +383,7 @@ impl Summer {
     }
 
     fn finish(mut self) -> Sum {
-        if self.size % PART_BYTES as u64 != 0 || self.size == 0 {
+        if !self.size.is_multiple_of(PART_BYTES as u64) || self.size == 0 {
             self.parts.extend(self.part.finalize_reset());
         }
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();

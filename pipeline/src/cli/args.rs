@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod storage;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
+pub(crate) use storage::{StorageArgs, StorageVerb};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
 /// Keep a wildlife-sound classifier up to date: labelled recordings in, a trained and evaluated model out.
@@ -80,6 +82,8 @@ pub(crate) enum Verb {
     Gc(GcArgs),
     /// Read everything that was written, and say what is damaged or missing
     Verify(VerifyArgs),
+    /// Look after the bucket, or the folder, that holds the recordings
+    Storage(StorageArgs),
     /// Print what lets a shell complete the command line
     Completions(CompletionsArgs),
 }

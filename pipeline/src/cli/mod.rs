@@ -24,6 +24,7 @@ mod root;
 mod runs;
 mod session;
 mod status;
+mod storage;
 mod verify;
 mod weights;
 
@@ -70,6 +71,7 @@ fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
         Verb::Failed(args) => failed::failed(&args, &globals, printer),
         Verb::Gc(args) => gc::gc(&args, &globals, printer),
         Verb::Verify(args) => verify::verify(&args, &globals, printer),
+        Verb::Storage(args) => storage::storage(&args, &globals, printer),
         Verb::Completions(args) => completions::completions(&args, printer),
     }
 }

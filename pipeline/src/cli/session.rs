@@ -123,7 +123,7 @@ impl Globals {
         if let Some(text) = &args.source {
             return Ok(Source::of(match Place::parse(text)? {
                 Place::Local(path) => Place::Local(absolute(&path)?),
-                bucket => bucket,
+                bucket @ Place::Bucket(_) => bucket,
             }));
         }
         if let Some(last) = LastRun::read(&self.layout)? {

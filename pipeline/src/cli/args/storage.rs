@@ -1,0 +1,28 @@
+//! The words of the verbs that look after buckets.
+
+use clap::{Args as ClapArgs, Subcommand};
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight storage status              which bucket is used, and why
+
+The bucket and its keys come from the environment, or from a file `.env` in this folder:
+  S3_BUCKET, AWS_S3_BUCKET or S3_BUCKET_NAME     name, name/prefix, or the ARN of an access point
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, or a role
+  AWS_REGION or S3_REGION                        default us-east-1
+  S3_ENDPOINT_URL                                another server than Amazon's
+  S3_SSE                                         AES256 or aws:kms, with S3_SSE_KMS_KEY_ID
+  CLOUDFRONT_DOMAIN                              a distribution that serves the bucket")]
+pub(crate) struct StorageArgs {
+    #[command(subcommand)]
+    pub(crate) verb: StorageVerb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum StorageVerb {
+    /// Tell where recordings are stored, and why; no secret is shown and nothing is asked of a server
+    #[command(after_help = "Examples:
+  ecosight storage status
+  ecosight storage status --json | jq .bucket")]
+    Status,
+}

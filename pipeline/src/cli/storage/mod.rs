@@ -1,0 +1,16 @@
+//! `ecosight storage`: one verb, one file.
+
+mod status;
+
+use super::args::{StorageArgs, StorageVerb};
+use super::error::CliError;
+use super::printer::Printer;
+use super::session::Globals;
+use crate::ExitStatus;
+
+/// Runs the verb.
+pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    match &args.verb {
+        StorageVerb::Status => status::status(globals, printer),
+    }
+}

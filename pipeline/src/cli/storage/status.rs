@@ -1,0 +1,95 @@
+//! `ecosight storage status`: which store is used, and why.
+
+use ecosight_datasets::store::{Credentials, Encryption, Settings};
+use serde::Serialize;
+
+use crate::ExitStatus;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::cli::session::{Globals, absolute};
+
+/// One line: what is used, and what says so.
+#[derive(Serialize)]
+struct Used {
+    value: String,
+    from: String,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Report {
+    /// `s3` where uploads go to a bucket, else `local`.
+    used: &'static str,
+    why: String,
+    extracted_audio: String,
+    bucket: Option<Used>,
+    credentials: Option<String>,
+    region: Used,
+    endpoint: Option<Used>,
+    encryption: Option<String>,
+    cloudfront: Option<String>,
+    signed_urls: bool,
+    cache: String,
+}
+
+/// Runs the verb.
+pub(crate) fn status(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let access = globals.access()?;
+    let settings = &access.settings;
+    let local = absolute(&globals.layout.extracted_audio())?;
+    let (used, why, extracted_audio) = match settings.configured() {
+        Ok(place) => {
+            let why = "a bucket and credentials are configured".to_owned();
+            ("s3", why, place.join("extracted_audio").to_string())
+        }
+        Err(why) => ("local", why.to_owned(), local.display().to_string()),
+    };
+    let report = Report {
+        used,
+        why,
+        extracted_audio,
+        bucket: settings.bucket.as_ref().map(|(place, from)| Used { value: place.to_string(), from: from.clone() }),
+        credentials: settings.credentials.as_ref().map(Credentials::origin),
+        region: Used { value: settings.region.value.clone(), from: settings.region.origin.clone() },
+        endpoint: settings
+            .endpoint
+            .as_ref()
+            .map(|endpoint| Used { value: endpoint.value.clone(), from: endpoint.origin.clone() }),
+        encryption: encryption(settings),
+        cloudfront: settings.cloudfront.as_ref().map(|distribution| distribution.domain.clone()),
+        signed_urls: settings.cloudfront.as_ref().is_some_and(|distribution| distribution.key_pair.is_some()),
+        cache: access.cache.folder().display().to_string(),
+    };
+    if printer.json {
+        printer.document(&report)?;
+    } else {
+        printer.result(&text(&report))?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+fn encryption(settings: &Settings) -> Option<String> {
+    settings.encryption.as_ref().map(|encryption| match encryption {
+        Encryption::Aes256 => "AES256".to_owned(),
+        Encryption::Kms(None) => "aws:kms".to_owned(),
+        Encryption::Kms(Some(key)) => format!("aws:kms with key {key}"),
+    })
+}
+
+fn text(report: &Report) -> String {
+    let used = |used: &Used| format!("{} (from {})", used.value, used.from);
+    let none = || "–".to_owned();
+    let signed = if report.signed_urls { " (URLs are signed)" } else { "" };
+    let lines = [
+        ("used", format!("{}: {}", report.used, report.why)),
+        ("uploads", report.extracted_audio.clone()),
+        ("bucket", report.bucket.as_ref().map_or_else(none, used)),
+        ("credentials", report.credentials.clone().unwrap_or_else(none)),
+        ("region", used(&report.region)),
+        ("endpoint", report.endpoint.as_ref().map_or_else(|| "Amazon's".to_owned(), used)),
+        ("encryption", report.encryption.clone().unwrap_or_else(|| "as the bucket says".to_owned())),
+        ("cloudfront", report.cloudfront.as_ref().map_or_else(none, |domain| format!("{domain}{signed}"))),
+        ("cache", report.cache.clone()),
+    ];
+    lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+}
