@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Location;
-use object_store::{GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, GetOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use super::cache::CacheKey;
-use super::{Access, Place, Store, Trouble};
+use super::{Access, Labels, Place, Store, Trouble};
 use crate::audio::AudioSource;
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -320,6 +320,26 @@ impl Store {
         file.persist(path).map_err(|error| local(error.error))?;
         crate::files::sync_folder(folder).map_err(local)?;
         Ok(true)
+    }
+
+    /// What was said of the object `name` when it was written; nothing where there is none.
+    pub async fn labels(&self, name: &str) -> Result<Option<Labels>, DatasetError> {
+        let location = self.location(name)?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let result = match self.files.get_opts(&location, options).await {
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(DatasetError::new("look at", self.address(name), error)),
+            Ok(result) => result,
+        };
+        let mut labels = Labels::default();
+        for (attribute, value) in &result.attributes {
+            match attribute {
+                Attribute::ContentType => labels.content_type = Some(value.to_string()),
+                Attribute::Metadata(name) => drop(labels.metadata.insert(name.to_string(), value.to_string())),
+                _ => {}
+            }
+        }
+        Ok(Some(labels))
     }
 
     /// What is known of the object `name`; nothing where there is none.
