@@ -24,6 +24,7 @@ mod retrain;
 mod roots;
 mod s3;
 mod setup;
+mod stores;
 mod support;
 mod tables;
 #[cfg(unix)]
