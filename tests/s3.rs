@@ -80,7 +80,7 @@ impl Server {
             ("AWS_SECRET_ACCESS_KEY", SECRET),
             ("AWS_REGION", "us-east-1"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("S3_RETRY_SECONDS", "20"),
+            ("S3_RETRY_SECONDS", "10"),
             ("S3_ENDPOINT_URL", &self.url()),
         ];
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
@@ -128,6 +128,11 @@ impl Server {
     /// Puts the server into a state once it has answered so many more requests.
     pub(crate) fn after(&self, requests: usize, state: State) {
         self.front.turn_after(requests, state);
+    }
+
+    /// Lets nobody read these keys; all others may be read again.
+    pub(crate) fn forbid(&self, keys: &[&str]) {
+        self.front.forbid(keys);
     }
 
     /// The requests since this was asked last.

@@ -36,6 +36,11 @@ impl Sandbox {
         Self { dir: tempfile::tempdir().expect("a temporary folder"), env }
     }
 
+    /// Sets a variable for the commands from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()

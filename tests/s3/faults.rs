@@ -82,12 +82,14 @@ struct Inner {
     turn: Option<(usize, State)>,
     random: u64,
     seen: Vec<Seen>,
+    /// Keys that nobody may read.
+    forbidden: Vec<String>,
 }
 
 impl Front {
     pub(super) fn new() -> Self {
         let faults = Faults { share: 0.0, kinds: Vec::new(), seed: 0 };
-        let inner = Inner { faults, state: State::Up, turn: None, random: 0, seen: Vec::new() };
+        let inner = Inner { faults, state: State::Up, turn: None, random: 0, seen: Vec::new(), forbidden: Vec::new() };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -106,6 +108,10 @@ impl Front {
         self.inner.lock().unwrap().turn = Some((requests, state));
     }
 
+    pub(super) fn forbid(&self, keys: &[&str]) {
+        self.inner.lock().unwrap().forbidden = keys.iter().map(ToString::to_string).collect();
+    }
+
     pub(super) fn is_down(&self) -> bool {
         self.inner.lock().unwrap().state == State::Down
     }
@@ -117,7 +123,11 @@ impl Front {
     /// Writes a request down; returns how the server stands and what happens to this request.
     fn meet(&self, seen: Seen) -> (State, Option<Fault>, f64) {
         let mut inner = self.inner.lock().unwrap();
+        let is_forbidden = inner.forbidden.contains(&seen.key);
         inner.seen.push(seen);
+        if is_forbidden {
+            return (State::Refuses(403, "AccessDenied"), None, 0.0);
+        }
         if let Some((left, state)) = inner.turn {
             if left == 0 {
                 (inner.state, inner.turn) = (state, None);
