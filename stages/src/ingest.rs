@@ -235,3 +235,7 @@ impl<'a> Ingest<'a> {
         (self.clock)().timestamp_millis()
     }
 }
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;
