@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -28,15 +28,19 @@ fn disturb(sandbox: &Sandbox, kills: u32, seed: u64) {
     sandbox.ok(&format!("{} --data-root undisturbed", line(0)));
     let (length, mut random, mut killed) = (begun.elapsed(), seed, 0);
     for number in 0..kills {
-        let delay = length.mul_f64(1.2 * fraction(&mut random));
-        let what = format!("kill {number} after {delay:?}, seed {seed}");
+        let lines = (f64::from(FILES) * fraction(&mut random)) as usize;
+        let delay = length.mul_f64(fraction(&mut random) / f64::from(FILES));
+        let what = format!("kill {number} {delay:?} behind line {lines}, seed {seed}");
         let mut command = sandbox.command(&format!("{} --data-root root", line(number)));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut output, mut told) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+        for _ in 0..lines {
+            output.read_line(&mut told).unwrap();
+        }
         std::thread::sleep(delay);
         let _ = child.kill();
         killed += u32::from(child.wait().unwrap().code().is_none());
-        let mut told = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+        output.read_to_string(&mut told).unwrap();
         check(sandbox, &sources, &told, &what);
         sandbox.ok(&format!("{} --data-root root", line(number)));
         let folder = sandbox.path().join(format!("root/extracted_audio/c{number}"));
