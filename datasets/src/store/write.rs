@@ -19,6 +19,7 @@ use object_store::{
 };
 
 use super::Store;
+use super::compare::Depth;
 use super::read::is_missing;
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -85,9 +86,11 @@ impl Store {
         match put {
             Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
             // Our own first try may be what is there: its answer was lost.
-            Err(object_store::Error::AlreadyExists { .. }) => {
-                self.same(name, &location, &sum).await?.map(Created::Same).ok_or_else(|| self.conflict("create", name))
-            }
+            Err(object_store::Error::AlreadyExists { .. }) => self
+                .same(name, &location, &sum, Depth::Tag)
+                .await?
+                .map(Created::Same)
+                .ok_or_else(|| self.conflict("create", name)),
             Err(error) => Err(self.write_error(name, error)),
         }
     }
@@ -104,7 +107,7 @@ impl Store {
             lock.lock().map_err(local)?;
             let there = self.look(name).await?;
             if there.is_none_or(|object| object.etag.as_deref() != Some(etag)) {
-                let same = self.same(name, &location, &sum).await?;
+                let same = self.same(name, &location, &sum, Depth::Tag).await?;
                 return same.ok_or_else(|| self.conflict("update", name));
             }
             return self.put(name, bytes, &Labels::default()).await;
@@ -114,7 +117,7 @@ impl Store {
         match self.files.put_opts(&location, PutPayload::from(bytes), options).await {
             Ok(_) => self.compare(name, &location, &sum).await,
             Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
-                self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name))
+                self.same(name, &location, &sum, Depth::Tag).await?.ok_or_else(|| self.conflict("update", name))
             }
             Err(error) => Err(self.write_error(name, error)),
         }
@@ -142,7 +145,7 @@ impl Store {
         let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
         let failed = |error| self.write_error(name, error);
         let mut parts = self.files.put_multipart_opts(&location, options).await.map_err(failed)?;
-        match send(&mut *parts, &mut file, progress).await {
+        match self.send(&mut *parts, &mut file, progress).await {
             Ok(sum) => {
                 parts.complete().await.map_err(failed)?;
                 self.compare(name, &location, &sum).await
@@ -153,6 +156,7 @@ impl Store {
                 Err(match error {
                     SendError::Read(error) => local(error),
                     SendError::Store(error) => failed(error),
+                    SendError::Stopped => self.stopped("write object", name),
                 })
             }
         }
@@ -179,7 +183,7 @@ impl Store {
         if self.look(name).await?.is_some() {
             let sum = Sum::of_file(path).map_err(local)?;
             return self
-                .same(name, &location, &sum)
+                .same(name, &location, &sum, Depth::Tag)
                 .await?
                 .map(Created::Same)
                 .ok_or_else(|| self.conflict("create", name));
@@ -209,7 +213,7 @@ impl Store {
     /// Whether the object `name` holds what the file at `path` does.
     pub async fn is_copy_of(&self, name: &str, path: &Path) -> Result<bool, DatasetError> {
         let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
-        Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
+        Ok(self.same(name, &self.location(name)?, &sum, Depth::Tag).await?.is_some())
     }
 
     /// Folders keep no labels.
@@ -232,15 +236,21 @@ impl Store {
         }
         // Another sum than ours is that of an encrypted object, or of another one: only its content tells.
         let is_doubtful = meta.e_tag.as_deref().is_some_and(is_sum) && !sum.has_tag(meta.e_tag.as_deref());
-        if is_doubtful && !self.has_keys_of_kms() && self.same(name, location, sum).await?.is_none() {
+        if is_doubtful && !self.has_keys_of_kms() && self.same(name, location, sum, Depth::Tag).await?.is_none() {
             let why = "other bytes are there than were sent";
             return Err(DatasetError::invalid("write object", self.address(name), why));
         }
         Ok(Written { etag: meta.e_tag, size_bytes: meta.size })
     }
 
-    /// What is at `location`, if it has this sum. Read where its tag does not tell.
-    async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
+    /// What is at `location`, if it has this sum. Read where its tag does not tell, or where that is asked for.
+    pub(super) async fn same(
+        &self,
+        name: &str,
+        location: &Location,
+        sum: &Sum,
+        depth: Depth,
+    ) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
         let result = match self.files.get(location).await {
             Err(error) if is_missing(&error) => return Ok(None),
@@ -251,7 +261,7 @@ impl Store {
         if meta.size != sum.size {
             return Ok(None);
         }
-        if sum.has_tag(meta.e_tag.as_deref()) {
+        if depth == Depth::Tag && sum.has_tag(meta.e_tag.as_deref()) {
             return Ok(Some(written));
         }
         let mut hasher = Summer::default();
@@ -281,43 +291,50 @@ impl Store {
 enum SendError {
     Read(std::io::Error),
     Store(object_store::Error),
+    Stopped,
 }
 
-/// Sends `file` in parts, a few at a time.
-async fn send(
-    parts: &mut dyn MultipartUpload,
-    file: &mut File,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Sum, SendError> {
-    let mut sum = Summer::default();
-    let mut under_way = FuturesUnordered::new();
-    let mut sent = 0;
-    loop {
-        let mut part = Vec::with_capacity(PART_BYTES);
-        file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
-        if part.is_empty() {
-            break;
+impl Store {
+    /// Sends `file` in parts, a few at a time.
+    async fn send(
+        &self,
+        parts: &mut dyn MultipartUpload,
+        file: &mut File,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Sum, SendError> {
+        let mut sum = Summer::default();
+        let mut under_way = FuturesUnordered::new();
+        let mut sent = 0;
+        loop {
+            let mut part = Vec::with_capacity(PART_BYTES);
+            file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
+            if self.is_stopped() {
+                return Err(SendError::Stopped);
+            }
+            if part.is_empty() {
+                break;
+            }
+            sum.add(&part);
+            let size = part.len() as u64;
+            let upload = parts.put_part(PutPayload::from(part));
+            under_way.push(async move { upload.await.map(|()| size) });
+            if under_way.len() >= PARTS_AT_ONCE
+                && let Some(done) = under_way.next().await
+            {
+                sent += done.map_err(SendError::Store)?;
+                progress(sent);
+            }
         }
-        sum.add(&part);
-        let size = part.len() as u64;
-        let upload = parts.put_part(PutPayload::from(part));
-        under_way.push(async move { upload.await.map(|()| size) });
-        if under_way.len() >= PARTS_AT_ONCE
-            && let Some(done) = under_way.next().await
-        {
+        while let Some(done) = under_way.next().await {
             sent += done.map_err(SendError::Store)?;
             progress(sent);
         }
+        Ok(sum.finish())
     }
-    while let Some(done) = under_way.next().await {
-        sent += done.map_err(SendError::Store)?;
-        progress(sent);
-    }
-    Ok(sum.finish())
 }
 
 /// Size and hashes of some content.
-struct Sum {
+pub(super) struct Sum {
     size: u64,
     blake3: blake3::Hash,
     /// Entity tags that servers give such content: its MD5, or the MD5 of those of its parts.
@@ -331,7 +348,7 @@ impl Sum {
         summer.finish()
     }
 
-    fn of_file(path: &Path) -> std::io::Result<Self> {
+    pub(super) fn of_file(path: &Path) -> std::io::Result<Self> {
         let mut file = File::open(path)?;
         let (mut summer, mut buffer) = (Summer::default(), vec![0; 1 << 20]);
         loop {
@@ -344,7 +361,7 @@ impl Sum {
     }
 
     /// Whether a server gives exactly this content this tag. Encryption and other servers make tags that say nothing.
-    fn has_tag(&self, etag: Option<&str>) -> bool {
+    pub(super) fn has_tag(&self, etag: Option<&str>) -> bool {
         etag.is_some_and(|tag| self.tags.iter().any(|own| own == tag.trim_matches('"')))
     }
 }

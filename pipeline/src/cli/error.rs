@@ -25,6 +25,12 @@ impl CliError {
         Self { error, hint: Some(hint.into()), status: ExitStatus::Usage }
     }
 
+    /// Something could not be done.
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let error: Box<dyn Error> = message.into().into();
+        Self { error, hint: Some(hint.into()), status: ExitStatus::Failed }
+    }
+
     /// EcoSight itself is wrong.
     pub(crate) fn bug() -> Self {
         let hint = "please report it with the command and the lines above; nothing half-written is ever used";
@@ -108,6 +114,7 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ => None,
     };
     let status = match error.kind {
+        DatasetErrorKind::Interrupted => ExitStatus::Interrupted,
         _ if is_full => ExitStatus::Store,
         DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_) | DatasetErrorKind::Server(_) => ExitStatus::Store,
         _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {

@@ -2,9 +2,15 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::objects::{
+    DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
+};
+
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight storage status              which bucket is used, and why
+  ecosight storage ls extracted_audio  what is stored
+  ecosight storage migrate             bring local recordings into the bucket
 
 The bucket and its keys come from the environment, or from a file `.env` in this folder:
   S3_BUCKET, AWS_S3_BUCKET or S3_BUCKET_NAME     name, name/prefix, or the ARN of an access point
@@ -25,4 +31,24 @@ pub(crate) enum StorageVerb {
   ecosight storage status
   ecosight storage status --json | jq .bucket")]
     Status,
+    /// List names, sizes and times
+    Ls(LsArgs),
+    /// Count objects and bytes, per area and class
+    Du(DuArgs),
+    /// Copy an object or a folder to this machine
+    Get(GetArgs),
+    /// Copy files into the store
+    Put(PutArgs),
+    /// Remove objects
+    Rm(RmArgs),
+    /// Print a URL with which others can read or write an object for a while
+    Url(UrlArgs),
+    /// Compare the local recordings with those in the bucket
+    Verify(StorageVerifyArgs),
+    /// Bring the local recordings into the bucket
+    Migrate(MigrateArgs),
+    /// Find recordings whose keys do not fit the layout, and move them
+    FixKeys(FixKeysArgs),
+    /// Show what is left over in the store, or remove it
+    Gc(StorageGcArgs),
 }

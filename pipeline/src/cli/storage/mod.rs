@@ -1,6 +1,18 @@
 //! `ecosight storage`: one verb, one file.
 
+mod du;
+mod fix_keys;
+mod gc;
+mod get;
+mod ls;
+mod migrate;
+mod put;
+mod rm;
 mod status;
+mod tally;
+mod target;
+mod url;
+mod verify;
 
 use super::args::{StorageArgs, StorageVerb};
 use super::error::CliError;
@@ -12,5 +24,15 @@ use crate::ExitStatus;
 pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     match &args.verb {
         StorageVerb::Status => status::status(globals, printer),
+        StorageVerb::Ls(args) => ls::ls(args, globals, printer),
+        StorageVerb::Du(args) => du::du(args, globals, printer),
+        StorageVerb::Get(args) => get::get(args, globals, printer),
+        StorageVerb::Put(args) => put::put(args, globals, printer),
+        StorageVerb::Rm(args) => rm::rm(args, globals, printer),
+        StorageVerb::Url(args) => url::url(args, globals, printer),
+        StorageVerb::Verify(args) => verify::verify(args, globals, printer),
+        StorageVerb::Migrate(args) => migrate::migrate(args, globals, printer),
+        StorageVerb::FixKeys(args) => fix_keys::fix_keys(args, globals, printer),
+        StorageVerb::Gc(args) => gc::gc(args, globals, printer),
     }
 }
