@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use futures::StreamExt;
+use object_store::ObjectStoreExt;
+
+use super::read::is_missing;
 use super::write::Sum;
 use super::{Object, Store};
-use crate::DatasetError;
+use crate::{DatasetError, DatasetErrorKind};
 
 /// How an object is compared with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,18 @@ impl Store {
             return Ok(true);
         }
         let location = self.location(&object.uri)?;
-        Ok(self.same(&object.uri, &location, &sum, depth).await?.is_some())
+        if depth == Depth::Tag {
+            return Ok(self.same(&object.uri, &location, &sum).await?.is_some());
+        }
+        let failed = |error| DatasetError::new("read object", self.address(&object.uri), DatasetErrorKind::Store(error));
+        let mut stream = match self.again(|| self.files.get(&location)).await {
+            Err(error) if is_missing(&error) => return Ok(false),
+            result => result.map_err(failed)?.into_stream(),
+        };
+        let mut hasher = blake3::Hasher::new();
+        while let Some(bytes) = stream.next().await {
+            hasher.update(&bytes.map_err(failed)?);
+        }
+        Ok(hasher.finalize() == sum.blake3)
     }
 }

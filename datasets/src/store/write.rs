@@ -14,12 +14,11 @@ use futures::stream::FuturesUnordered;
 use md5::{Digest, Md5};
 use object_store::path::Path as Location;
 use object_store::{
-    Attribute, Attributes, CopyMode, CopyOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
+    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
 };
 
 use super::Store;
-use super::compare::Depth;
 use super::read::is_missing;
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -71,7 +70,8 @@ impl Store {
         let location = self.location(name)?;
         let sum = Sum::of(&bytes);
         let options = PutOptions { attributes: self.attributes(labels), ..PutOptions::default() };
-        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
+        let bytes = PutPayload::from(bytes);
+        let put = self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await;
         put.map_err(|error| self.write_error(name, error))?;
         self.compare(name, &location, &sum).await
     }
@@ -82,15 +82,13 @@ impl Store {
         let sum = Sum::of(&bytes);
         let options =
             PutOptions { mode: PutMode::Create, attributes: self.attributes(labels), ..PutOptions::default() };
-        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
-        match put {
+        let bytes = PutPayload::from(bytes);
+        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
             // Our own first try may be what is there: its answer was lost.
-            Err(object_store::Error::AlreadyExists { .. }) => self
-                .same(name, &location, &sum, Depth::Tag)
-                .await?
-                .map(Created::Same)
-                .ok_or_else(|| self.conflict("create", name)),
+            Err(object_store::Error::AlreadyExists { .. }) => {
+                self.same(name, &location, &sum).await?.map(Created::Same).ok_or_else(|| self.conflict("create", name))
+            }
             Err(error) => Err(self.write_error(name, error)),
         }
     }
@@ -107,17 +105,18 @@ impl Store {
             lock.lock().map_err(local)?;
             let there = self.look(name).await?;
             if there.is_none_or(|object| object.etag.as_deref() != Some(etag)) {
-                let same = self.same(name, &location, &sum, Depth::Tag).await?;
+                let same = self.same(name, &location, &sum).await?;
                 return same.ok_or_else(|| self.conflict("update", name));
             }
             return self.put(name, bytes, &Labels::default()).await;
         }
         let version = UpdateVersion { e_tag: Some(etag.to_owned()), version: None };
         let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
-        match self.files.put_opts(&location, PutPayload::from(bytes), options).await {
+        let bytes = PutPayload::from(bytes);
+        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => self.compare(name, &location, &sum).await,
             Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
-                self.same(name, &location, &sum, Depth::Tag).await?.ok_or_else(|| self.conflict("update", name))
+                self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name))
             }
             Err(error) => Err(self.write_error(name, error)),
         }
@@ -144,12 +143,14 @@ impl Store {
         let location = self.location(name)?;
         let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
         let failed = |error| self.write_error(name, error);
-        let mut parts = self.files.put_multipart_opts(&location, options).await.map_err(failed)?;
-        match self.send(&mut *parts, &mut file, progress).await {
-            Ok(sum) => {
-                parts.complete().await.map_err(failed)?;
-                self.compare(name, &location, &sum).await
-            }
+        let begin = || self.files.put_multipart_opts(&location, options.clone());
+        let mut parts = self.again(begin).await.map_err(failed)?;
+        match send(&mut *parts, &mut file, progress, &|| self.is_stopped()).await {
+            Ok(sum) => match parts.complete().await {
+                Ok(_) => self.compare(name, &location, &sum).await,
+                // It was completed if only the answer was lost; a second try then finds no upload to complete.
+                Err(error) => self.same(name, &location, &sum).await.ok().flatten().ok_or_else(|| failed(error)),
+            },
             Err(error) => {
                 // Parts that stay behind are paid for; where this fails too, the bucket's rule for incomplete uploads removes them.
                 let _ = parts.abort().await;
@@ -183,7 +184,7 @@ impl Store {
         if self.look(name).await?.is_some() {
             let sum = Sum::of_file(path).map_err(local)?;
             return self
-                .same(name, &location, &sum, Depth::Tag)
+                .same(name, &location, &sum)
                 .await?
                 .map(Created::Same)
                 .ok_or_else(|| self.conflict("create", name));
@@ -198,13 +199,14 @@ impl Store {
             return Err(self.conflict("copy to", to));
         }
         let options = CopyOptions { mode: CopyMode::Overwrite, ..CopyOptions::default() };
-        let copied = self.files.copy_opts(&source, &target, options).await;
+        let copied = self.again(|| self.files.copy_opts(&source, &target, options.clone())).await;
         copied.map_err(|error| DatasetError::new("copy", self.address(from), error))
     }
 
     /// Removes `name`; that it is not there is fine.
     pub async fn delete(&self, name: &str) -> Result<(), DatasetError> {
-        match self.files.delete(&self.location(name)?).await {
+        let location = self.location(name)?;
+        match self.again(|| self.files.delete(&location)).await {
             Err(error) if !is_missing(&error) => Err(DatasetError::new("delete", self.address(name), error)),
             _ => Ok(()),
         }
@@ -213,7 +215,27 @@ impl Store {
     /// Whether the object `name` holds what the file at `path` does.
     pub async fn is_copy_of(&self, name: &str, path: &Path) -> Result<bool, DatasetError> {
         let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
-        Ok(self.same(name, &self.location(name)?, &sum, Depth::Tag).await?.is_some())
+        Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
+    }
+
+    /// What is said of the object `name`; nothing where there is none. Folders say nothing.
+    pub async fn labels(&self, name: &str) -> Result<Option<Labels>, DatasetError> {
+        let location = self.location(name)?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let attributes = match self.again(|| self.files.get_opts(&location, options.clone())).await {
+            Ok(result) => result.attributes,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(DatasetError::new("look at", self.address(name), error)),
+        };
+        let mut labels = Labels::default();
+        for (attribute, value) in &attributes {
+            match attribute {
+                Attribute::ContentType => labels.content_type = Some(value.to_string()),
+                Attribute::Metadata(name) => drop(labels.metadata.insert(name.to_string(), value.to_string())),
+                _ => {}
+            }
+        }
+        Ok(Some(labels))
     }
 
     /// Folders keep no labels.
@@ -229,30 +251,24 @@ impl Store {
 
     /// What is at `location` once it was compared with what was sent there.
     async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
-        let meta = self.files.head(location).await.map_err(|error| self.write_error(name, error))?;
+        let meta = self.again(|| self.files.head(location)).await.map_err(|error| self.write_error(name, error))?;
         if meta.size != sum.size {
             let why = format!("{} bytes were sent and {} are there", sum.size, meta.size);
             return Err(DatasetError::invalid("write object", self.address(name), why));
         }
         // Another sum than ours is that of an encrypted object, or of another one: only its content tells.
         let is_doubtful = meta.e_tag.as_deref().is_some_and(is_sum) && !sum.has_tag(meta.e_tag.as_deref());
-        if is_doubtful && !self.has_keys_of_kms() && self.same(name, location, sum, Depth::Tag).await?.is_none() {
+        if is_doubtful && !self.has_keys_of_kms() && self.same(name, location, sum).await?.is_none() {
             let why = "other bytes are there than were sent";
             return Err(DatasetError::invalid("write object", self.address(name), why));
         }
         Ok(Written { etag: meta.e_tag, size_bytes: meta.size })
     }
 
-    /// What is at `location`, if it has this sum. Read where its tag does not tell, or where that is asked for.
-    pub(super) async fn same(
-        &self,
-        name: &str,
-        location: &Location,
-        sum: &Sum,
-        depth: Depth,
-    ) -> Result<Option<Written>, DatasetError> {
+    /// What is at `location`, if it has this sum. Read where its tag does not tell.
+    pub(super) async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
-        let result = match self.files.get(location).await {
+        let result = match self.again(|| self.files.get(location)).await {
             Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(failed)?,
         };
@@ -261,7 +277,7 @@ impl Store {
         if meta.size != sum.size {
             return Ok(None);
         }
-        if depth == Depth::Tag && sum.has_tag(meta.e_tag.as_deref()) {
+        if sum.has_tag(meta.e_tag.as_deref()) {
             return Ok(Some(written));
         }
         let mut hasher = Summer::default();
@@ -294,49 +310,47 @@ enum SendError {
     Stopped,
 }
 
-impl Store {
-    /// Sends `file` in parts, a few at a time.
-    async fn send(
-        &self,
-        parts: &mut dyn MultipartUpload,
-        file: &mut File,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Sum, SendError> {
-        let mut sum = Summer::default();
-        let mut under_way = FuturesUnordered::new();
-        let mut sent = 0;
-        loop {
-            let mut part = Vec::with_capacity(PART_BYTES);
-            file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
-            if self.is_stopped() {
-                return Err(SendError::Stopped);
-            }
-            if part.is_empty() {
-                break;
-            }
-            sum.add(&part);
-            let size = part.len() as u64;
-            let upload = parts.put_part(PutPayload::from(part));
-            under_way.push(async move { upload.await.map(|()| size) });
-            if under_way.len() >= PARTS_AT_ONCE
-                && let Some(done) = under_way.next().await
-            {
-                sent += done.map_err(SendError::Store)?;
-                progress(sent);
-            }
+/// Sends `file` in parts, a few at a time.
+async fn send(
+    parts: &mut dyn MultipartUpload,
+    file: &mut File,
+    progress: &(dyn Fn(u64) + Sync),
+    is_stopped: &(dyn Fn() -> bool + Sync),
+) -> Result<Sum, SendError> {
+    let mut sum = Summer::default();
+    let mut under_way = FuturesUnordered::new();
+    let mut sent = 0;
+    loop {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
+        if is_stopped() {
+            return Err(SendError::Stopped);
         }
-        while let Some(done) = under_way.next().await {
+        if part.is_empty() {
+            break;
+        }
+        sum.add(&part);
+        let size = part.len() as u64;
+        let upload = parts.put_part(PutPayload::from(part));
+        under_way.push(async move { upload.await.map(|()| size) });
+        if under_way.len() >= PARTS_AT_ONCE
+            && let Some(done) = under_way.next().await
+        {
             sent += done.map_err(SendError::Store)?;
             progress(sent);
         }
-        Ok(sum.finish())
     }
+    while let Some(done) = under_way.next().await {
+        sent += done.map_err(SendError::Store)?;
+        progress(sent);
+    }
+    Ok(sum.finish())
 }
 
 /// Size and hashes of some content.
 pub(super) struct Sum {
     size: u64,
-    blake3: blake3::Hash,
+    pub(super) blake3: blake3::Hash,
     /// Entity tags that servers give such content: its MD5, or the MD5 of those of its parts.
     tags: [String; 2],
 }
