@@ -74,19 +74,22 @@ impl Moto {
 
     /// Writes an object, or with `bucket?lifecycle` and the like a configuration.
     pub(crate) fn put(&self, path: &str, body: &str) {
-        let response = agent().put(format!("{}/{path}", self.url)).send(body).unwrap();
+        let request = agent().put(format!("{}/{path}", self.url)).header("Authorization", scope("s3"));
+        let response = request.send(body).unwrap();
         assert!(response.status().is_success(), "{path}: {}", text(response));
     }
 
     /// Reads an object, or with `bucket?lifecycle` and the like a configuration; empty where there is none.
     pub(crate) fn get(&self, path: &str) -> String {
-        let response = agent().get(format!("{}/{path}", self.url)).call().unwrap();
+        let request = agent().get(format!("{}/{path}", self.url)).header("Authorization", scope("s3"));
+        let response = request.call().unwrap();
         if response.status().is_success() { text(response) } else { String::new() }
     }
 
     /// Removes an object or a bucket.
     pub(crate) fn delete(&self, path: &str) {
-        let response = agent().delete(format!("{}/{path}", self.url)).call().unwrap();
+        let request = agent().delete(format!("{}/{path}", self.url)).header("Authorization", scope("s3"));
+        let response = request.call().unwrap();
         assert!(response.status().is_success(), "{path}: {}", text(response));
     }
 
@@ -111,10 +114,9 @@ impl Moto {
 
     /// One call of IAM; what the server says.
     fn iam(&self, form: &[(&str, &str)]) -> String {
-        let scope =
-            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0";
         let form = form.iter().copied().chain([("Version", "2010-05-08")]);
-        let response = agent().post(format!("{}/", self.url)).header("Authorization", scope).send_form(form).unwrap();
+        let response =
+            agent().post(format!("{}/", self.url)).header("Authorization", scope("iam")).send_form(form).unwrap();
         assert!(response.status().is_success(), "{}", text(response));
         text(response)
     }
@@ -143,6 +145,13 @@ impl Drop for Moto {
     }
 }
 
+/// What tells the server which service is meant; as long as permissions are not checked, nobody looks at the signature.
+fn scope(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
 /// A client that uses no proxy and takes refusals for answers.
 fn agent() -> Agent {
     Agent::config_builder().proxy(None).http_status_as_error(false).build().into()
@@ -160,6 +169,9 @@ fn the_server_keeps_what_it_is_given() {
     assert_eq!(moto.get("clips/a.txt"), "hello");
     moto.delete("clips/a.txt");
     assert_eq!(moto.get("clips/a.txt"), "");
-    let keys = moto.user("nobody", r#"{"Version": "2012-10-17", "Statement": []}"#);
+    let keys = moto.user(
+        "nobody",
+        r#"{"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}"#,
+    );
     assert!(!keys.id.is_empty() && !keys.secret.is_empty());
 }

@@ -31,7 +31,9 @@ impl Admin {
             .expose_headers("ETag")
             .max_age_seconds(CORS_MAX_AGE_S)
             .build();
-        rule.map_err(|error| DatasetError::new("set CORS of", self.bucket(), DatasetErrorKind::Server(error.to_string())))
+        rule.map_err(|error| {
+            DatasetError::new("set CORS of", self.bucket(), DatasetErrorKind::Server(error.to_string()))
+        })
     }
 
     async fn cors_rules(&self) -> Result<Vec<CorsRule>, DatasetError> {

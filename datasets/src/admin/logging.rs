@@ -24,7 +24,9 @@ impl Admin {
         self.add_statements(target, &[policy::log_statement(&self.wishes, target)]).await?;
         let enabled =
             LoggingEnabled::builder().target_bucket(target).target_prefix(self.wishes.log_prefix()).build().map_err(
-                |error| DatasetError::new("log requests to", self.bucket(), DatasetErrorKind::Server(error.to_string())),
+                |error| {
+                    DatasetError::new("log requests to", self.bucket(), DatasetErrorKind::Server(error.to_string()))
+                },
             )?;
         let status = BucketLoggingStatus::builder().logging_enabled(enabled).build();
         let answer = self.s3.put_bucket_logging().bucket(self.bucket()).bucket_logging_status(status).send().await;

@@ -13,11 +13,19 @@ impl Admin {
         let found = answer.map_err(self.refused("look at public access of"))?;
         let found = found.and_then(|answer| answer.public_access_block_configuration);
         let is_blocked = found.is_some_and(|found| {
-            let all =
-                [found.block_public_acls, found.ignore_public_acls, found.block_public_policy, found.restrict_public_buckets];
+            let all = [
+                found.block_public_acls,
+                found.ignore_public_acls,
+                found.block_public_policy,
+                found.restrict_public_buckets,
+            ];
             all.iter().all(|blocked| *blocked == Some(true))
         });
-        Ok(if is_blocked { Look::Right("all four blocks".to_owned()) } else { Look::Wrong("block all four ways".to_owned()) })
+        Ok(if is_blocked {
+            Look::Right("all four blocks".to_owned())
+        } else {
+            Look::Wrong("block all four ways".to_owned())
+        })
     }
 
     pub(super) async fn block_public_access(&self) -> Result<(), DatasetError> {

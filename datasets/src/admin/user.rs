@@ -140,7 +140,8 @@ impl Admin {
     pub async fn make_key(&self, user: &str, file: &KeyFile) -> Result<String, DatasetError> {
         let unwritable = || DatasetError::at("write environment file", file.path());
         let begun = file.begin().map_err(unwritable())?;
-        let made = self.iam.create_access_key().user_name(user).send().await.map_err(refused("make key of user", user))?;
+        let made =
+            self.iam.create_access_key().user_name(user).send().await.map_err(refused("make key of user", user))?;
         let Some(key) = made.access_key else {
             let why = DatasetErrorKind::Server("the server made a key and did not tell it".to_owned());
             return Err(DatasetError::new("make key of user", user, why));

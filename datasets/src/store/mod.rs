@@ -13,6 +13,7 @@ mod connect;
 mod credentials;
 mod environment;
 mod place;
+pub mod plain_http;
 mod read;
 mod settings;
 mod trouble;

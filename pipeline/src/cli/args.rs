@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod bucket;
 mod storage;
 mod upkeep;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
+pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use storage::{StorageArgs, StorageVerb};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
