@@ -5,6 +5,7 @@
 //!
 //! Neither tensors nor the engine are known here.
 
+pub mod admin;
 pub mod audio;
 pub mod download;
 pub mod effects;

@@ -34,7 +34,8 @@ impl Store {
         if depth == Depth::Tag {
             return Ok(self.same(&object.uri, &location, &sum).await?.is_some());
         }
-        let failed = |error| DatasetError::new("read object", self.address(&object.uri), DatasetErrorKind::Store(error));
+        let failed =
+            |error| DatasetError::new("read object", self.address(&object.uri), DatasetErrorKind::Store(error));
         let mut stream = match self.again(|| self.files.get(&location)).await {
             Err(error) if is_missing(&error) => return Ok(false),
             result => result.map_err(failed)?.into_stream(),

@@ -19,6 +19,7 @@ mod environment;
 mod many;
 mod media;
 mod place;
+pub mod plain_http;
 mod read;
 mod settings;
 mod trouble;

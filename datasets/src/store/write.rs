@@ -266,7 +266,12 @@ impl Store {
     }
 
     /// What is at `location`, if it has this sum. Read where its tag does not tell.
-    pub(super) async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
+    pub(super) async fn same(
+        &self,
+        name: &str,
+        location: &Location,
+        sum: &Sum,
+    ) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
         let result = match self.again(|| self.files.get(location)).await {
             Err(error) if is_missing(&error) => return Ok(None),

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod bucket;
 mod objects;
 mod storage;
 mod upkeep;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
+pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use objects::{
     Consent, DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs,
     UrlArgs,

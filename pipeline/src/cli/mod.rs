@@ -11,6 +11,7 @@ mod error;
 mod evaluate;
 mod execute;
 mod failed;
+mod finding;
 mod gc;
 mod graph;
 mod init;

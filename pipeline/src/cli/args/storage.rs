@@ -2,6 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::bucket::{CostArgs, PolicyArgs, SetupArgs};
 use super::objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
@@ -11,6 +12,8 @@ use super::objects::{
   ecosight storage status              which bucket is used, and why
   ecosight storage ls extracted_audio  what is stored
   ecosight storage migrate             bring local recordings into the bucket
+  ecosight storage setup --dry-run     what a new bucket needs
+  ecosight storage doctor              what is wrong with the bucket, and how to mend it
 
 The bucket and its keys come from the environment, or from a file `.env` in this folder:
   S3_BUCKET, AWS_S3_BUCKET or S3_BUCKET_NAME     name, name/prefix, or the ARN of an access point
@@ -51,4 +54,17 @@ pub(crate) enum StorageVerb {
     FixKeys(FixKeysArgs),
     /// Show what is left over in the store, or remove it
     Gc(StorageGcArgs),
+    /// Make the bucket, or put right what it lacks: closed, encrypted, tidy
+    Setup(SetupArgs),
+    /// Print permissions, lifecycle rules and the like as JSON
+    Policy(PolicyArgs),
+    /// Check the bucket and what these keys may do there, and say how to mend what is wrong
+    #[command(after_help = "Examples:
+  ecosight storage doctor
+  ecosight storage doctor --json | jq '.findings[] | select(.state != \"ok\")'
+
+A few bytes are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
+    Doctor,
+    /// Estimate what a month costs, from what is stored
+    Cost(CostArgs),
 }

@@ -1,18 +1,24 @@
 //! `ecosight storage`: one verb, one file.
 
+mod cost;
+mod doctor;
 mod du;
 mod fix_keys;
 mod gc;
 mod get;
 mod ls;
 mod migrate;
+mod policy;
 mod put;
 mod rm;
+mod setup;
+mod status;
 mod status;
 mod tally;
 mod target;
 mod url;
 mod verify;
+mod wishes;
 
 use super::args::{StorageArgs, StorageVerb};
 use super::error::CliError;
@@ -34,5 +40,9 @@ pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) 
         StorageVerb::Migrate(args) => migrate::migrate(args, globals, printer),
         StorageVerb::FixKeys(args) => fix_keys::fix_keys(args, globals, printer),
         StorageVerb::Gc(args) => gc::gc(args, globals, printer),
+        StorageVerb::Setup(args) => setup::setup(args, globals, printer),
+        StorageVerb::Policy(args) => policy::policy(args, globals, printer),
+        StorageVerb::Doctor => doctor::doctor(globals, printer),
+        StorageVerb::Cost(args) => cost::cost(args, globals, printer),
     }
 }
