@@ -18,5 +18,6 @@ pub mod runtime;
 pub mod store;
 pub mod synth;
 pub mod tables;
+pub mod tracks;
 
 pub use error::{DatasetError, DatasetErrorKind};

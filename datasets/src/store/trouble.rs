@@ -87,6 +87,11 @@ impl Trouble {
         found.or_else(|| unreachable.iter().any(|words| text.contains(words)).then_some(Self::Unreachable))
     }
 
+    /// The kind that `code` is the word for.
+    pub fn of_code(code: &str) -> Option<Self> {
+        CODES.iter().map(|&(_, trouble)| trouble).chain([Self::Unreachable]).find(|trouble| trouble.code() == code)
+    }
+
     /// One word for it, for tables and programs.
     pub fn code(self) -> &'static str {
         match self {

@@ -18,8 +18,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
 };
 
-use super::Store;
 use super::read::is_missing;
+use super::{Object, Store};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// Size of a part; what is larger is written in several.
@@ -216,6 +216,15 @@ impl Store {
     pub async fn is_copy_of(&self, name: &str, path: &Path) -> Result<bool, DatasetError> {
         let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
         Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
+    }
+
+    /// Whether `object` holds what the file at `path` does; as [`is_copy_of`](Self::is_copy_of), but asks nobody where size or tag tell.
+    pub async fn has_copy_of(&self, object: &Object, path: &Path) -> Result<bool, DatasetError> {
+        let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
+        if sum.size != object.size_bytes || sum.has_tag(object.etag.as_deref()) {
+            return Ok(sum.size == object.size_bytes);
+        }
+        Ok(self.same(&object.uri, &self.location(&object.uri)?, &sum).await?.is_some())
     }
 
     /// What is said of the object `name`; nothing where there is none. Folders say nothing.

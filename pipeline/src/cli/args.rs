@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 mod bucket;
+mod ingest;
 mod objects;
 mod storage;
 mod upkeep;
@@ -11,6 +12,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
 pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
+pub(crate) use ingest::IngestArgs;
 pub(crate) use objects::{
     Consent, DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs,
     UrlArgs,
@@ -69,6 +71,8 @@ pub(crate) enum Verb {
     Evaluate(EvaluateArgs),
     /// Classify clips with the model in production
     Predict(PredictArgs),
+    /// Take labelled recordings in, into the data root and the bucket
+    Ingest(IngestArgs),
     /// Write the embeddings of any audio to a Parquet file
     Embed(EmbedArgs),
     /// Draw the declared pipeline

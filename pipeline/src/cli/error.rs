@@ -105,6 +105,11 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
             Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
         }
+        _ if error.action == ecosight_datasets::tracks::ACTION
+            && matches!(error.kind, DatasetErrorKind::Invalid(_)) =>
+        {
+            Some("`ecosight storage reindex` moves it aside and makes it again; no recording is lost")
+        }
         _ if error.action == "read table" => {
             Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
         }
@@ -116,7 +121,10 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
     let status = match error.kind {
         DatasetErrorKind::Interrupted => ExitStatus::Interrupted,
         _ if is_full => ExitStatus::Store,
-        DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_) | DatasetErrorKind::Server(_) => ExitStatus::Store,
+        DatasetErrorKind::Store(_)
+        | DatasetErrorKind::Io(_)
+        | DatasetErrorKind::Server(_)
+        | DatasetErrorKind::Database(_) => ExitStatus::Store,
         _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {
             ExitStatus::Usage
         }

@@ -14,6 +14,7 @@ mod failed;
 mod finding;
 mod gc;
 mod graph;
+mod ingest;
 mod init;
 mod last_run;
 mod predict;
@@ -62,6 +63,7 @@ fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
         Verb::Status(args) => status::status(&args, &globals, printer),
         Verb::Evaluate(args) => evaluate::evaluate(&args, &globals, printer),
         Verb::Predict(args) => predict::predict(&args, &globals, printer),
+        Verb::Ingest(args) => ingest::ingest(&args, &globals, printer),
         Verb::Embed(args) => embed::embed(&args, &globals, printer),
         Verb::Graph(args) => graph::graph(&args, &globals, printer),
         Verb::Weights(args) => weights::weights(&args, &globals, printer),

@@ -14,6 +14,9 @@ use super::objects::{
   ecosight storage migrate             bring local recordings into the bucket
   ecosight storage setup --dry-run     what a new bucket needs
   ecosight storage doctor              what is wrong with the bucket, and how to mend it
+  ecosight storage outbox              what is still to be uploaded, and what keeps it
+  ecosight storage sync                upload it now
+  ecosight storage reindex             make the index of recordings again
 
 The bucket and its keys come from the environment, or from a file `.env` in this folder:
   S3_BUCKET, AWS_S3_BUCKET or S3_BUCKET_NAME     name, name/prefix, or the ARN of an access point
@@ -67,4 +70,29 @@ A few bytes are written below temp/ and removed again. Exit code 1 if anything f
     Doctor,
     /// Estimate what a month costs, from what is stored
     Cost(CostArgs),
+    /// Tell what is still to be uploaded, since when, and why the last try failed
+    #[command(after_help = "Examples:
+  ecosight storage outbox
+  ecosight storage outbox --json | jq '.waiting[] | select(.trouble != null)'
+
+Nothing is asked of a server.")]
+    Outbox,
+    /// Upload everything that waits in the outbox, or was taken in before there was a bucket
+    #[command(after_help = "Examples:
+  ecosight storage sync --dry-run
+  ecosight storage sync
+
+Exit code 6 if anything had to stay in the outbox. What is in the bucket is never overwritten, and nothing is deleted there.")]
+    Sync {
+        /// Show what would be uploaded, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Make the table of tracks and the outbox again from the recordings in the data root and in the bucket
+    #[command(after_help = "Examples:
+  ecosight storage reindex
+  ecosight storage reindex --json | jq .strange
+
+A damaged index is moved aside first. Recordings are read, never changed.")]
+    Reindex,
 }

@@ -8,12 +8,14 @@ mod gc;
 mod get;
 mod ls;
 mod migrate;
+mod outbox;
 mod policy;
 mod put;
+mod reindex;
 mod rm;
 mod setup;
 mod status;
-mod status;
+mod sync;
 mod tally;
 mod target;
 mod url;
@@ -44,5 +46,8 @@ pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) 
         StorageVerb::Policy(args) => policy::policy(args, globals, printer),
         StorageVerb::Doctor => doctor::doctor(globals, printer),
         StorageVerb::Cost(args) => cost::cost(args, globals, printer),
+        StorageVerb::Outbox => outbox::outbox(globals, printer),
+        StorageVerb::Sync { dry_run } => sync::sync(*dry_run, globals, printer),
+        StorageVerb::Reindex => reindex::reindex(globals, printer),
     }
 }
