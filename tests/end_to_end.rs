@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bucket;
 mod cli;
 mod clips;
 mod damage;
@@ -16,12 +17,15 @@ mod interrupt;
 #[cfg(unix)]
 mod kill;
 mod listeners;
+mod moto;
 #[cfg(unix)]
 mod own_stage;
 mod python;
 mod retrain;
 mod roots;
+mod s3;
 mod setup;
+mod stores;
 mod support;
 mod tables;
 #[cfg(unix)]

@@ -5,6 +5,7 @@
 //!
 //! Neither tensors nor the engine are known here.
 
+pub mod admin;
 pub mod audio;
 pub mod download;
 pub mod effects;
@@ -19,5 +20,6 @@ pub mod runtime;
 pub mod store;
 pub mod synth;
 pub mod tables;
+pub mod tracks;
 
 pub use error::{DatasetError, DatasetErrorKind};

@@ -74,6 +74,11 @@ impl Layout {
         self.index().join("embed.parquet")
     }
 
+    /// The table of tracks and the outbox.
+    pub fn tracks(&self) -> PathBuf {
+        self.index().join("tracks.db")
+    }
+
     /// Where a stage keeps how far its training has come.
     pub fn checkpoint(&self, stage: &str) -> PathBuf {
         self.staging(stage).join("checkpoint")

@@ -14,12 +14,12 @@ use futures::stream::FuturesUnordered;
 use md5::{Digest, Md5};
 use object_store::path::Path as Location;
 use object_store::{
-    Attribute, Attributes, CopyMode, CopyOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
+    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
 };
 
-use super::Store;
 use super::read::is_missing;
+use super::{Object, Store};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// Size of a part; what is larger is written in several.
@@ -70,7 +70,8 @@ impl Store {
         let location = self.location(name)?;
         let sum = Sum::of(&bytes);
         let options = PutOptions { attributes: self.attributes(labels), ..PutOptions::default() };
-        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
+        let bytes = PutPayload::from(bytes);
+        let put = self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await;
         put.map_err(|error| self.write_error(name, error))?;
         self.compare(name, &location, &sum).await
     }
@@ -81,8 +82,8 @@ impl Store {
         let sum = Sum::of(&bytes);
         let options =
             PutOptions { mode: PutMode::Create, attributes: self.attributes(labels), ..PutOptions::default() };
-        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
-        match put {
+        let bytes = PutPayload::from(bytes);
+        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
             // Our own first try may be what is there: its answer was lost.
             Err(object_store::Error::AlreadyExists { .. }) => {
@@ -111,7 +112,8 @@ impl Store {
         }
         let version = UpdateVersion { e_tag: Some(etag.to_owned()), version: None };
         let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
-        match self.files.put_opts(&location, PutPayload::from(bytes), options).await {
+        let bytes = PutPayload::from(bytes);
+        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => self.compare(name, &location, &sum).await,
             Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
                 self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name))
@@ -141,18 +143,21 @@ impl Store {
         let location = self.location(name)?;
         let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
         let failed = |error| self.write_error(name, error);
-        let mut parts = self.files.put_multipart_opts(&location, options).await.map_err(failed)?;
-        match send(&mut *parts, &mut file, progress).await {
-            Ok(sum) => {
-                parts.complete().await.map_err(failed)?;
-                self.compare(name, &location, &sum).await
-            }
+        let begin = || self.files.put_multipart_opts(&location, options.clone());
+        let mut parts = self.again(begin).await.map_err(failed)?;
+        match send(&mut *parts, &mut file, progress, &|| self.is_stopped()).await {
+            Ok(sum) => match parts.complete().await {
+                Ok(_) => self.compare(name, &location, &sum).await,
+                // It was completed if only the answer was lost; a second try then finds no upload to complete.
+                Err(error) => self.same(name, &location, &sum).await.ok().flatten().ok_or_else(|| failed(error)),
+            },
             Err(error) => {
                 // Parts that stay behind are paid for; where this fails too, the bucket's rule for incomplete uploads removes them.
                 let _ = parts.abort().await;
                 Err(match error {
                     SendError::Read(error) => local(error),
                     SendError::Store(error) => failed(error),
+                    SendError::Stopped => self.stopped("write object", name),
                 })
             }
         }
@@ -194,13 +199,14 @@ impl Store {
             return Err(self.conflict("copy to", to));
         }
         let options = CopyOptions { mode: CopyMode::Overwrite, ..CopyOptions::default() };
-        let copied = self.files.copy_opts(&source, &target, options).await;
+        let copied = self.again(|| self.files.copy_opts(&source, &target, options.clone())).await;
         copied.map_err(|error| DatasetError::new("copy", self.address(from), error))
     }
 
     /// Removes `name`; that it is not there is fine.
     pub async fn delete(&self, name: &str) -> Result<(), DatasetError> {
-        match self.files.delete(&self.location(name)?).await {
+        let location = self.location(name)?;
+        match self.again(|| self.files.delete(&location)).await {
             Err(error) if !is_missing(&error) => Err(DatasetError::new("delete", self.address(name), error)),
             _ => Ok(()),
         }
@@ -210,6 +216,35 @@ impl Store {
     pub async fn is_copy_of(&self, name: &str, path: &Path) -> Result<bool, DatasetError> {
         let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
         Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
+    }
+
+    /// Whether `object` holds what the file at `path` does; as [`is_copy_of`](Self::is_copy_of), but asks nobody where size or tag tell.
+    pub async fn has_copy_of(&self, object: &Object, path: &Path) -> Result<bool, DatasetError> {
+        let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
+        if sum.size != object.size_bytes || sum.has_tag(object.etag.as_deref()) {
+            return Ok(sum.size == object.size_bytes);
+        }
+        Ok(self.same(&object.uri, &self.location(&object.uri)?, &sum).await?.is_some())
+    }
+
+    /// What is said of the object `name`; nothing where there is none. Folders say nothing.
+    pub async fn labels(&self, name: &str) -> Result<Option<Labels>, DatasetError> {
+        let location = self.location(name)?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let attributes = match self.again(|| self.files.get_opts(&location, options.clone())).await {
+            Ok(result) => result.attributes,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(DatasetError::new("look at", self.address(name), error)),
+        };
+        let mut labels = Labels::default();
+        for (attribute, value) in &attributes {
+            match attribute {
+                Attribute::ContentType => labels.content_type = Some(value.to_string()),
+                Attribute::Metadata(name) => drop(labels.metadata.insert(name.to_string(), value.to_string())),
+                _ => {}
+            }
+        }
+        Ok(Some(labels))
     }
 
     /// Folders keep no labels.
@@ -225,7 +260,7 @@ impl Store {
 
     /// What is at `location` once it was compared with what was sent there.
     async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
-        let meta = self.files.head(location).await.map_err(|error| self.write_error(name, error))?;
+        let meta = self.again(|| self.files.head(location)).await.map_err(|error| self.write_error(name, error))?;
         if meta.size != sum.size {
             let why = format!("{} bytes were sent and {} are there", sum.size, meta.size);
             return Err(DatasetError::invalid("write object", self.address(name), why));
@@ -240,9 +275,14 @@ impl Store {
     }
 
     /// What is at `location`, if it has this sum. Read where its tag does not tell.
-    async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
+    pub(super) async fn same(
+        &self,
+        name: &str,
+        location: &Location,
+        sum: &Sum,
+    ) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
-        let result = match self.files.get(location).await {
+        let result = match self.again(|| self.files.get(location)).await {
             Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(failed)?,
         };
@@ -281,6 +321,7 @@ impl Store {
 enum SendError {
     Read(std::io::Error),
     Store(object_store::Error),
+    Stopped,
 }
 
 /// Sends `file` in parts, a few at a time.
@@ -288,6 +329,7 @@ async fn send(
     parts: &mut dyn MultipartUpload,
     file: &mut File,
     progress: &(dyn Fn(u64) + Sync),
+    is_stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Sum, SendError> {
     let mut sum = Summer::default();
     let mut under_way = FuturesUnordered::new();
@@ -295,6 +337,9 @@ async fn send(
     loop {
         let mut part = Vec::with_capacity(PART_BYTES);
         file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
+        if is_stopped() {
+            return Err(SendError::Stopped);
+        }
         if part.is_empty() {
             break;
         }
@@ -317,9 +362,9 @@ async fn send(
 }
 
 /// Size and hashes of some content.
-struct Sum {
+pub(super) struct Sum {
     size: u64,
-    blake3: blake3::Hash,
+    pub(super) blake3: blake3::Hash,
     /// Entity tags that servers give such content: its MD5, or the MD5 of those of its parts.
     tags: [String; 2],
 }
@@ -331,7 +376,7 @@ impl Sum {
         summer.finish()
     }
 
-    fn of_file(path: &Path) -> std::io::Result<Self> {
+    pub(super) fn of_file(path: &Path) -> std::io::Result<Self> {
         let mut file = File::open(path)?;
         let (mut summer, mut buffer) = (Summer::default(), vec![0; 1 << 20]);
         loop {
@@ -344,7 +389,7 @@ impl Sum {
     }
 
     /// Whether a server gives exactly this content this tag. Encryption and other servers make tags that say nothing.
-    fn has_tag(&self, etag: Option<&str>) -> bool {
+    pub(super) fn has_tag(&self, etag: Option<&str>) -> bool {
         etag.is_some_and(|tag| self.tags.iter().any(|own| own == tag.trim_matches('"')))
     }
 }

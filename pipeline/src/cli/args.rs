@@ -1,5 +1,8 @@
 //! The words of the command line.
 
+mod bucket;
+mod ingest;
+mod objects;
 mod storage;
 mod upkeep;
 
@@ -8,6 +11,12 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
+pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
+pub(crate) use ingest::IngestArgs;
+pub(crate) use objects::{
+    DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs,
+    UrlArgs,
+};
 pub(crate) use storage::{StorageArgs, StorageVerb};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
@@ -62,6 +71,8 @@ pub(crate) enum Verb {
     Evaluate(EvaluateArgs),
     /// Classify clips with the model in production
     Predict(PredictArgs),
+    /// Take labelled recordings in, into the data root and the bucket
+    Ingest(IngestArgs),
     /// Write the embeddings of any audio to a Parquet file
     Embed(EmbedArgs),
     /// Draw the declared pipeline

@@ -22,9 +22,11 @@ use crate::engine::{BUILT_IN, Force, Layer, Scope, Selection, merge, parse, set}
 const PER_CLASS: u32 = 24;
 
 /// Runs the verb.
-pub(crate) fn demo(args: &DemoArgs, globals: &mut Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     claim(&args.out)?;
+    let mut globals = globals.clone();
     globals.layout = Layout::new(&args.out);
+    let globals = &globals;
     let audio = globals.layout.extracted_audio();
     printer.note(&format!("making {} clips of {} classes in {}", PER_CLASS * 5, synth::CLASSES.len(), audio.display()));
     synth::write_clips(&audio, PER_CLASS, &mut |_| {})?;

@@ -26,6 +26,12 @@ impl CliError {
         Self { error, hint: Some(hint.into()), status: ExitStatus::Usage }
     }
 
+    /// Something could not be done.
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let error: Box<dyn Error> = message.into().into();
+        Self { error, hint: Some(hint.into()), status: ExitStatus::Failed }
+    }
+
     /// EcoSight itself is wrong.
     pub(crate) fn bug() -> Self {
         let hint = "please report it with the command and the lines above; nothing half-written is ever used";
@@ -106,6 +112,11 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
             Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
         }
+        _ if error.action == ecosight_datasets::tracks::ACTION
+            && matches!(error.kind, DatasetErrorKind::Invalid(_)) =>
+        {
+            Some("`ecosight storage reindex` moves it aside and makes it again; no recording is lost")
+        }
         _ if error.action == "read table" => {
             Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
         }
@@ -119,10 +130,12 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ => hint,
     };
     let status = match error.kind {
+        DatasetErrorKind::Interrupted => ExitStatus::Interrupted,
         _ if is_full => ExitStatus::Store,
         DatasetErrorKind::Store(_)
         | DatasetErrorKind::Io(_)
         | DatasetErrorKind::Server(_)
+        | DatasetErrorKind::Database(_)
         | DatasetErrorKind::Conflict => ExitStatus::Store,
         _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {
             ExitStatus::Usage

@@ -11,8 +11,10 @@ mod error;
 mod evaluate;
 mod execute;
 mod failed;
+mod finding;
 mod gc;
 mod graph;
+mod ingest;
 mod init;
 mod last_run;
 mod predict;
@@ -56,21 +58,19 @@ pub fn main() -> ExitStatus {
 }
 
 fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let mut globals = Globals::new(args.global)?;
-    if let Verb::Demo(args) = &args.verb {
-        return demo::demo(args, &mut globals, printer);
-    }
+    let globals = Globals::new(args.global)?;
     let how = Use::of(&args.verb);
     around(&how, &globals, printer, || run(args.verb, &globals, printer))
 }
 
 fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     match verb {
-        Verb::Demo(_) => unreachable!(),
+        Verb::Demo(args) => demo::demo(&args, globals, printer),
         Verb::Retrain(args) => retrain::retrain(&args, globals, printer),
         Verb::Status(args) => status::status(&args, globals, printer),
         Verb::Evaluate(args) => evaluate::evaluate(&args, globals, printer),
         Verb::Predict(args) => predict::predict(&args, globals, printer),
+        Verb::Ingest(args) => ingest::ingest(&args, globals, printer),
         Verb::Embed(args) => embed::embed(&args, globals, printer),
         Verb::Graph(args) => graph::graph(&args, globals, printer),
         Verb::Weights(args) => weights::weights(&args, globals, printer),

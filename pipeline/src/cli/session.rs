@@ -27,9 +27,10 @@ use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, own_parameters, parse,
 pub(crate) const USER_FILE: &str = "ecosight.toml";
 
 /// Opens the store of a source.
-type Open = dyn Fn(&Source) -> Result<Store, DatasetError> + Sync;
+type Open = dyn Fn(&Source) -> Result<Store, DatasetError> + Send + Sync;
 
 /// The environment of one command.
+#[derive(Clone)]
 pub(crate) struct Globals {
     /// The data root, or its copy on this machine.
     pub(crate) layout: Layout,
@@ -38,7 +39,7 @@ pub(crate) struct Globals {
     pub(crate) started: DateTime<Utc>,
     /// How buckets are reached; read when it is first needed, so that a mistake there is nobody else's trouble.
     access: Arc<OnceLock<Access>>,
-    open: Box<Open>,
+    open: Arc<Open>,
     root: Place,
     config: Option<PathBuf>,
     cache: PathBuf,
@@ -58,7 +59,7 @@ impl Globals {
         let (cell, folder, place) = (access.clone(), cache.clone(), root.clone());
         Ok(Self {
             access,
-            open: Box::new(move |source| source.store(reach(&cell, &folder, &place)?)),
+            open: Arc::new(move |source| source.store(reach(&cell, &folder, &place)?)),
             layout: layout_of(&root, &cache),
             root,
             weights: WeightsCache::new(&cache.join("weights")),
@@ -180,7 +181,7 @@ impl Globals {
         Context {
             layout: &self.layout,
             source,
-            open: &self.open,
+            open: &*self.open,
             weights: &self.weights,
             run_id: &run.id,
             started_at: &run.started_at,

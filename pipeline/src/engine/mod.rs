@@ -25,5 +25,5 @@ pub use record::{Record, RunOutcome, StageRecord, describe};
 pub use retry::{quarantined, retry};
 pub use run::{RunError, foresee, preflight, run};
 pub use selection::{Force, Scope, Selection};
-pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, own_parameters, parse};
+pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, ingest_rules, own_parameters, parse};
 pub use state::{Pace, State, hash};
