@@ -22,6 +22,7 @@ mod interrupt;
 #[cfg(unix)]
 mod kill;
 mod listeners;
+mod moto;
 #[cfg(unix)]
 mod own_stage;
 mod python;

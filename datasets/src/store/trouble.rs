@@ -108,6 +108,11 @@ impl Trouble {
         }
     }
 
+    /// Whether it is the store that is in trouble, so that the next object will fare no better.
+    pub fn is_general(self) -> bool {
+        !matches!(self, Self::Forbidden)
+    }
+
     /// What to do about it; `action` is what was attempted, such as `write object`.
     pub fn hint(self, action: &str) -> String {
         match self {
