@@ -103,7 +103,7 @@ impl<'a> Ingest<'a> {
     pub fn accept(&self, path: &Path, name: &str, class: &ClassName) -> Result<Answer, DatasetError> {
         let sound = match check::check(path, self.rules.max_bytes(), |hash| self.present(class, hash)) {
             Err(rejection) => return Ok(Answer::Rejected(rejection)),
-            Ok(check::Checked::Present(track)) => return self.again(track),
+            Ok(check::Checked::Present(track)) => return self.again(&track),
             Ok(check::Checked::Sound(sound)) => sound,
         };
         let now = (self.clock)();
@@ -120,7 +120,7 @@ impl<'a> Ingest<'a> {
         };
         let (reserved, others) = self.tracks.reserve(&incoming)?;
         let track = match reserved {
-            Reserved::Present(track) if self.is_there(&track) => return self.again(track),
+            Reserved::Present(track) if self.is_there(&track) => return self.again(&track),
             // Its file is gone: it comes back under its key.
             Reserved::Present(track) | Reserved::Announced(track) => track,
         };
@@ -170,9 +170,9 @@ impl<'a> Ingest<'a> {
     }
 
     /// The answer for bytes that are stored.
-    fn again(&self, track: Track) -> Result<Answer, DatasetError> {
+    fn again(&self, track: &Track) -> Result<Answer, DatasetError> {
         if self.store.is_some() && track.s3_object_key.is_none() {
-            self.tracks.complete(&track, Upload::Wanted, self.now_ms())?;
+            self.tracks.complete(track, Upload::Wanted, self.now_ms())?;
         }
         self.receipt(&track.key, Vec::new()).map(Answer::AlreadyPresent)
     }

@@ -131,7 +131,9 @@ fn what_a_killed_process_has_left_is_finished_or_removed() {
 fn a_lost_index_is_made_again_from_the_recordings() {
     let root = Root::new();
     let clips: Vec<_> = (0..5).map(|number| root.clip(number, b"LIST\x08\0\0\0INFO\0\0\0\0")).collect();
-    clips.iter().for_each(|clip| drop(root.stored(clip, "a.wav", "dog")));
+    for clip in &clips {
+        drop(root.stored(clip, "a.wav", "dog"));
+    }
     let before = root.ingest().tracks().all().unwrap();
     fs::remove_dir_all(root.layout.index()).unwrap();
     let answer = root.ingest().accept(&clips[3], "x.wav", &ClassName::new("dog").unwrap()).unwrap();

@@ -16,7 +16,7 @@ use crate::{DatasetError, DatasetErrorKind};
 pub const ACTION: &str = "use the index of tracks";
 
 /// How long one process waits for the others.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Extended code of `SQLite` for a disk too full for the memory that processes share.
 const SHARED_MEMORY_IS_FULL: i32 = 4874;

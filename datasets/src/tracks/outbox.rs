@@ -45,11 +45,13 @@ const FIRST_PAUSE_MS: i64 = 2_000;
 const LONGEST_PAUSE_MS: i64 = 15 * 60_000;
 
 impl Tracks {
-    /// What waits behind `position` and is due at `now_ms`, the first in order.
-    pub fn next_due(&self, position: i64, now_ms: i64) -> Result<Option<Waiting>, DatasetError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM outbox WHERE position > ?1 AND next_try_ms <= ?2 ORDER BY position LIMIT 1");
-        self.read(|connection| connection.prepare(&sql)?.query_row([position, now_ms], row).optional())
+    /// What waits behind `position` and is due at `now_ms`: the first `most` in order.
+    pub fn due(&self, position: i64, now_ms: i64, most: usize) -> Result<Vec<Waiting>, DatasetError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM outbox WHERE position > ?1 AND next_try_ms <= ?2 ORDER BY position LIMIT ?3"
+        );
+        let of = params![position, now_ms, most as i64];
+        self.read(|connection| connection.prepare(&sql)?.query_map(of, row)?.collect())
     }
 
     /// The entry of `key`, as long as it waits.

@@ -332,10 +332,10 @@ mod tests {
             track.key
         });
         assert_eq!(tracks.outbox().unwrap().iter().map(|w| w.key.clone()).collect::<Vec<_>>(), keys);
-        let first = tracks.next_due(0, 10).unwrap().unwrap();
+        let first = tracks.due(0, 10, 1).unwrap().remove(0);
         tracks.failed(&first, "no", "forbidden", 10).unwrap();
-        assert_eq!(tracks.next_due(0, 10).unwrap().unwrap().key, keys[1]);
-        assert_eq!(tracks.next_due(0, 1_000_000).unwrap().unwrap().attempts, 1);
+        assert_eq!(tracks.due(0, 10, 1).unwrap()[0].key, keys[1]);
+        assert_eq!(tracks.due(0, 1_000_000, 8).unwrap()[0].attempts, 1);
         assert_eq!(tracks.backlog().unwrap().oldest_ms, Some(10));
         let first = tracks.track(&keys[0]).unwrap().unwrap();
         tracks.rekey(&first, "extracted_audio/dog/20260102_030405_other.wav", 11).unwrap();

@@ -85,32 +85,9 @@ impl Ingest<'_> {
                 }
             }
         }
-        let track = |(key, path): (String, PathBuf)| self.track_of(key, &path, now_ms).transpose();
+        let track = |(key, path): (String, PathBuf)| track_of(key, &path, now_ms).transpose();
         let tracks: Vec<Track> = files.into_par_iter().filter_map(track).collect::<Result<_, _>>()?;
         Ok(tracks.into_iter().map(|track| (track.key.clone(), track)).collect())
-    }
-
-    /// The row of a file; nothing where it is no audio or gone.
-    fn track_of(&self, key: String, path: &Path, now_ms: i64) -> Result<Option<Track>, DatasetError> {
-        let read = || -> std::io::Result<Option<(ContentHash, u64, Option<f64>)>> {
-            let mut file = File::open(path)?;
-            let mut head = Vec::new();
-            (&mut file).take(4096).read_to_end(&mut head)?;
-            if sniff(&head).is_none() {
-                return Ok(None);
-            }
-            let size_bytes = file.metadata()?.len();
-            let hash = ContentHash::of_reader(head.as_slice().chain(&file))?;
-            Ok(Some((hash, size_bytes, duration_s(&file))))
-        };
-        match read() {
-            Ok(found) => Ok(found.map(|(hash, size_bytes, duration_s)| {
-                let path = Some(key.clone());
-                Track { path, s3_object_key: None, duration_s, ..row(key, hash, size_bytes, now_ms) }
-            })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DatasetError::new("read file", path.display().to_string(), error)),
-        }
     }
 
     /// Adds what the bucket has to what is here.
@@ -133,6 +110,29 @@ impl Ingest<'_> {
             block_on(futures::stream::iter(objects).map(ask).buffer_unordered(ASKED_AT_ONCE).try_collect())?;
         tracks.extend(found.into_iter().flatten().map(|track| (track.key.clone(), track)));
         Ok(())
+    }
+}
+
+/// The row of a file; nothing where it is no audio or gone.
+fn track_of(key: String, path: &Path, now_ms: i64) -> Result<Option<Track>, DatasetError> {
+    let read = || -> std::io::Result<Option<(ContentHash, u64, Option<f64>)>> {
+        let mut file = File::open(path)?;
+        let mut head = Vec::new();
+        (&mut file).take(4096).read_to_end(&mut head)?;
+        if sniff(&head).is_none() {
+            return Ok(None);
+        }
+        let size_bytes = file.metadata()?.len();
+        let hash = ContentHash::of_reader(head.as_slice().chain(&file))?;
+        Ok(Some((hash, size_bytes, duration_s(&file))))
+    };
+    match read() {
+        Ok(found) => Ok(found.map(|(hash, size_bytes, duration_s)| {
+            let path = Some(key.clone());
+            Track { path, s3_object_key: None, duration_s, ..row(key, hash, size_bytes, now_ms) }
+        })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(DatasetError::new("read file", path.display().to_string(), error)),
     }
 }
 

@@ -21,7 +21,10 @@ use super::Ingest;
 const FAILURES_IN_A_ROW: u32 = 3;
 
 /// The shortest and the longest rest after failures, for a process that goes on taking recordings in.
-const RESTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const RESTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+
+/// Recordings of the outbox that are uploaded side by side.
+const AT_ONCE: usize = 8;
 
 /// Bytes of an error that are kept.
 const ERROR_BYTES: usize = 600;
@@ -71,6 +74,19 @@ pub struct Drained {
     pub last: Option<(String, &'static str)>,
 }
 
+impl Drained {
+    fn add(&mut self, sent: Sent) {
+        match sent {
+            Sent::Done => self.uploaded += 1,
+            Sent::Busy => self.busy += 1,
+            Sent::Failed { error, trouble } => {
+                self.failed += 1;
+                self.last = Some((error, trouble));
+            }
+        }
+    }
+}
+
 /// When the bucket is bothered again after it failed.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
@@ -98,7 +114,7 @@ impl Ingest<'_> {
         Ok(key)
     }
 
-    /// Goes through the outbox in order, until `most` were tried or `stop` says so; `each` hears what came of each.
+    /// Goes through the outbox in order, a few side by side, until `most` were tried or `stop` says so; `each` hears what came of each.
     pub fn drain(
         &self,
         which: Which,
@@ -108,30 +124,37 @@ impl Ingest<'_> {
     ) -> Result<Drained, DatasetError> {
         let mut drained = Drained::default();
         let Some(store) = &self.store else { return Ok(drained) };
-        let (mut position, mut in_a_row) = (0, 0);
-        for _ in 0..most {
+        let (mut position, mut in_a_row, mut tried) = (0, 0, 0);
+        while tried < most && !stop() {
             let now_ms = if which == Which::All { i64::MAX } else { self.now_ms() };
-            let Some(waiting) = self.tracks.next_due(position, now_ms)? else { break };
-            if stop() {
-                break;
-            }
-            position = waiting.position;
-            let (sent, _) = self.send(store, &waiting)?;
-            each(&waiting, &sent);
-            in_a_row = if sent.is_about_server() { in_a_row + 1 } else { 0 };
-            match sent {
-                Sent::Done => drained.uploaded += 1,
-                Sent::Busy => drained.busy += 1,
-                Sent::Failed { error, trouble } => {
-                    drained.failed += 1;
-                    drained.last = Some((error, trouble));
-                }
+            // Whether the bucket answers at all is found out with one.
+            let at_once = if which == Which::Due && tried == 0 { 1 } else { AT_ONCE.min(most - tried) };
+            let batch = self.tracks.due(position, now_ms, at_once)?;
+            let Some(last) = batch.last() else { break };
+            position = last.position;
+            tried += batch.len();
+            for (waiting, sent) in batch.iter().zip(self.send_all(store, &batch)?) {
+                each(waiting, &sent);
+                in_a_row = if sent.is_about_server() { in_a_row + 1 } else { 0 };
+                drained.add(sent);
             }
             if in_a_row >= FAILURES_IN_A_ROW || (in_a_row > 0 && which == Which::Due) {
                 break;
             }
         }
         Ok(drained)
+    }
+
+    /// Uploads some recordings side by side; what came of each.
+    fn send_all(&self, store: &Store, batch: &[Waiting]) -> Result<Vec<Sent>, DatasetError> {
+        std::thread::scope(|scope| {
+            let send = |waiting| scope.spawn(move || self.send(store, waiting));
+            let threads: Vec<_> = batch.iter().map(send).collect();
+            let sent = |thread: std::thread::ScopedJoinHandle<'_, Result<(Sent, String), DatasetError>>| {
+                thread.join().expect("an upload does not panic").map(|(sent, _)| sent)
+            };
+            threads.into_iter().map(sent).collect()
+        })
     }
 
     /// Uploads one recording and takes it off the outbox; the key it has afterwards. The file is locked meanwhile, so that no other process

@@ -35,7 +35,8 @@ pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Resul
     let ingest = open(globals, Hurry::No)?;
     ingest.tracks().enqueue_missing(globals.started.timestamp_millis())?;
     if dry_run {
-        return preview(ingest.tracks().outbox()?.into_iter().map(|waiting| waiting.key).collect(), printer);
+        let keys: Vec<String> = ingest.tracks().outbox()?.into_iter().map(|waiting| waiting.key).collect();
+        return preview(&keys, printer);
     }
     let progress = Progress::new(printer);
     let total = ingest.tracks().backlog()?.count;
@@ -69,7 +70,7 @@ pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Resul
 }
 
 /// What would be uploaded, in order.
-fn preview(keys: Vec<String>, printer: &Printer) -> Result<ExitStatus, CliError> {
+fn preview(keys: &[String], printer: &Printer) -> Result<ExitStatus, CliError> {
     if printer.json {
         printer.document(&serde_json::json!({ "would_upload": keys }))?;
     } else {
