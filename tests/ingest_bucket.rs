@@ -152,3 +152,14 @@ fn a_lost_index_is_made_again_from_both_sides() {
     sandbox.ok("storage reindex --data-root other");
     assert_eq!(sandbox.json("ingest in late --class dog --data-root other")["already_present"], 6);
 }
+
+#[test]
+fn a_data_root_in_a_bucket_takes_recordings_in_below_its_prefix() {
+    let (server, sandbox) = impatient();
+    clips(&sandbox, "in", 0..3);
+    let told = sandbox.json("ingest in --class dog --new-class --data-root s3://recordings/root");
+    assert!(told["files"].as_array().unwrap().iter().all(|file| file["s3_uploaded"] == true), "{told}");
+    assert_eq!(contents(&server.bucket_folder().join("root/extracted_audio")).len(), 3);
+    assert!(!sandbox.path().join("ecosight-data").exists());
+    assert_eq!(sandbox.json("storage outbox --data-root s3://recordings/root")["count"], 0);
+}
