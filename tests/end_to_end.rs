@@ -26,6 +26,7 @@ mod moto;
 #[cfg(unix)]
 mod own_stage;
 mod python;
+mod remote;
 mod retrain;
 mod roots;
 mod s3;
