@@ -23,8 +23,6 @@ fn root() -> (Server, Sandbox) {
 /// One more machine.
 fn machine(server: &Server) -> Sandbox {
     let mut sandbox = Sandbox::with_env(server.env());
-    let cache = sandbox.path().join("cache").display().to_string();
-    sandbox.set("ECOSIGHT_CACHE_DIR", &cache);
     sandbox.set("ECOSIGHT_DATA_ROOT", &format!("s3://{BUCKET}/root"));
     sandbox
 }
@@ -129,7 +127,7 @@ fn a_bucket_that_is_gone_at_the_end_gets_everything_later() {
     server.state(State::Up);
     sandbox.ok(&format!("retrain -q {SETTINGS}"));
     assert_eq!(made(&server), expected);
-    assert_eq!(fs::read_dir(sandbox.path().join("cache/roots")).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(sandbox.path().join("state/roots")).unwrap().count(), 1);
 }
 
 #[test]

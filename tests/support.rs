@@ -53,6 +53,7 @@ impl Sandbox {
             .args(line.split_whitespace())
             .current_dir(self.path())
             .env("ECOSIGHT_CACHE_DIR", self.path().join("cache"))
+            .env("ECOSIGHT_STATE_DIR", self.path().join("state"))
             .env_remove("ECOSIGHT_DATA_ROOT");
         // No bucket of whoever runs the tests is ever touched.
         for (name, _) in std::env::vars_os() {

@@ -60,7 +60,7 @@ impl Globals {
         Ok(Self {
             access,
             open: Arc::new(move |source| source.store(reach(&cell, &folder, &place)?)),
-            layout: layout_of(&root, &cache),
+            layout: layout_of(&root)?,
             root,
             weights: WeightsCache::new(&cache.join("weights")),
             cache,
@@ -203,15 +203,27 @@ impl Globals {
     }
 }
 
-/// The layout of the data root: in its folder, or of a bucket's copy in the cache.
-fn layout_of(root: &Place, cache: &Path) -> Layout {
+/// The layout of the data root: in its folder, or of a bucket's copy on this machine. The copy is no cache: recordings that are not in the
+/// bucket yet lie there.
+fn layout_of(root: &Place) -> Result<Layout, CliError> {
     match root {
-        Place::Local(folder) => Layout::new(folder),
+        Place::Local(folder) => Ok(Layout::new(folder)),
         Place::Bucket(_) => {
             let name = KeyHasher::new("data root").str(&root.to_string()).finish().to_string();
-            Layout::new(cache.join("roots").join(&name[..16]))
+            Ok(Layout::new(state_folder()?.join("roots").join(&name[..16])))
         }
     }
+}
+
+/// Where this machine keeps what must not be lost, for this user.
+fn state_folder() -> Result<PathBuf, CliError> {
+    if let Some(folder) = std::env::var_os("ECOSIGHT_STATE_DIR").filter(|v| !v.is_empty()) {
+        return Ok(PathBuf::from(folder));
+    }
+    let folder = dirs::state_dir().or_else(dirs::data_local_dir).map(|dir| dir.join("ecosight"));
+    folder.ok_or_else(|| {
+        CliError::usage("no folder for the user's state is known", "set ECOSIGHT_STATE_DIR to a folder you may write")
+    })
 }
 
 fn reach<'a>(cell: &'a OnceLock<Access>, cache: &Path, root: &Place) -> Result<&'a Access, DatasetError> {
