@@ -18,6 +18,8 @@ pub(super) struct Buckets {
     folder: PathBuf,
     /// Whose turn it is to read or write a key.
     keys: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Keys below a prefix as they were when the first page of their list was asked for.
+    walks: Mutex<HashMap<(String, String), Arc<Vec<(String, PathBuf)>>>>,
     /// Entity tags of files that have this time and size.
     tags: Mutex<HashMap<PathBuf, (SystemTime, u64, ETag)>>,
 }
@@ -27,7 +29,13 @@ type Answer<T> = S3Result<S3Response<T>>;
 impl Buckets {
     pub(super) fn new(folder: &Path) -> Self {
         let files = FileSystem::new(folder).expect("a folder to serve");
-        Self { files, folder: folder.to_owned(), keys: Mutex::default(), tags: Mutex::default() }
+        Self {
+            files,
+            folder: folder.to_owned(),
+            keys: Mutex::default(),
+            walks: Mutex::default(),
+            tags: Mutex::default(),
+        }
     }
 
     async fn turn(&self, bucket: &str, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
@@ -44,6 +52,17 @@ impl Buckets {
             Some(etag) if !is_same(etag) => Err(s3_error!(PreconditionFailed)),
             _ => Ok(()),
         }
+    }
+
+    /// [`keys_below`](Self::keys_below), walked anew for the first page of a list alone.
+    fn walk(&self, bucket: &str, prefix: &str, is_further_page: bool) -> Arc<Vec<(String, PathBuf)>> {
+        let name = (bucket.to_owned(), prefix.to_owned());
+        let known = self.walks.lock().unwrap().get(&name).filter(|_| is_further_page).cloned();
+        known.unwrap_or_else(|| {
+            let keys = Arc::new(self.keys_below(bucket, prefix));
+            self.walks.lock().unwrap().insert(name, keys.clone());
+            keys
+        })
     }
 
     /// Keys below `prefix` with their paths, in order.
@@ -160,7 +179,9 @@ impl S3 for Buckets {
         let limit = max_keys.unwrap_or(1000).clamp(1, 1000) as usize;
         let (mut contents, mut folders) = (Vec::new(), Vec::<String>::new());
         let (mut last, mut is_truncated) = (String::new(), false);
-        for (key, path) in self.keys_below(&bucket, &start) {
+        let keys = self.walk(&bucket, &start, continuation_token.is_some());
+        let begin = keys.partition_point(|(key, _)| *key <= behind);
+        for (key, path) in keys[begin..].iter().cloned() {
             let folder = delimiter.as_ref().and_then(|delimiter| {
                 let end = key[start.len()..].find(delimiter.as_str())?;
                 Some(key[..start.len() + end + delimiter.len()].to_owned())
