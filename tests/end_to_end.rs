@@ -17,6 +17,7 @@ mod interrupt;
 #[cfg(unix)]
 mod kill;
 mod listeners;
+mod moto;
 #[cfg(unix)]
 mod own_stage;
 mod python;

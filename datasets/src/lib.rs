@@ -5,6 +5,7 @@
 //!
 //! Neither tensors nor the engine are known here.
 
+pub mod admin;
 pub mod audio;
 pub mod download;
 pub mod effects;
@@ -12,10 +13,13 @@ mod error;
 pub mod files;
 pub mod key;
 pub mod layout;
+pub mod lease;
 pub mod manifest;
+pub mod mirror;
 pub mod runtime;
 pub mod store;
 pub mod synth;
 pub mod tables;
+pub mod tracks;
 
 pub use error::{DatasetError, DatasetErrorKind};

@@ -11,7 +11,7 @@ const ENOUGH_BYTES: u64 = 1 << 30;
 const LEAST_BYTES: u64 = 100 << 20;
 
 /// Whether files can be made below `root`, which is not created.
-pub(super) fn writable(root: &Path) -> Finding {
+pub(in crate::cli) fn writable(root: &Path) -> Finding {
     const CHECK: &str = "data root";
     let shown = root.display();
     let Some(folder) = nearest(root) else {
@@ -29,7 +29,7 @@ pub(super) fn writable(root: &Path) -> Finding {
 }
 
 /// Whether the disk that `path` lies on, or will, has room; `setting` names another place.
-pub(super) fn space(check: &'static str, path: &Path, setting: &str) -> Finding {
+pub(in crate::cli) fn space(check: &'static str, path: &Path, setting: &str) -> Finding {
     let Some(bytes) = nearest(path).and_then(|folder| free(&folder)) else {
         return Finding::ok(check, "how much is free cannot be found out on this system");
     };
@@ -66,8 +66,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::State;
     use super::*;
+    use crate::cli::finding::State;
 
     #[test]
     fn a_root_that_is_not_there_is_judged_by_the_folder_above_it_and_not_made() {

@@ -1,0 +1,122 @@
+//! The official clients of S3 and IAM, set up as the rest of the program reaches its bucket.
+
+use std::time::Duration;
+
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use super::Wishes;
+use crate::store::{Settings, keys};
+use crate::{DatasetError, DatasetErrorKind};
+
+/// A request that takes longer is given up, and tried again.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often a request is tried.
+const ATTEMPTS: u32 = 4;
+
+/// What looks at a bucket and changes it.
+pub struct Admin {
+    pub(super) s3: aws_sdk_s3::Client,
+    pub(super) iam: aws_sdk_iam::Client,
+    pub(super) wishes: Wishes,
+}
+
+impl Admin {
+    /// Connects with the credentials of `settings`, which are asked for now; nothing else is sent.
+    pub async fn connect(settings: &Settings, wishes: Wishes) -> Result<Self, DatasetError> {
+        let found = keys(settings).await?;
+        let credentials = Credentials::new(&found.key_id, &found.secret_key, found.token.clone(), None, "ecosight");
+        let region = Region::new(wishes.region.clone());
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(settings.retry_for.max(ATTEMPT_TIMEOUT))
+            .build();
+        let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+        let mut s3 = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(http_client())
+            .credentials_provider(credentials.clone())
+            .region(region.clone())
+            .timeout_config(timeouts.clone())
+            .retry_config(retries.clone());
+        if let Some(endpoint) = &settings.endpoint {
+            s3 = s3.endpoint_url(&endpoint.value).force_path_style(true);
+        }
+        let mut iam = aws_sdk_iam::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(http_client())
+            .credentials_provider(credentials)
+            .region(region)
+            .timeout_config(timeouts)
+            .retry_config(retries);
+        if let Some(endpoint) = settings.environment.get("AWS_ENDPOINT_URL_IAM") {
+            iam = iam.endpoint_url(endpoint);
+        }
+        Ok(Self {
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            iam: aws_sdk_iam::Client::from_conf(iam.build()),
+            wishes,
+        })
+    }
+
+    /// What is wanted.
+    pub fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    /// The name of the bucket.
+    pub(super) fn bucket(&self) -> &str {
+        &self.wishes.place.bucket
+    }
+
+    /// For `map_err`: the server's words about a failed `action` on the bucket.
+    pub(super) fn refused<E>(&self, action: &'static str) -> impl FnOnce(SdkError<E>) -> DatasetError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let at = self.wishes.place.to_string();
+        move |error| server_error(action, at, &error)
+    }
+}
+
+/// `answer`, or none where it is a refusal with one of these codes.
+pub(super) fn unless<T, E>(answer: Result<T, SdkError<E>>, codes: &[&str]) -> Result<Option<T>, SdkError<E>>
+where
+    E: ProvideErrorMetadata,
+{
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code().is_some_and(|code| codes.contains(&code)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The code and the words of a server, or what went wrong on the way.
+pub(super) fn server_error<E>(action: &'static str, at: String, error: &SdkError<E>) -> DatasetError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let text = match (error.code(), error.raw_response()) {
+        (Some(code), _) => format!("{code}: {}", error.message().unwrap_or("no more was said")),
+        // The answer to a HEAD has no words.
+        (None, Some(response)) if response.status().as_u16() == 403 => "AccessDenied: 403 Forbidden".to_owned(),
+        (None, Some(response)) => format!("the server answered {}", response.status()),
+        (None, None) => chain(error),
+    };
+    DatasetError::new(action, at, DatasetErrorKind::Server(text))
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}

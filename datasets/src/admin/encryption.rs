@@ -1,0 +1,75 @@
+//! Objects are encrypted at rest, whatever the request that writes them says.
+
+use aws_sdk_s3::types::{
+    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+};
+
+use super::client::unless;
+use super::{Admin, Look};
+use crate::store::Encryption;
+use crate::{DatasetError, DatasetErrorKind};
+
+impl Admin {
+    pub(super) async fn look_at_encryption(&self) -> Result<Look, DatasetError> {
+        let Some(rule) = self.encryption_rule().await? else { return Ok(Look::Wrong(self.wanted_encryption())) };
+        let default = rule.apply_server_side_encryption_by_default();
+        let (algorithm, key) =
+            default.map_or(("none", None), |found| (found.sse_algorithm().as_str(), found.kms_master_key_id()));
+        let is_kms = algorithm.starts_with("aws:kms");
+        let is_wanted = match &self.wishes.encryption {
+            // Nobody asked for one kind: a key of the account is no worse.
+            None => algorithm == "AES256" || is_kms,
+            Some(Encryption::Aes256) => algorithm == "AES256",
+            Some(Encryption::Kms(wanted)) => is_kms && wanted.as_deref().is_none_or(|wanted| key == Some(wanted)),
+        };
+        // Without a bucket key each object costs a request to the Key Management Service. The keys of S3 itself know no such thing.
+        let is_cheap = !is_kms || rule.bucket_key_enabled() == Some(true);
+        let shown = key.map_or_else(|| algorithm.to_owned(), |key| format!("{algorithm} with key {key}"));
+        Ok(match (is_wanted, is_cheap) {
+            (true, true) => Look::Right(shown),
+            (true, false) => Look::Wrong(format!("{shown}: turn on the bucket key")),
+            (false, _) => Look::Wrong(format!("{} instead of {shown}", self.wanted_encryption())),
+        })
+    }
+
+    fn wanted_encryption(&self) -> String {
+        match &self.wishes.encryption {
+            None | Some(Encryption::Aes256) => "AES256".to_owned(),
+            Some(Encryption::Kms(None)) => "aws:kms with a bucket key".to_owned(),
+            Some(Encryption::Kms(Some(key))) => format!("aws:kms with key {key} and a bucket key"),
+        }
+    }
+
+    async fn encryption_rule(&self) -> Result<Option<ServerSideEncryptionRule>, DatasetError> {
+        let answer = self.s3.get_bucket_encryption().bucket(self.bucket()).send().await;
+        let answer = unless(answer, &["ServerSideEncryptionConfigurationNotFoundError"]);
+        let found = answer.map_err(self.refused("look at encryption of"))?;
+        let rules = found.and_then(|answer| answer.server_side_encryption_configuration).map(|found| found.rules);
+        Ok(rules.unwrap_or_default().into_iter().next())
+    }
+
+    pub(super) async fn encrypt(&self) -> Result<(), DatasetError> {
+        let built = |error| DatasetError::new("encrypt", self.bucket(), DatasetErrorKind::Server(format!("{error}")));
+        let old = self.encryption_rule().await?.and_then(|rule| rule.apply_server_side_encryption_by_default);
+        let default = match (&self.wishes.encryption, old) {
+            (None, Some(old)) if old.sse_algorithm.as_str().starts_with("aws:kms") => old,
+            (None | Some(Encryption::Aes256), _) => ServerSideEncryptionByDefault::builder()
+                .sse_algorithm(ServerSideEncryption::Aes256)
+                .build()
+                .map_err(built)?,
+            (Some(Encryption::Kms(key)), _) => ServerSideEncryptionByDefault::builder()
+                .sse_algorithm(ServerSideEncryption::AwsKms)
+                .set_kms_master_key_id(key.clone())
+                .build()
+                .map_err(built)?,
+        };
+        let rule = ServerSideEncryptionRule::builder()
+            .apply_server_side_encryption_by_default(default)
+            .bucket_key_enabled(true)
+            .build();
+        let configuration = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(built)?;
+        let request = self.s3.put_bucket_encryption().bucket(self.bucket());
+        let answer = request.server_side_encryption_configuration(configuration).send().await;
+        answer.map(drop).map_err(self.refused("encrypt"))
+    }
+}

@@ -1,0 +1,94 @@
+//! What happens to objects by themselves: those of areas that expire are removed, unfinished uploads too, and originals may move to cheaper
+//! storage, never away.
+
+use serde_json::{Value, json};
+
+use super::Wishes;
+use crate::layout::Area;
+
+/// A rule of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// Its name.
+    pub(super) id: String,
+    /// Keys that it is about begin with this.
+    pub(super) prefix: String,
+    /// What it does.
+    pub(super) action: Action,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Removes objects, and their earlier versions, after so many days.
+    Expire(u32),
+    /// Removes the parts of uploads that were never completed.
+    AbortUploads(u32),
+    /// Moves objects to other classes of storage after so many days.
+    Move(Vec<(u32, &'static str)>),
+}
+
+/// The rules that are wanted.
+pub(super) fn rules(wishes: &Wishes) -> Vec<Rule> {
+    let expiring = Area::ALL.into_iter().filter_map(|area| Some((area, area.expires_after_days()?)));
+    let mut rules: Vec<Rule> = expiring
+        .map(|(area, days)| Rule {
+            id: wishes.name(&format!("expire-{}", area.name())),
+            prefix: wishes.prefix_of(area),
+            action: Action::Expire(days),
+        })
+        .collect();
+    let own = &wishes.place.prefix;
+    let prefix = if own.is_empty() { String::new() } else { format!("{own}/") };
+    let action = Action::AbortUploads(wishes.abort_after_days);
+    rules.push(Rule { id: wishes.name("abort-uploads"), prefix, action });
+    let moves = [
+        (wishes.intelligent_tiering_days, "INTELLIGENT_TIERING"),
+        (wishes.standard_ia_days, "STANDARD_IA"),
+        (wishes.glacier_days, "GLACIER"),
+    ];
+    let moves: Vec<_> = moves.into_iter().filter_map(|(days, class)| Some((days?, class))).collect();
+    if !moves.is_empty() {
+        let prefix = wishes.prefix_of(Area::ExtractedAudio);
+        rules.push(Rule { id: wishes.name("move-originals"), prefix, action: Action::Move(moves) });
+    }
+    rules
+}
+
+impl Rule {
+    /// As the AWS command line takes it.
+    pub(super) fn json(&self) -> Value {
+        let mut rule = json!({ "ID": self.id, "Filter": { "Prefix": self.prefix }, "Status": "Enabled" });
+        match &self.action {
+            Action::Expire(days) => {
+                rule["Expiration"] = json!({ "Days": days });
+                rule["NoncurrentVersionExpiration"] = json!({ "NoncurrentDays": days });
+            }
+            Action::AbortUploads(days) => {
+                rule["AbortIncompleteMultipartUpload"] = json!({ "DaysAfterInitiation": days });
+            }
+            Action::Move(moves) => {
+                let moves = moves.iter().map(|(days, class)| json!({ "Days": days, "StorageClass": class }));
+                rule["Transitions"] = moves.collect();
+            }
+        }
+        rule
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::wishes::tests::wishes;
+
+    #[test]
+    fn only_areas_that_expire_are_ever_removed() {
+        let wishes = Wishes { glacier_days: Some(90), ..wishes("clips/pre") };
+        let rules = rules(&wishes);
+        let removed: Vec<_> =
+            rules.iter().filter(|rule| matches!(rule.action, Action::Expire(_))).map(|rule| &*rule.prefix).collect();
+        assert_eq!(removed, ["pre/temp/", "pre/processed/"]);
+        assert_eq!(rules[3].json()["Transitions"], json!([{ "Days": 90, "StorageClass": "GLACIER" }]));
+        assert!(rules.iter().all(|rule| rule.id.starts_with("EcoSight-pre-")), "{rules:?}");
+    }
+}

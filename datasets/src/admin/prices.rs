@@ -1,0 +1,109 @@
+//! What storage and requests cost.
+
+use serde::{Deserialize, Serialize};
+
+/// Prices of one region. A file names those that differ from the defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prices {
+    /// Where and when these are the prices, for people.
+    pub of: String,
+    /// Currency of all of them.
+    pub currency: String,
+    /// A gigabyte (1024³ bytes) of S3 Standard for a month.
+    pub standard_gb_month: f64,
+    /// A gigabyte of Intelligent-Tiering that is read often, for a month.
+    pub intelligent_tiering_gb_month: f64,
+    /// Watching a thousand objects of Intelligent-Tiering for a month.
+    pub intelligent_tiering_1000_objects_month: f64,
+    /// A gigabyte of Standard-IA for a month.
+    pub standard_ia_gb_month: f64,
+    /// A gigabyte of Glacier Instant Retrieval for a month.
+    pub glacier_ir_gb_month: f64,
+    /// A gigabyte of Glacier Flexible Retrieval for a month.
+    pub glacier_gb_month: f64,
+    /// A gigabyte of Glacier Deep Archive for a month.
+    pub deep_archive_gb_month: f64,
+    /// A thousand requests that write, copy or list.
+    pub write_1000_requests: f64,
+    /// A thousand requests that read.
+    pub read_1000_requests: f64,
+    /// A gigabyte that leaves for the internet.
+    pub out_gb: f64,
+}
+
+/// Why prices cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PricesError(String);
+
+impl Default for Prices {
+    /// List prices without free allowances or volume discounts.
+    fn default() -> Self {
+        Self {
+            of: "list prices of us-east-1 in 2025, before any discount".to_owned(),
+            currency: "USD".to_owned(),
+            standard_gb_month: 0.023,
+            intelligent_tiering_gb_month: 0.023,
+            intelligent_tiering_1000_objects_month: 0.0025,
+            standard_ia_gb_month: 0.0125,
+            glacier_ir_gb_month: 0.004,
+            glacier_gb_month: 0.0036,
+            deep_archive_gb_month: 0.00099,
+            write_1000_requests: 0.005,
+            read_1000_requests: 0.0004,
+            out_gb: 0.09,
+        }
+    }
+}
+
+impl Prices {
+    /// Says what is wrong with them, if anything is.
+    pub fn check(&self) -> Result<(), PricesError> {
+        let all = [
+            self.standard_gb_month,
+            self.intelligent_tiering_gb_month,
+            self.intelligent_tiering_1000_objects_month,
+            self.standard_ia_gb_month,
+            self.glacier_ir_gb_month,
+            self.glacier_gb_month,
+            self.deep_archive_gb_month,
+            self.write_1000_requests,
+            self.read_1000_requests,
+            self.out_gb,
+        ];
+        if all.iter().all(|price| price.is_finite() && *price >= 0.0) {
+            return Ok(());
+        }
+        Err(PricesError("a price is a number that is not negative".to_owned()))
+    }
+
+    /// What so many objects and bytes in a class of storage cost in a month.
+    pub fn storage(&self, class: &str, objects: u64, bytes: u64) -> f64 {
+        let per_gb = match class {
+            "INTELLIGENT_TIERING" => self.intelligent_tiering_gb_month,
+            "STANDARD_IA" | "ONEZONE_IA" => self.standard_ia_gb_month,
+            "GLACIER_IR" => self.glacier_ir_gb_month,
+            "GLACIER" => self.glacier_gb_month,
+            "DEEP_ARCHIVE" => self.deep_archive_gb_month,
+            _ => self.standard_gb_month,
+        };
+        let watched = if class == "INTELLIGENT_TIERING" { objects } else { 0 };
+        let gigabytes = bytes as f64 / f64::from(1 << 30);
+        gigabytes * per_gb + watched as f64 / 1000.0 * self.intelligent_tiering_1000_objects_month
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watching_is_paid_for_by_the_object_and_storage_by_the_byte() {
+        let prices = Prices::default();
+        let gigabyte = 1 << 30;
+        assert!((prices.storage("STANDARD", 5, 2 * gigabyte) - 0.046).abs() < 1e-12);
+        assert!((prices.storage("INTELLIGENT_TIERING", 2000, gigabyte) - 0.028).abs() < 1e-12);
+        assert!(Prices { out_gb: f64::NAN, ..prices }.check().is_err());
+    }
+}

@@ -1,0 +1,71 @@
+//! `ecosight storage doctor`: whether the bucket is as it should be and these keys may do what they must. Nothing stays behind.
+
+#[cfg(feature = "aws-admin")]
+mod bucket;
+mod clock;
+mod probes;
+
+use ecosight_datasets::store::{Access, Credentials, Place, Store};
+
+use crate::ExitStatus;
+use crate::cli::doctor::disk;
+use crate::cli::error::CliError;
+use crate::cli::finding::{Finding, report};
+use crate::cli::printer::Printer;
+use crate::cli::session::Globals;
+
+/// Runs the verb.
+pub(super) fn doctor(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let access = globals.access()?;
+    let findings = match access.settings.configured() {
+        Ok(place) => in_bucket(place, access),
+        Err(why) => on_this_machine(globals, why),
+    };
+    report(&findings, printer)
+}
+
+/// Recordings stay on this machine.
+fn on_this_machine(globals: &Globals, why: &str) -> Vec<Finding> {
+    let folder = globals.layout.extracted_audio();
+    vec![
+        Finding::ok("used", format!("the folder `{}`: {why}", folder.display())),
+        disk::writable(&folder),
+        disk::space("free space", &folder, "--data-root DIR"),
+    ]
+}
+
+fn in_bucket(place: &Place, access: &Access) -> Vec<Finding> {
+    let settings = &access.settings;
+    let credentials =
+        settings.credentials.as_ref().map_or_else(|| "its own credentials".to_owned(), Credentials::origin);
+    let mut findings = vec![Finding::ok("used", format!("{place} with {credentials}"))];
+    findings.extend(clock::clock(place, settings));
+    let is_there = configuration(access, &mut findings);
+    if is_there {
+        match Store::connect(place, access) {
+            Ok(store) => findings.extend(probes::probes(&store)),
+            Err(error) => findings.push(Finding::error("connection", &error.into())),
+        }
+    }
+    findings
+}
+
+/// Adds what is found of the configuration; whether the bucket can be there.
+#[cfg(feature = "aws-admin")]
+fn configuration(access: &Access, findings: &mut Vec<Finding>) -> bool {
+    match super::wishes::of_settings(&access.settings) {
+        Ok(wishes) => bucket::findings(&access.settings, wishes, findings),
+        Err(error) => {
+            findings.push(Finding::ok("configuration", format!("not checked: {}", error.chain().join(": "))));
+            true
+        }
+    }
+}
+
+#[cfg(not(feature = "aws-admin"))]
+fn configuration(_: &Access, findings: &mut Vec<Finding>) -> bool {
+    let error = super::wishes::without_sdk();
+    let fix = error.hint().unwrap_or_default().to_owned();
+    findings.push(Finding::warn("configuration", "not checked: this build of EcoSight has no AWS SDK", fix));
+    true
+}

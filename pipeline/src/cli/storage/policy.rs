@@ -1,0 +1,33 @@
+//! `ecosight storage policy`: documents for those who apply them by other means. No server is asked.
+
+use super::wishes::wishes;
+use crate::ExitStatus;
+use crate::cli::args::PolicyArgs;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::cli::session::Globals;
+
+/// Runs the verb. What it prints is JSON with and without `--json`.
+pub(super) fn policy(args: &PolicyArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let wishes = wishes(&args.wishes, &globals.access()?.settings)?;
+    let which = &args.which;
+    if which.bucket_policy && wishes.is_plain_http {
+        printer.warning(
+            "the server is reached over http://: a policy that demands TLS is left out, it would lock everybody out",
+        );
+    }
+    if which.cors && wishes.cors_origins.is_empty() {
+        let hint = "name the web page: `--cors-origin https://…`, or S3_CORS_ORIGINS";
+        return Err(CliError::usage("no web page is named", hint));
+    }
+    let document = match () {
+        () if which.bucket_policy => wishes.bucket_policy(),
+        () if which.lifecycle => wishes.lifecycle(),
+        () if which.cors => wishes.cors(),
+        () if which.encryption => wishes.encryption(),
+        () if which.cloudfront => wishes.cloudfront(),
+        () => wishes.policy(),
+    };
+    printer.document(&document)?;
+    Ok(ExitStatus::Ok)
+}
