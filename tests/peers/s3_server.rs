@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[path = "../s3.rs"]
-#[expect(dead_code, reason = "comparisons need a server that works")]
+#[expect(dead_code, unused_imports, reason = "comparisons need a server that works")]
 mod s3;
 
 fn main() {

@@ -8,7 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use hyper::http;
-use s3s::dto::*;
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CommonPrefix, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketInput, DeleteBucketOutput, DeleteObjectInput,
+    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, ETag, ETagCondition, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput,
+    ListPartsOutput, Object, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
@@ -19,10 +27,13 @@ pub(super) struct Buckets {
     /// Whose turn it is to read or write a key.
     keys: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Keys below a prefix as they were when the first page of their list was asked for.
-    walks: Mutex<HashMap<(String, String), Arc<Vec<(String, PathBuf)>>>>,
+    walks: Mutex<HashMap<(String, String), Arc<Keys>>>,
     /// Entity tags of files that have this time and size.
     tags: Mutex<HashMap<PathBuf, (SystemTime, u64, ETag)>>,
 }
+
+/// Keys with the paths of their files, in order.
+type Keys = Vec<(String, PathBuf)>;
 
 type Answer<T> = S3Result<S3Response<T>>;
 
@@ -55,7 +66,7 @@ impl Buckets {
     }
 
     /// [`keys_below`](Self::keys_below), walked anew for the first page of a list alone.
-    fn walk(&self, bucket: &str, prefix: &str, is_further_page: bool) -> Arc<Vec<(String, PathBuf)>> {
+    fn walk(&self, bucket: &str, prefix: &str, is_further_page: bool) -> Arc<Keys> {
         let name = (bucket.to_owned(), prefix.to_owned());
         let known = self.walks.lock().unwrap().get(&name).filter(|_| is_further_page).cloned();
         known.unwrap_or_else(|| {
@@ -66,7 +77,7 @@ impl Buckets {
     }
 
     /// Keys below `prefix` with their paths, in order.
-    fn keys_below(&self, bucket: &str, prefix: &str) -> Vec<(String, PathBuf)> {
+    fn keys_below(&self, bucket: &str, prefix: &str) -> Keys {
         let root = self.folder.join(bucket);
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let (mut folders, mut keys) = (vec![root.join(folder)], Vec::new());

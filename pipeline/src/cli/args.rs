@@ -14,8 +14,7 @@ use crate::engine::GraphFormat;
 pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use ingest::IngestArgs;
 pub(crate) use objects::{
-    DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs,
-    UrlArgs,
+    DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
 pub(crate) use storage::{StorageArgs, StorageVerb};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
@@ -153,8 +152,8 @@ pub(crate) struct RetrainArgs {
     /// Wait while another run writes this data root
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Remove audio that was fetched from buckets when the run is over, well or not; else the last 2 GB (ECOSIGHT_CACHE_MB) stay for the
-    /// next
+    /// Remove audio that was fetched from buckets when the run is over, well or not; else the last 2 GB (`ECOSIGHT_CACHE_MB`) stay
+    /// for the next
     #[arg(long)]
     pub(crate) drop_cache: bool,
     /// Stream what happens as lines of JSON to this file, or to stdout: `-`
