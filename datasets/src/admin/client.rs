@@ -19,6 +19,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a request is tried.
 const ATTEMPTS: u32 = 4;
 
+/// Variables that name another server of IAM than Amazon's, the first first.
+const IAM_ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"];
+
 /// What looks at a bucket and changes it.
 pub struct Admin {
     pub(super) s3: aws_sdk_s3::Client,
@@ -55,14 +58,19 @@ impl Admin {
             .region(region)
             .timeout_config(timeouts)
             .retry_config(retries);
-        if let Some(endpoint) = settings.environment.get("AWS_ENDPOINT_URL_IAM") {
-            iam = iam.endpoint_url(endpoint);
+        if let Some(endpoint) = settings.environment.first(&IAM_ENDPOINT_VARIABLES) {
+            iam = iam.endpoint_url(endpoint.value);
         }
         Ok(Self {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
             wishes,
         })
+    }
+
+    /// Whether users would be made on the server that the bucket is on; another one's keys are nothing to Amazon.
+    pub fn knows_iam(settings: &Settings) -> bool {
+        settings.endpoint.is_none() || settings.environment.first(&IAM_ENDPOINT_VARIABLES).is_some()
     }
 
     /// What is wanted.

@@ -14,10 +14,13 @@ impl Admin {
             let why = "the server is reached over http://, where a policy that demands TLS would lock everybody out";
             return Ok(Look::Warning(why.to_owned()));
         }
-        let names = || wanted.iter().filter_map(|one| one["Sid"].as_str()).collect::<Vec<_>>().join(", ");
+        let without =
+            if self.wishes.is_plain_http { " (nothing about TLS, as the server is reached over http://)" } else { "" };
+        let names: Vec<_> = wanted.iter().filter_map(|one| one["Sid"].as_str()).collect();
+        let names = names.join(", ") + without;
         Ok(match policy::merged(self.policy_of_bucket(self.bucket()).await?.as_ref(), &wanted) {
-            None => Look::Right(names()),
-            Some(_) => Look::Wrong(format!("add {}", names())),
+            None => Look::Right(names),
+            Some(_) => Look::Wrong(format!("add {names}")),
         })
     }
 
