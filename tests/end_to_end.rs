@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod bucket;
 mod cli;
 mod clips;
 mod damage;
@@ -23,7 +24,9 @@ mod own_stage;
 mod python;
 mod retrain;
 mod roots;
+mod s3;
 mod setup;
+mod stores;
 mod support;
 mod tables;
 #[cfg(unix)]

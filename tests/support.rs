@@ -12,6 +12,7 @@ use ecosight_datasets::tables::{EmbedParts, EmbedReader, Patches, Unit};
 /// A temporary folder in which the real binary is run, with a cache of its own.
 pub(crate) struct Sandbox {
     dir: tempfile::TempDir,
+    env: Vec<(String, String)>,
 }
 
 /// What a command left behind.
@@ -27,7 +28,17 @@ pub(crate) struct Ran {
 impl Sandbox {
     /// An empty folder.
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a temporary folder") }
+        Self::with_env(Vec::new())
+    }
+
+    /// An empty folder in which commands see these variables.
+    pub(crate) fn with_env(env: Vec<(String, String)>) -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary folder"), env }
+    }
+
+    /// Sets a variable for the commands from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
     }
 
     /// The folder.
@@ -43,6 +54,14 @@ impl Sandbox {
             .current_dir(self.path())
             .env("ECOSIGHT_CACHE_DIR", self.path().join("cache"))
             .env_remove("ECOSIGHT_DATA_ROOT");
+        // No bucket of whoever runs the tests is ever touched.
+        for (name, _) in std::env::vars_os() {
+            if ["AWS_", "S3_", "CLOUDFRONT_"].iter().any(|front| name.to_string_lossy().starts_with(front)) {
+                command.env_remove(name);
+            }
+        }
+        let nowhere = ["AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"].map(|name| (name, "/nowhere"));
+        command.envs(nowhere).env("AWS_EC2_METADATA_DISABLED", "true").envs(self.env.iter().cloned());
         command
     }
 

@@ -8,7 +8,9 @@
 //! * A creation whose answer was lost is read back before it is called a conflict.
 //! * Requests that fail are tried again with a growing, random pause; a server that is gone is an error after some time, never a hang.
 
+mod again;
 pub mod cache;
+pub mod checks;
 mod connect;
 mod credentials;
 mod environment;

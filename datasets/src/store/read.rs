@@ -78,15 +78,20 @@ impl Store {
             // In a runtime the local store lists by the thousand, and what follows a name that it cannot address is lost; on a thread of
             // its own it goes on.
             let list = || futures::executor::block_on(self.list_one(root, &mut listing));
-            std::thread::scope(|scope| scope.spawn(list).join().expect("listing does not panic"))?;
+            let listed = std::thread::scope(|scope| scope.spawn(list).join().expect("listing does not panic"));
+            listed.map_err(|error| self.list_error(error))?;
         } else {
             let top = Some(&root).filter(|root| !root.as_ref().is_empty());
-            let found = self.files.list_with_delimiter(top).await.map_err(|error| self.list_error(error))?;
+            let found = self.again(|| self.files.list_with_delimiter(top)).await;
+            let found = found.map_err(|error| self.list_error(error))?;
             found.objects.into_iter().for_each(|meta| self.add(meta, &mut listing));
             let mut folders = futures::stream::iter(found.common_prefixes)
                 .map(|folder| async move {
-                    let mut part = Listing::default();
-                    self.list_one(folder, &mut part).await.map(|()| part)
+                    let list = || async {
+                        let mut part = Listing::default();
+                        self.list_one(folder.clone(), &mut part).await.map(|()| part)
+                    };
+                    self.again(list).await.map_err(|error| self.list_error(error))
                 })
                 .buffer_unordered(LISTED_AT_ONCE);
             while let Some(part) = folders.try_next().await? {
@@ -99,7 +104,7 @@ impl Store {
         Ok(listing)
     }
 
-    async fn list_one(&self, folder: Location, listing: &mut Listing) -> Result<(), DatasetError> {
+    async fn list_one(&self, folder: Location, listing: &mut Listing) -> object_store::Result<()> {
         let mut entries = self.files.list(Some(&folder).filter(|folder| !folder.as_ref().is_empty()));
         while let Some(entry) = entries.next().await {
             match entry {
@@ -109,7 +114,7 @@ impl Store {
                     listing.unreadable.push(error.to_string());
                 }
                 // What cannot be listed is a failing store: a class must not vanish in silence.
-                Err(error) => return Err(self.list_error(error)),
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -135,7 +140,8 @@ impl Store {
     pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, DatasetError> {
         let root = self.location(prefix)?;
         let top = Some(&root).filter(|root| !root.as_ref().is_empty());
-        let found = self.files.list_with_delimiter(top).await.map_err(|error| self.list_error(error))?;
+        let found = self.again(|| self.files.list_with_delimiter(top)).await;
+        let found = found.map_err(|error| self.list_error(error))?;
         let names = found.common_prefixes.iter().filter_map(|folder| folder.filename().map(str::to_owned));
         Ok(names.filter(|name| !name.starts_with('.')).collect())
     }
@@ -152,7 +158,7 @@ impl Store {
         }
         if self.place.bucket().is_some() {
             let location = self.location(uri).map_err(|_| missing(uri))?;
-            let meta = self.files.head(&location).await.map_err(|error| open_error(uri, error))?;
+            let meta = self.again(|| self.files.head(&location)).await.map_err(|error| open_error(uri, error))?;
             return Ok(self.object(meta));
         }
         let (files, location) = self.local(uri)?;
@@ -231,7 +237,7 @@ impl Store {
         let version = if let Some(version) = version {
             version.clone()
         } else {
-            let meta = self.files.head(&location).await.map_err(|error| open_error(uri, error))?;
+            let meta = self.again(|| self.files.head(&location)).await.map_err(|error| open_error(uri, error))?;
             Version { etag: meta.e_tag.unwrap_or_default(), size_bytes: meta.size }
         };
         let key = CacheKey::new(&self.address(uri), &version.etag, version.size_bytes);
@@ -240,7 +246,8 @@ impl Store {
         if let Some(file) = cache.find(&key, version.size_bytes) {
             return Ok(Box::new(file));
         }
-        let result = self.files.get_opts(&location, options).await.map_err(|error| open_error(uri, error))?;
+        let result = self.again(|| self.files.get_opts(&location, options.clone())).await;
+        let result = result.map_err(|error| open_error(uri, error))?;
         // Without a version asked for, it may have changed since it was looked at.
         let size_bytes = result.meta.size;
         let key = CacheKey::new(&self.address(uri), result.meta.e_tag.as_deref().unwrap_or_default(), size_bytes);
@@ -279,7 +286,7 @@ impl Store {
         let location = self.location(name)?;
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
         let options = GetOptions { range: range.map(Into::into), ..GetOptions::default() };
-        let result = match self.files.get_opts(&location, options).await {
+        let result = match self.again(|| self.files.get_opts(&location, options.clone())).await {
             Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(failed)?,
         };
@@ -298,7 +305,7 @@ impl Store {
         let location = self.location(name)?;
         let failed = |error| DatasetError::new("download", self.address(name), DatasetErrorKind::Store(error));
         let local = |error: std::io::Error| DatasetError::new("write file", path.display().to_string(), error);
-        let result = match self.files.get(&location).await {
+        let result = match self.again(|| self.files.get(&location)).await {
             Err(error) if is_missing(&error) => return Ok(false),
             result => result.map_err(failed)?,
         };
@@ -325,7 +332,7 @@ impl Store {
     /// What is known of the object `name`; nothing where there is none.
     pub async fn look(&self, name: &str) -> Result<Option<Object>, DatasetError> {
         let location = self.location(name)?;
-        match self.files.head(&location).await {
+        match self.again(|| self.files.head(&location)).await {
             Ok(meta) => Ok(Some(self.object(meta))),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(DatasetError::new("look at", self.address(name), error)),

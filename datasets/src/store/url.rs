@@ -30,6 +30,11 @@ pub enum Permission {
 }
 
 impl Store {
+    /// Whether it signs URLs.
+    pub fn can_sign(&self) -> bool {
+        self.signer.is_some()
+    }
+
     /// A URL that lets whoever has it read or write `name` until it expires. Whether the object is there is not asked.
     pub async fn presigned(&self, name: &str, may: Permission, expiry: Duration) -> Result<String, DatasetError> {
         let Some(signer) = &self.signer else {

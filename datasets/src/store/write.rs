@@ -14,7 +14,7 @@ use futures::stream::FuturesUnordered;
 use md5::{Digest, Md5};
 use object_store::path::Path as Location;
 use object_store::{
-    Attribute, Attributes, CopyMode, CopyOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
+    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
 };
 
@@ -70,7 +70,8 @@ impl Store {
         let location = self.location(name)?;
         let sum = Sum::of(&bytes);
         let options = PutOptions { attributes: self.attributes(labels), ..PutOptions::default() };
-        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
+        let bytes = PutPayload::from(bytes);
+        let put = self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await;
         put.map_err(|error| self.write_error(name, error))?;
         self.compare(name, &location, &sum).await
     }
@@ -81,8 +82,8 @@ impl Store {
         let sum = Sum::of(&bytes);
         let options =
             PutOptions { mode: PutMode::Create, attributes: self.attributes(labels), ..PutOptions::default() };
-        let put = self.files.put_opts(&location, PutPayload::from(bytes), options).await;
-        match put {
+        let bytes = PutPayload::from(bytes);
+        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
             // Our own first try may be what is there: its answer was lost.
             Err(object_store::Error::AlreadyExists { .. }) => {
@@ -111,7 +112,8 @@ impl Store {
         }
         let version = UpdateVersion { e_tag: Some(etag.to_owned()), version: None };
         let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
-        match self.files.put_opts(&location, PutPayload::from(bytes), options).await {
+        let bytes = PutPayload::from(bytes);
+        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => self.compare(name, &location, &sum).await,
             Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
                 self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name))
@@ -141,12 +143,14 @@ impl Store {
         let location = self.location(name)?;
         let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
         let failed = |error| self.write_error(name, error);
-        let mut parts = self.files.put_multipart_opts(&location, options).await.map_err(failed)?;
+        let begin = || self.files.put_multipart_opts(&location, options.clone());
+        let mut parts = self.again(begin).await.map_err(failed)?;
         match send(&mut *parts, &mut file, progress).await {
-            Ok(sum) => {
-                parts.complete().await.map_err(failed)?;
-                self.compare(name, &location, &sum).await
-            }
+            Ok(sum) => match parts.complete().await {
+                Ok(_) => self.compare(name, &location, &sum).await,
+                // It was completed if only the answer was lost; a second try then finds no upload to complete.
+                Err(error) => self.same(name, &location, &sum).await.ok().flatten().ok_or_else(|| failed(error)),
+            },
             Err(error) => {
                 // Parts that stay behind are paid for; where this fails too, the bucket's rule for incomplete uploads removes them.
                 let _ = parts.abort().await;
@@ -194,13 +198,14 @@ impl Store {
             return Err(self.conflict("copy to", to));
         }
         let options = CopyOptions { mode: CopyMode::Overwrite, ..CopyOptions::default() };
-        let copied = self.files.copy_opts(&source, &target, options).await;
+        let copied = self.again(|| self.files.copy_opts(&source, &target, options.clone())).await;
         copied.map_err(|error| DatasetError::new("copy", self.address(from), error))
     }
 
     /// Removes `name`; that it is not there is fine.
     pub async fn delete(&self, name: &str) -> Result<(), DatasetError> {
-        match self.files.delete(&self.location(name)?).await {
+        let location = self.location(name)?;
+        match self.again(|| self.files.delete(&location)).await {
             Err(error) if !is_missing(&error) => Err(DatasetError::new("delete", self.address(name), error)),
             _ => Ok(()),
         }
@@ -210,6 +215,26 @@ impl Store {
     pub async fn is_copy_of(&self, name: &str, path: &Path) -> Result<bool, DatasetError> {
         let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
         Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
+    }
+
+    /// What is said of the object `name`; nothing where there is none. Folders say nothing.
+    pub async fn labels(&self, name: &str) -> Result<Option<Labels>, DatasetError> {
+        let location = self.location(name)?;
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        let attributes = match self.again(|| self.files.get_opts(&location, options.clone())).await {
+            Ok(result) => result.attributes,
+            Err(error) if is_missing(&error) => return Ok(None),
+            Err(error) => return Err(DatasetError::new("look at", self.address(name), error)),
+        };
+        let mut labels = Labels::default();
+        for (attribute, value) in &attributes {
+            match attribute {
+                Attribute::ContentType => labels.content_type = Some(value.to_string()),
+                Attribute::Metadata(name) => drop(labels.metadata.insert(name.to_string(), value.to_string())),
+                _ => {}
+            }
+        }
+        Ok(Some(labels))
     }
 
     /// Folders keep no labels.
@@ -225,7 +250,7 @@ impl Store {
 
     /// What is at `location` once it was compared with what was sent there.
     async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
-        let meta = self.files.head(location).await.map_err(|error| self.write_error(name, error))?;
+        let meta = self.again(|| self.files.head(location)).await.map_err(|error| self.write_error(name, error))?;
         if meta.size != sum.size {
             let why = format!("{} bytes were sent and {} are there", sum.size, meta.size);
             return Err(DatasetError::invalid("write object", self.address(name), why));
@@ -242,7 +267,7 @@ impl Store {
     /// What is at `location`, if it has this sum. Read where its tag does not tell.
     async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
-        let result = match self.files.get(location).await {
+        let result = match self.again(|| self.files.get(location)).await {
             Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(failed)?,
         };

@@ -38,7 +38,7 @@ pub(crate) enum StorageVerb {
   ecosight storage doctor
   ecosight storage doctor --json | jq '.findings[] | select(.state != \"ok\")'
 
-A few bytes are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
+Some 20 MB are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
     Doctor,
     /// Estimate what a month costs, from what is stored
     Cost(CostArgs),

@@ -1,0 +1,36 @@
+//! Objects are written under a condition.
+
+use super::Ground;
+use super::objects::is_conflict;
+use crate::DatasetError;
+use crate::runtime::block_on;
+use crate::store::{Created, Labels};
+
+pub(super) fn create(ground: &Ground<'_>) -> Result<(), DatasetError> {
+    let name = ground.name("new");
+    let create = |text: &str| block_on(ground.store.create(&name, text.into(), &Labels::default()));
+    let first = create("content")?;
+    ground.same("a first creation is one", &matches!(first, Created::New(_)), &true)?;
+    let second = create("content")?;
+    ground.same("the same bytes are there already", &matches!(second, Created::Same(_)), &true)?;
+    ground.same("a creation over other bytes is refused", &is_conflict(create("another")), &true)?;
+    ground.same("a creation over bytes of the same size is refused", &is_conflict(create("CONTENT")), &true)?;
+    ground.same("content", &ground.read(&name)?, &Some(b"content".to_vec()))
+}
+
+pub(super) fn update(ground: &Ground<'_>) -> Result<(), DatasetError> {
+    let name = ground.put("pointer.json", b"first")?;
+    let tag = |name: &str| {
+        let etag = block_on(ground.store.look(name))?.and_then(|object| object.etag);
+        etag.ok_or_else(|| ground.wrong("it has no entity tag".to_owned()))
+    };
+    let first = tag(&name)?;
+    let update = |text: &str, etag: &str| block_on(ground.store.update(&name, text.into(), etag));
+    let written = update("second", &first)?;
+    ground.same("entity tag", &written.etag, &Some(tag(&name)?))?;
+    ground.same("an update of an old version is refused", &is_conflict(update("third", &first)), &true)?;
+    ground.same("content", &ground.read(&name)?, &Some(b"second".to_vec()))?;
+    let missing = ground.name("nothing");
+    let made = block_on(ground.store.update(&missing, b"x".to_vec(), &first));
+    ground.same("an update of nothing is refused", &is_conflict(made), &true)
+}

@@ -1,0 +1,212 @@
+//! Sources in a bucket, as people use them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use ecosight_datasets::layout::Layout;
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::Labels;
+use ecosight_datasets::tables::{ClipRow, Row, column_digests, read_rows};
+
+use crate::clips::{recording, recordings, wav};
+use crate::roots::{Contents, busy, contents, rows};
+use crate::s3::{BUCKET, Faults, Server, State};
+use crate::support::Sandbox;
+
+const SETTINGS: &str = "--set embed.embedder=logmel --set augment.variants=1";
+
+/// The contents of a data root without entity tags, which are the store's own.
+fn made(root: &Path) -> Contents {
+    let mut contents = contents(root);
+    let rows: Vec<ClipRow> = read_rows(&Layout::new(root).table("manifest")).unwrap();
+    let columns: BTreeMap<_, _> = column_digests(&ClipRow::batch(&rows).unwrap()).into_iter().collect();
+    let others: BTreeMap<_, _> = columns.into_iter().filter(|(name, _)| name != "etag").collect();
+    contents.insert("manifest".to_owned(), format!("{others:?}"));
+    contents
+}
+
+/// A bucket with six clips of each class below `clips/`, which also lie in the folder `recordings`.
+fn clips() -> (Server, Sandbox) {
+    let server = Server::start();
+    let sandbox = Sandbox::with_env(server.env());
+    recordings(&sandbox, 6);
+    server.put_folder(&sandbox.path().join("recordings"), "clips");
+    server.seen();
+    (server, sandbox)
+}
+
+/// What a run makes of the folder.
+fn of_folder(sandbox: &Sandbox) -> Contents {
+    sandbox.ok(&format!("retrain -q --data-root of_folder --source recordings {SETTINGS}"));
+    made(&sandbox.path().join("of_folder"))
+}
+
+fn of_bucket(sandbox: &Sandbox) -> Contents {
+    made(&sandbox.path().join("ecosight-data"))
+}
+
+fn from_bucket() -> String {
+    format!("--source s3://{BUCKET}/clips {SETTINGS}")
+}
+
+/// The keys of the objects that were read, without the prefix.
+fn read(server: &Server) -> Vec<String> {
+    let keys = server.seen().into_iter().filter(|seen| seen.method == "GET").map(|seen| seen.key);
+    let mut keys: Vec<String> = keys.map(|key| key.trim_start_matches("clips/").to_owned()).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn what_is_in_a_bucket_is_what_is_in_a_folder() {
+    let (server, sandbox) = clips();
+    let outcome = sandbox.json(&format!("retrain {}", from_bucket()));
+    assert_eq!(rows(&outcome, "manifest"), [12, 0, 0, 0, 0]);
+    assert_eq!(read(&server).len(), 12, "each object is read once");
+    assert_eq!(of_bucket(&sandbox), of_folder(&sandbox));
+    assert_eq!(sandbox.run(&format!("status {SETTINGS}")).code, 0);
+    let evaluate = format!("evaluate --cv --groups 3 {SETTINGS}");
+    assert_eq!(sandbox.json(&evaluate), sandbox.json(&format!("{evaluate} --data-root of_folder")));
+}
+
+#[test]
+fn a_second_run_lists_and_reads_no_object() {
+    let (server, sandbox) = clips();
+    sandbox.ok(&format!("retrain -q {}", from_bucket()));
+    server.seen();
+    let outcome = sandbox.json(&format!("retrain {SETTINGS}"));
+    assert_eq!(busy(&outcome), [""; 0]);
+    let counts = server.counts();
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["LIST"], "{counts:?}");
+}
+
+#[test]
+fn only_what_has_changed_is_read_again() {
+    let (server, sandbox) = clips();
+    sandbox.ok(&format!("retrain -q {}", from_bucket()));
+    let folder = sandbox.path().join("recordings");
+    wav(&recording(&sandbox, "high/3.wav"), 2500.0, 77);
+    fs::rename(folder.join("low/1.wav"), folder.join("low/renamed.wav")).unwrap();
+    fs::remove_file(folder.join("low/2.wav")).unwrap();
+    let store = server.store("clips", &sandbox.path().join("other"));
+    for (name, from) in [("high/3.wav", "high/3.wav"), ("low/renamed.wav", "low/renamed.wav")] {
+        block_on(store.put(name, fs::read(folder.join(from)).unwrap(), &Labels::default())).unwrap();
+    }
+    block_on(store.delete("low/1.wav")).unwrap();
+    block_on(store.delete("low/2.wav")).unwrap();
+    server.seen();
+    let outcome = sandbox.json(&format!("retrain {SETTINGS}"));
+    assert_eq!(rows(&outcome, "manifest")[..2], [1, 1], "{outcome}");
+    assert_eq!(read(&server), ["high/3.wav", "low/renamed.wav"]);
+    assert_eq!(of_bucket(&sandbox), of_folder(&sandbox));
+}
+
+/// The server ends in this state in the middle of a run; once it is back, the same command goes on.
+fn disappears(state: State, code: &str) {
+    let (server, mut sandbox) = clips();
+    sandbox.set("S3_RETRY_SECONDS", "1");
+    let retrain = format!("retrain {} --jobs 2", from_bucket());
+    server.after(6, state);
+    let stopped = sandbox.run(&retrain);
+    assert_eq!(stopped.code, 6, "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("hint: ") && stopped.stderr.contains(code), "{}", stopped.stderr);
+    assert!(!sandbox.path().join("ecosight-data/models/production.json").exists());
+    server.state(State::Up);
+    server.seen();
+    sandbox.ok(&retrain);
+    assert!(read(&server).len() < 12, "what was fetched is kept");
+    assert_eq!(of_bucket(&sandbox), of_folder(&sandbox));
+}
+
+#[test]
+fn a_run_whose_server_goes_away_stops_and_resumes_when_it_is_back() {
+    disappears(State::Down, "the server does not answer");
+}
+
+#[test]
+fn a_run_whose_bucket_disappears_stops_and_resumes_when_it_is_back() {
+    disappears(State::BucketGone, "there is no such bucket");
+}
+
+#[test]
+fn a_run_whose_keys_expire_stops_and_resumes_with_new_ones() {
+    disappears(State::Refuses(400, "ExpiredToken"), "the session has expired");
+}
+
+#[test]
+fn a_fifth_of_all_requests_going_wrong_changes_nothing() {
+    let (server, mut sandbox) = clips();
+    sandbox.set("S3_RETRY_SECONDS", "30");
+    let expected = of_folder(&sandbox);
+    for seed in 0..3 {
+        server.faults(Faults::of_all_kinds(0.2, seed));
+        let _ = fs::remove_dir_all(sandbox.path().join("ecosight-data"));
+        let _ = fs::remove_dir_all(sandbox.path().join("cache"));
+        sandbox.ok(&format!("retrain -q {}", from_bucket()));
+        assert_eq!(of_bucket(&sandbox), expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_manifest_may_lie_in_the_bucket_or_name_objects_there() {
+    let (server, sandbox) = clips();
+    let expected = of_folder(&sandbox);
+    let table = sandbox.path().join("of_folder/tables/manifest/part-00000.parquet");
+    let rows: Vec<ClipRow> = read_rows(&Layout::new(sandbox.path().join("of_folder")).table("manifest")).unwrap();
+    let csv = |front: &str| {
+        let lines = rows.iter().map(|row| format!("{front}{},{}\n", row.uri, row.label));
+        std::iter::once("uri,label\n".to_owned()).chain(lines).collect::<String>()
+    };
+    server.put("clips/clips.csv", csv("").into_bytes());
+    server.put("clips/clips.parquet", fs::read(table).unwrap());
+    fs::write(sandbox.path().join("local.csv"), csv(&format!("s3://{BUCKET}/clips/"))).unwrap();
+    let sources = [format!("s3://{BUCKET}/clips/clips.csv"), format!("s3://{BUCKET}/clips/clips.parquet")];
+    for (root, source) in sources.iter().enumerate() {
+        sandbox.ok(&format!("retrain -q --data-root in{root} --source {source} {SETTINGS}"));
+        assert_eq!(made(&sandbox.path().join(format!("in{root}"))), expected, "{source}");
+    }
+    let outcome = sandbox.json(&format!("retrain --source local.csv {SETTINGS}"));
+    assert_eq!(outcome["quarantined"].as_array().unwrap().len(), 0, "{outcome}");
+    let made = of_bucket(&sandbox);
+    for table in ["augment", "embed", "split", "model"] {
+        assert_eq!(made[table], expected[table], "{table}");
+    }
+    server.seen();
+    assert_eq!(busy(&sandbox.json(&format!("retrain {SETTINGS}"))), [""; 0]);
+    assert_eq!(read(&server), [""; 0]);
+}
+
+#[test]
+fn an_object_that_is_missing_or_forbidden_costs_its_clip_alone() {
+    let (server, sandbox) = clips();
+    server.put("clips/m.csv", "uri,label\nhigh/gone.wav,high\n".into());
+    let lines = (0..6).flat_map(|n| [format!("high/{n}.wav,high"), format!("low/{n}.wav,low")]);
+    let csv = format!("uri,label\nhigh/gone.wav,high\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+    server.put("clips/m.csv", csv.into_bytes());
+    server.forbid(&["clips/low/4.wav"]);
+    let retrain = format!("retrain --source s3://{BUCKET}/clips/m.csv {SETTINGS} --set pipeline.max_failed=0.5");
+    let outcome = sandbox.json(&retrain);
+    let codes = |outcome: &serde_json::Value| -> Vec<String> {
+        let rows = outcome["quarantined"].as_array().unwrap().iter();
+        rows.map(|row| format!("{} {}", row["uri"].as_str().unwrap(), row["code"].as_str().unwrap())).collect()
+    };
+    assert_eq!(codes(&outcome), ["high/gone.wav missing", "low/4.wav forbidden"]);
+    server.forbid(&[]);
+    assert_eq!(codes(&sandbox.json(&retrain)), ["high/gone.wav missing"]);
+}
+
+#[test]
+fn a_place_where_nothing_is_says_so() {
+    let (_server, sandbox) = clips();
+    for (source, code, words) in [
+        (format!("s3://{BUCKET}/clipz"), 1, "no labelled audio in"),
+        (format!("s3://{BUCKET}/clips/none.csv"), 1, "there is no such file"),
+        ("s3://no-such-bucket/clips".to_owned(), 6, "there is no such bucket"),
+        (format!("s3://{BUCKET}/a//b"), 2, "understand address"),
+    ] {
+        let ran = sandbox.run(&format!("retrain --source {source} {SETTINGS}"));
+        assert_eq!(ran.code, code, "{source}: {}", ran.stderr);
+        assert!(ran.stderr.contains(words) && ran.stderr.contains("hint: "), "{source}: {}", ran.stderr);
+    }
+}
