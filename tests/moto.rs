@@ -12,22 +12,6 @@ use ureq::{Agent, Body};
 use crate::python::python;
 use crate::support::{Sandbox, repository};
 
-/// The variables that would lead to a bucket of whoever runs the tests.
-const VARIABLES: [&str; 12] = [
-    "S3_BUCKET",
-    "AWS_S3_BUCKET",
-    "S3_BUCKET_NAME",
-    "AWS_REGION",
-    "S3_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_SESSION_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "S3_SSE",
-    "S3_SSE_KMS_KEY_ID",
-    "CLOUDFRONT_DOMAIN",
-];
-
 /// A running server.
 pub(crate) struct Moto {
     url: String,
@@ -124,9 +108,6 @@ impl Moto {
     /// A command line of the real binary that uses `bucket` of this server with keys that everybody may use.
     pub(crate) fn command(&self, sandbox: &Sandbox, bucket: &str, line: &str) -> Command {
         let mut command = sandbox.command(line);
-        for name in VARIABLES {
-            command.env_remove(name);
-        }
         command
             .env("S3_BUCKET", bucket)
             .env("S3_ENDPOINT_URL", &self.url)

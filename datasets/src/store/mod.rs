@@ -11,11 +11,11 @@
 mod again;
 pub mod cache;
 pub mod checks;
+mod clock;
 mod connect;
 mod credentials;
 mod environment;
 mod place;
-pub mod plain_http;
 mod read;
 mod settings;
 mod trouble;
@@ -33,6 +33,7 @@ use object_store::signer::Signer;
 
 pub use self::url::{DEFAULT_EXPIRY, MAX_EXPIRY, Permission};
 pub use cache::AudioCache;
+pub use clock::date_of_server;
 pub use connect::{MAX_REQUESTS, keys};
 pub use credentials::Credentials;
 pub use environment::{Environment, Setting};
