@@ -114,6 +114,9 @@ where
         (Some(code), _) => format!("{code}: {}", error.message().unwrap_or("no more was said")),
         // The answer to a HEAD has no words.
         (None, Some(response)) if response.status().as_u16() == 403 => "AccessDenied: 403 Forbidden".to_owned(),
+        (None, Some(response)) if response.status().is_success() => {
+            format!("the answer is not understood: {}", chain(error))
+        }
         (None, Some(response)) => format!("the server answered {}", response.status()),
         (None, None) => chain(error),
     };

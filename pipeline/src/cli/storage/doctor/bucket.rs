@@ -52,7 +52,10 @@ fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
             Finding::warn(check, format!("missing: {what}"), SETUP)
         }
         Ok(Look::Wrong(what)) => Finding::fail(check, format!("missing: {what}"), SETUP),
-        Err(error) if step == Step::Bucket => Finding::error(check, &error.into()),
+        // Whether it can be used is found out by using it.
+        Err(error) if step == Step::Bucket && Trouble::of(&error) != Some(Trouble::Forbidden) => {
+            Finding::error(check, &error.into())
+        }
         Err(error) => unseen(check, error, step.permissions()[0]),
     })
 }
@@ -106,6 +109,8 @@ async fn versions(admin: &Admin) -> Finding {
     match admin.keeps_versions().await {
         Ok(true) => Finding::ok(CHECK, "earlier versions are kept, and paid for"),
         Ok(false) => Finding::ok(CHECK, "off: what is deleted or replaced is gone"),
-        Err(error) => unseen(CHECK, error, "s3:GetBucketVersioning"),
+        Err(error) if Trouble::of(&error) == Some(Trouble::Forbidden) => unseen(CHECK, error, "s3:GetBucketVersioning"),
+        // Good to know, and no more.
+        Err(_) => Finding::ok(CHECK, "this server does not tell"),
     }
 }
