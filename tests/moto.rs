@@ -80,14 +80,19 @@ impl Moto {
     /// Makes a user who may do what `policy` says, and a key for it.
     pub(crate) fn user(&self, name: &str, policy: &str) -> Keys {
         self.iam(&[("Action", "CreateUser"), ("UserName", name)]);
-        let named = [("PolicyName", "test"), ("PolicyDocument", policy)];
-        self.iam(&[&[("Action", "PutUserPolicy"), ("UserName", name)][..], &named[..]].concat());
+        self.allow(name, policy);
         let key = self.iam(&[("Action", "CreateAccessKey"), ("UserName", name)]);
         let between = |tag: &str| {
             let rest = key.split_once(&format!("<{tag}>")).unwrap().1;
             rest.split_once('<').unwrap().0.to_owned()
         };
         Keys { id: between("AccessKeyId"), secret: between("SecretAccessKey") }
+    }
+
+    /// Lets a user do what `policy` says, too.
+    pub(crate) fn allow(&self, user: &str, policy: &str) {
+        let named = [("PolicyName", "test"), ("PolicyDocument", policy)];
+        self.iam(&[&[("Action", "PutUserPolicy"), ("UserName", user)][..], &named[..]].concat());
     }
 
     /// From now on keys and permissions are checked.

@@ -53,9 +53,11 @@ fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
         }
         Ok(Look::Wrong(what)) => Finding::fail(check, format!("missing: {what}"), SETUP),
         // Whether it can be used is found out by using it.
-        Err(error) if step == Step::Bucket && Trouble::of(&error) != Some(Trouble::Forbidden) => {
-            Finding::error(check, &error.into())
+        Err(error) if step == Step::Bucket && Trouble::of(&error) == Some(Trouble::Forbidden) => {
+            let found = "these keys may not look at it (`s3:ListBucket`), or it is somebody else's";
+            Finding::warn(check, found, "`ecosight storage policy` prints what the keys must be allowed")
         }
+        Err(error) if step == Step::Bucket => Finding::error(check, &error.into()),
         Err(error) => unseen(check, error, step.permissions()[0]),
     })
 }
