@@ -150,6 +150,7 @@ fn text(mut response: Response<Body>) -> String {
 #[test]
 fn the_server_keeps_what_it_is_given() {
     let Some(moto) = Moto::start() else { return };
+    assert!(moto.url().starts_with("http://127.0.0.1:"), "on this machine only");
     moto.bucket("clips");
     moto.put("clips/a.txt", "hello");
     assert_eq!(moto.get("clips/a.txt"), "hello");

@@ -83,6 +83,23 @@ impl Admin {
         &self.wishes.place.bucket
     }
 
+    /// The answer, or none where it is a refusal with this code, which says that there is no such thing.
+    pub(super) fn unless<T, E>(
+        &self,
+        code: &str,
+        action: &'static str,
+        answer: Result<T, SdkError<E>>,
+    ) -> Result<Option<T>, DatasetError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code() == Some(code) => Ok(None),
+            Err(error) => Err(self.refused(action)(error)),
+        }
+    }
+
     /// For `map_err`: the server's words about a failed `action` on the bucket.
     pub(super) fn refused<E>(&self, action: &'static str) -> impl FnOnce(SdkError<E>) -> DatasetError
     where
@@ -90,18 +107,6 @@ impl Admin {
     {
         let at = self.wishes.place.to_string();
         move |error| server_error(action, at, &error)
-    }
-}
-
-/// `answer`, or none where it is a refusal with one of these codes.
-pub(super) fn unless<T, E>(answer: Result<T, SdkError<E>>, codes: &[&str]) -> Result<Option<T>, SdkError<E>>
-where
-    E: ProvideErrorMetadata,
-{
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.code().is_some_and(|code| codes.contains(&code)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

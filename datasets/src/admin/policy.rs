@@ -7,7 +7,7 @@ use crate::layout::Area;
 use crate::store::Encryption;
 
 /// A whole policy of these statements.
-pub(super) fn document(statements: Vec<Value>) -> Value {
+pub(super) fn document(statements: &[Value]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
@@ -27,7 +27,8 @@ pub(super) fn least_privilege(wishes: &Wishes) -> Value {
         Area::ALL.iter().map(|area| format!("{bucket}/{}*", wishes.prefix_of(*area))).collect();
     let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
     let objects = json!({ "Sid": "EcoSightObjects", "Effect": "Allow", "Action": actions, "Resource": resources });
-    document([list, objects].into_iter().chain(of_keys(wishes)).collect())
+    let statements: Vec<Value> = [list, objects].into_iter().chain(of_keys(wishes)).collect();
+    document(&statements)
 }
 
 /// Permission to use the key that encrypts objects.
@@ -94,7 +95,7 @@ fn letters_and_digits(text: &str) -> String {
 
 /// `policy` with each of `wanted` in it, in the place of the statement with the same `Sid`; none where that is so already.
 pub(super) fn merged(policy: Option<&Value>, wanted: &[Value]) -> Option<Value> {
-    let empty = document(Vec::new());
+    let empty = document(&[]);
     let mut merged = policy.unwrap_or(&empty).clone();
     // A single statement need not be a list.
     let mut statements = match merged["Statement"].take() {
@@ -154,7 +155,7 @@ mod tests {
         let foreign = json!({ "Sid": "Theirs", "Effect": "Deny" });
         let old = json!({ "Sid": "EcoSightTlsOnly", "Effect": "Allow" });
         let wanted = bucket_statements(&wishes("clips"));
-        let once = merged(Some(&document(vec![foreign.clone(), old])), &wanted).unwrap();
+        let once = merged(Some(&document(&[foreign.clone(), old])), &wanted).unwrap();
         assert_eq!(once["Statement"], json!([foreign, wanted[0]]));
         assert_eq!(merged(Some(&once), &wanted), None);
         let single = json!({ "Version": "2012-10-17", "Statement": foreign });
@@ -165,7 +166,7 @@ mod tests {
     fn what_a_server_writes_in_another_way_is_the_same() {
         let ours = json!({ "Sid": "EcoSightX", "Action": ["a"], "Resource": ["x", "y"] });
         let theirs = json!({ "Sid": "EcoSightX", "Action": "a", "Resource": ["y", "x"] });
-        assert_eq!(merged(Some(&document(vec![theirs])), &[ours]), None);
+        assert_eq!(merged(Some(&document(&[theirs])), &[ours]), None);
     }
 
     #[test]

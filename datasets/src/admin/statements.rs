@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::client::unless;
 use super::step::policy_of;
 use super::{Admin, Look, policy};
 use crate::DatasetError;
@@ -26,8 +25,8 @@ impl Admin {
 
     /// The policy of a bucket; none where it has none.
     pub(super) async fn policy_of_bucket(&self, bucket: &str) -> Result<Option<Value>, DatasetError> {
-        let answer = unless(self.s3.get_bucket_policy().bucket(bucket).send().await, &["NoSuchBucketPolicy"]);
-        policy_of(answer.map_err(self.refused("read policy of"))?.and_then(|answer| answer.policy))
+        let answer = self.s3.get_bucket_policy().bucket(bucket).send().await;
+        policy_of(self.unless("NoSuchBucketPolicy", "read policy of", answer)?.and_then(|answer| answer.policy))
     }
 
     pub(super) async fn put_statements(&self) -> Result<(), DatasetError> {

@@ -85,7 +85,7 @@ impl Wishes {
 
     /// The policy of a bucket that has no other.
     pub fn bucket_policy(&self) -> Value {
-        policy::document(policy::bucket_statements(self))
+        policy::document(&policy::bucket_statements(self))
     }
 
     /// The lifecycle of a bucket that has no other.
