@@ -93,47 +93,6 @@ fn letters_and_digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// `policy` with each of `wanted` in it, in the place of the statement with the same `Sid`; none where that is so already.
-pub(super) fn merged(policy: Option<&Value>, wanted: &[Value]) -> Option<Value> {
-    let empty = document(&[]);
-    let mut merged = policy.unwrap_or(&empty).clone();
-    // A single statement need not be a list.
-    let mut statements = match merged["Statement"].take() {
-        Value::Array(statements) => statements,
-        Value::Null => Vec::new(),
-        one => vec![one],
-    };
-    let before = statements.clone();
-    for statement in wanted {
-        match statements.iter_mut().find(|old| old["Sid"] == statement["Sid"]) {
-            Some(old) if plain(old) == plain(statement) => {}
-            Some(old) => *old = statement.clone(),
-            None => statements.push(statement.clone()),
-        }
-    }
-    if statements == before {
-        return None;
-    }
-    merged["Statement"] = Value::Array(statements);
-    Some(merged)
-}
-
-/// A statement as servers may give it back: lists of one as the one, lists without order.
-fn plain(value: &Value) -> Value {
-    match value {
-        Value::Array(items) if items.len() == 1 => plain(&items[0]),
-        Value::Array(items) => {
-            let mut items: Vec<Value> = items.iter().map(plain).collect();
-            items.sort_by_key(Value::to_string);
-            Value::Array(items)
-        }
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
-        }
-        other => other.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,25 +107,6 @@ mod tests {
         assert!(resources.contains(&"arn:aws:s3:::clips/pre/extracted_audio/*"), "{resources:?}");
         assert_eq!(policy["Statement"][0]["Condition"]["StringLikeIfExists"]["s3:prefix"], "pre/*");
         assert!(!policy.to_string().contains("s3:*"));
-    }
-
-    #[test]
-    fn statements_of_others_stay_and_ours_are_replaced() {
-        let foreign = json!({ "Sid": "Theirs", "Effect": "Deny" });
-        let old = json!({ "Sid": "EcoSightTlsOnly", "Effect": "Allow" });
-        let wanted = bucket_statements(&wishes("clips"));
-        let once = merged(Some(&document(&[foreign.clone(), old])), &wanted).unwrap();
-        assert_eq!(once["Statement"], json!([foreign, wanted[0]]));
-        assert_eq!(merged(Some(&once), &wanted), None);
-        let single = json!({ "Version": "2012-10-17", "Statement": foreign });
-        assert_eq!(merged(Some(&single), &wanted).unwrap()["Statement"][0], foreign);
-    }
-
-    #[test]
-    fn what_a_server_writes_in_another_way_is_the_same() {
-        let ours = json!({ "Sid": "EcoSightX", "Action": ["a"], "Resource": ["x", "y"] });
-        let theirs = json!({ "Sid": "EcoSightX", "Action": "a", "Resource": ["y", "x"] });
-        assert_eq!(merged(Some(&document(&[theirs])), &[ours]), None);
     }
 
     #[test]

@@ -140,6 +140,7 @@ impl Wishes {
         if let Some(target) = &self.log_bucket {
             documents["logging"] =
                 json!({ "LoggingEnabled": { "TargetBucket": target, "TargetPrefix": self.log_prefix() } });
+            documents["log_bucket_policy"] = policy::document(&[policy::log_statement(self, target)]);
         }
         documents
     }
