@@ -49,6 +49,9 @@ pub enum DatasetErrorKind {
     /// The database of tracks refused.
     #[error(transparent)]
     Database(#[from] rusqlite::Error),
+    /// It was given up because the user asked for that.
+    #[error("interrupted")]
+    Interrupted,
     /// Somebody else has written there first.
     #[error("somebody else has written there")]
     Conflict,

@@ -13,10 +13,13 @@ mod error;
 pub mod files;
 pub mod key;
 pub mod layout;
+pub mod lease;
 pub mod manifest;
+pub mod mirror;
 pub mod runtime;
 pub mod store;
 pub mod synth;
 pub mod tables;
+pub mod tracks;
 
 pub use error::{DatasetError, DatasetErrorKind};

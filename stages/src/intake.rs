@@ -17,7 +17,7 @@ const EFFECT_BLOCK: usize = 30 * SAMPLE_RATE_HZ as usize;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// A clip whose samples all lie below this is silent (−80 dB of full scale).
-const SILENCE: f32 = 1e-4;
+pub(crate) const SILENCE: f32 = 1e-4;
 
 /// Windows in the order in which they were cut.
 #[derive(Default)]

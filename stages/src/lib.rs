@@ -15,6 +15,7 @@ mod error;
 pub mod evaluate;
 pub mod files;
 pub mod foresee;
+pub mod ingest;
 mod intake;
 pub mod manifest;
 mod originals;

@@ -12,9 +12,13 @@ mod again;
 pub mod cache;
 pub mod checks;
 mod clock;
+mod compare;
 mod connect;
 mod credentials;
+mod entries;
 mod environment;
+mod many;
+mod media;
 mod place;
 mod read;
 mod settings;
@@ -24,6 +28,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use object_store::ObjectStore;
@@ -34,9 +39,13 @@ use object_store::signer::Signer;
 pub use self::url::{DEFAULT_EXPIRY, MAX_EXPIRY, Permission};
 pub use cache::AudioCache;
 pub use clock::date_of_server;
+pub use compare::Depth;
 pub use connect::{MAX_REQUESTS, keys};
 pub use credentials::Credentials;
+pub use entries::Entries;
 pub use environment::{Environment, Setting};
+pub use many::{AT_A_TIME, Room, each};
+pub use media::media_type;
 pub use place::{BucketPlace, Place, Scheme};
 pub use read::{CHANGED, Listing, Object, OpenError, Version};
 pub use settings::{
@@ -66,6 +75,8 @@ pub struct Store {
     access: Option<Access>,
     /// Stores of other buckets that a manifest names.
     others: Mutex<BTreeMap<String, Arc<Store>>>,
+    /// Set when large objects that are under way are to be given up.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Store {
@@ -78,7 +89,7 @@ impl Store {
                 let prefix = Location::parse(&bucket.prefix)
                     .map_err(|error| DatasetError::invalid("connect to", place.to_string(), error.to_string()))?;
                 let access = Some(access.clone());
-                Ok(Self { place: place.clone(), files, prefix, signer, access, others: Mutex::default() })
+                Ok(Self { place: place.clone(), files, prefix, signer, access, others: Mutex::default(), stop: None })
             }
         }
     }
@@ -96,7 +107,17 @@ impl Store {
     /// Any store of objects that begins at `place`.
     pub fn over(place: Place, files: Arc<dyn ObjectStore>) -> Self {
         let prefix = Location::default();
-        Self { place, files, prefix, signer: None, access: None, others: Mutex::default() }
+        Self { place, files, prefix, signer: None, access: None, others: Mutex::default(), stop: None }
+    }
+
+    /// The same store, which gives up what it sends or fetches once `stop` is set: nothing half-written stays.
+    #[must_use]
+    pub fn until(self, stop: &Arc<AtomicBool>) -> Self {
+        Self { stop: Some(stop.clone()), ..self }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
 
     /// Where it is.

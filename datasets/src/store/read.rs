@@ -127,7 +127,7 @@ impl Store {
         }
     }
 
-    fn object(&self, meta: ObjectMeta) -> Object {
+    pub(super) fn object(&self, meta: ObjectMeta) -> Object {
         Object {
             uri: self.name(&meta.location),
             size_bytes: meta.size,
@@ -267,6 +267,10 @@ impl Store {
         Ok(Box::new(file))
     }
 
+    pub(super) fn stopped(&self, action: &'static str, name: &str) -> DatasetError {
+        DatasetError::new(action, self.address(name), DatasetErrorKind::Interrupted)
+    }
+
     fn cut_short(&self, action: &'static str, name: &str, arrived: u64, expected: u64) -> DatasetError {
         let source = format!("{arrived} of {expected} bytes arrived").into();
         DatasetError::new(action, self.address(name), object_store::Error::Generic { store: "bucket", source })
@@ -319,6 +323,9 @@ impl Store {
             file.write_all(&bytes).map_err(local)?;
             written += bytes.len() as u64;
             progress(written);
+            if self.is_stopped() {
+                return Err(self.stopped("download", name));
+            }
         }
         if written != size {
             return Err(self.cut_short("download", name, written, size));

@@ -87,6 +87,11 @@ impl Trouble {
         found.or_else(|| unreachable.iter().any(|words| text.contains(words)).then_some(Self::Unreachable))
     }
 
+    /// The kind that `code` is the word for.
+    pub fn of_code(code: &str) -> Option<Self> {
+        CODES.iter().map(|&(_, trouble)| trouble).chain([Self::Unreachable]).find(|trouble| trouble.code() == code)
+    }
+
     /// One word for it, for tables and programs.
     pub fn code(self) -> &'static str {
         match self {
@@ -101,6 +106,11 @@ impl Trouble {
             Self::Unreachable => "unreachable",
             Self::ServerFailed => "server_failed",
         }
+    }
+
+    /// Whether it is the store that is in trouble, so that the next object will fare no better.
+    pub fn is_general(self) -> bool {
+        !matches!(self, Self::Forbidden)
     }
 
     /// What to do about it; `action` is what was attempted, such as `write object`.

@@ -18,8 +18,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
 };
 
-use super::Store;
 use super::read::is_missing;
+use super::{Object, Store};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// Size of a part; what is larger is written in several.
@@ -145,7 +145,7 @@ impl Store {
         let failed = |error| self.write_error(name, error);
         let begin = || self.files.put_multipart_opts(&location, options.clone());
         let mut parts = self.again(begin).await.map_err(failed)?;
-        match send(&mut *parts, &mut file, progress).await {
+        match send(&mut *parts, &mut file, progress, &|| self.is_stopped()).await {
             Ok(sum) => match parts.complete().await {
                 Ok(_) => self.compare(name, &location, &sum).await,
                 // It was completed if only the answer was lost; a second try then finds no upload to complete.
@@ -157,6 +157,7 @@ impl Store {
                 Err(match error {
                     SendError::Read(error) => local(error),
                     SendError::Store(error) => failed(error),
+                    SendError::Stopped => self.stopped("write object", name),
                 })
             }
         }
@@ -217,6 +218,15 @@ impl Store {
         Ok(self.same(name, &self.location(name)?, &sum).await?.is_some())
     }
 
+    /// Whether `object` holds what the file at `path` does; as [`is_copy_of`](Self::is_copy_of), but asks nobody where size or tag tell.
+    pub async fn has_copy_of(&self, object: &Object, path: &Path) -> Result<bool, DatasetError> {
+        let sum = Sum::of_file(path).map_err(DatasetError::at("read file", path))?;
+        if sum.size != object.size_bytes || sum.has_tag(object.etag.as_deref()) {
+            return Ok(sum.size == object.size_bytes);
+        }
+        Ok(self.same(&object.uri, &self.location(&object.uri)?, &sum).await?.is_some())
+    }
+
     /// What is said of the object `name`; nothing where there is none. Folders say nothing.
     pub async fn labels(&self, name: &str) -> Result<Option<Labels>, DatasetError> {
         let location = self.location(name)?;
@@ -265,7 +275,12 @@ impl Store {
     }
 
     /// What is at `location`, if it has this sum. Read where its tag does not tell.
-    async fn same(&self, name: &str, location: &Location, sum: &Sum) -> Result<Option<Written>, DatasetError> {
+    pub(super) async fn same(
+        &self,
+        name: &str,
+        location: &Location,
+        sum: &Sum,
+    ) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
         let result = match self.again(|| self.files.get(location)).await {
             Err(error) if is_missing(&error) => return Ok(None),
@@ -306,6 +321,7 @@ impl Store {
 enum SendError {
     Read(std::io::Error),
     Store(object_store::Error),
+    Stopped,
 }
 
 /// Sends `file` in parts, a few at a time.
@@ -313,6 +329,7 @@ async fn send(
     parts: &mut dyn MultipartUpload,
     file: &mut File,
     progress: &(dyn Fn(u64) + Sync),
+    is_stopped: &(dyn Fn() -> bool + Sync),
 ) -> Result<Sum, SendError> {
     let mut sum = Summer::default();
     let mut under_way = FuturesUnordered::new();
@@ -320,6 +337,9 @@ async fn send(
     loop {
         let mut part = Vec::with_capacity(PART_BYTES);
         file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
+        if is_stopped() {
+            return Err(SendError::Stopped);
+        }
         if part.is_empty() {
             break;
         }
@@ -342,9 +362,9 @@ async fn send(
 }
 
 /// Size and hashes of some content.
-struct Sum {
+pub(super) struct Sum {
     size: u64,
-    blake3: blake3::Hash,
+    pub(super) blake3: blake3::Hash,
     /// Entity tags that servers give such content: its MD5, or the MD5 of those of its parts.
     tags: [String; 2],
 }
@@ -356,7 +376,7 @@ impl Sum {
         summer.finish()
     }
 
-    fn of_file(path: &Path) -> std::io::Result<Self> {
+    pub(super) fn of_file(path: &Path) -> std::io::Result<Self> {
         let mut file = File::open(path)?;
         let (mut summer, mut buffer) = (Summer::default(), vec![0; 1 << 20]);
         loop {
@@ -369,7 +389,7 @@ impl Sum {
     }
 
     /// Whether a server gives exactly this content this tag. Encryption and other servers make tags that say nothing.
-    fn has_tag(&self, etag: Option<&str>) -> bool {
+    pub(super) fn has_tag(&self, etag: Option<&str>) -> bool {
         etag.is_some_and(|tag| self.tags.iter().any(|own| own == tag.trim_matches('"')))
     }
 }

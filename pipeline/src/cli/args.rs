@@ -1,6 +1,8 @@
 //! The words of the command line.
 
 mod bucket;
+mod ingest;
+mod objects;
 mod storage;
 mod upkeep;
 
@@ -10,6 +12,10 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
 pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
+pub(crate) use ingest::IngestArgs;
+pub(crate) use objects::{
+    DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
+};
 pub(crate) use storage::{StorageArgs, StorageVerb};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
@@ -32,9 +38,9 @@ pub(crate) struct Args {
 
 #[derive(ClapArgs, Debug, Clone)]
 pub(crate) struct GlobalArgs {
-    /// Folder that holds tables, runs and models
-    #[arg(long, global = true, env = "ECOSIGHT_DATA_ROOT", default_value = "ecosight-data", value_name = "DIR")]
-    pub(crate) data_root: PathBuf,
+    /// Folder, or `s3://bucket/prefix`, that holds tables, runs and models
+    #[arg(long, global = true, env = "ECOSIGHT_DATA_ROOT", default_value = "ecosight-data", value_name = "DIR|s3://…")]
+    pub(crate) data_root: String,
     /// Pipeline file laid over the built-in one [default: ./ecosight.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -64,6 +70,8 @@ pub(crate) enum Verb {
     Evaluate(EvaluateArgs),
     /// Classify clips with the model in production
     Predict(PredictArgs),
+    /// Take labelled recordings in, into the data root and the bucket
+    Ingest(IngestArgs),
     /// Write the embeddings of any audio to a Parquet file
     Embed(EmbedArgs),
     /// Draw the declared pipeline

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use ecosight_datasets::lease::LeaseError;
 use ecosight_datasets::store::Trouble;
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_models::ModelError;
@@ -25,6 +26,12 @@ impl CliError {
         Self { error, hint: Some(hint.into()), status: ExitStatus::Usage }
     }
 
+    /// Something could not be done.
+    pub(crate) fn failed(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let error: Box<dyn Error> = message.into().into();
+        Self { error, hint: Some(hint.into()), status: ExitStatus::Failed }
+    }
+
     /// EcoSight itself is wrong.
     pub(crate) fn bug() -> Self {
         let hint = "please report it with the command and the lines above; nothing half-written is ever used";
@@ -39,6 +46,12 @@ impl CliError {
     /// The same error with another hint.
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.to_owned());
+        self
+    }
+
+    /// The same error, with what else is to be known of it.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.error = format!("{note}: {}", self.chain().join(": ")).into();
         self
     }
 
@@ -99,6 +112,11 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
             Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
         }
+        _ if error.action == ecosight_datasets::tracks::ACTION
+            && matches!(error.kind, DatasetErrorKind::Invalid(_)) =>
+        {
+            Some("`ecosight storage reindex` moves it aside and makes it again; no recording is lost")
+        }
         _ if error.action == "read table" => {
             Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
         }
@@ -107,9 +125,18 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         ),
         _ => None,
     };
+    let hint = match error.kind {
+        DatasetErrorKind::Conflict => Some("another run has written there; run the same command again"),
+        _ => hint,
+    };
     let status = match error.kind {
+        DatasetErrorKind::Interrupted => ExitStatus::Interrupted,
         _ if is_full => ExitStatus::Store,
-        DatasetErrorKind::Store(_) | DatasetErrorKind::Io(_) | DatasetErrorKind::Server(_) => ExitStatus::Store,
+        DatasetErrorKind::Store(_)
+        | DatasetErrorKind::Io(_)
+        | DatasetErrorKind::Server(_)
+        | DatasetErrorKind::Database(_)
+        | DatasetErrorKind::Conflict => ExitStatus::Store,
         _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {
             ExitStatus::Usage
         }
@@ -175,6 +202,22 @@ impl From<RunError> for CliError {
             RunError::Dataset(error) => dataset(error),
         };
         Self { error: Box::new(error), hint, status }
+    }
+}
+
+impl From<LeaseError> for CliError {
+    fn from(error: LeaseError) -> Self {
+        let hint = match &error {
+            LeaseError::Store(_) => None,
+            LeaseError::Held { .. } => Some(
+                "try again when it is done, or two minutes after it was killed; `ecosight retrain --wait` waits for that",
+            ),
+            LeaseError::Lost(_) => Some("this machine was cut off for too long; run the same command again"),
+        };
+        match error {
+            LeaseError::Store(error) => error.into(),
+            error => Self { error: Box::new(error), hint: hint.map(str::to_owned), status: ExitStatus::Store },
+        }
     }
 }
 

@@ -19,11 +19,11 @@ pub mod verify;
 
 pub use graph::{GraphFormat, render};
 pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
-pub use lock::{Lock, LockError, holder};
+pub use lock::{Lock, LockError, holder, host};
 pub use plan::{Facts, Made, PlannedWork, Verdict, difference, judge, key_parts, plan};
 pub use record::{Record, RunOutcome, StageRecord, describe};
 pub use retry::{quarantined, retry};
 pub use run::{RunError, foresee, preflight, run};
 pub use selection::{Force, Scope, Selection};
-pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, own_parameters, parse};
+pub use spec::{BUILT_IN, Pipeline, PlannedStage, SpecError, When, ingest_rules, own_parameters, parse};
 pub use state::{Pace, State, hash};

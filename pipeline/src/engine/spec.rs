@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ecosight_stages::command::Command;
+use ecosight_stages::ingest::Rules;
 use ecosight_stages::params::{Problem, unknown, within};
 use ecosight_stages::{ALL, Definition, Stage};
 use serde::Deserialize;
@@ -15,6 +16,9 @@ pub const BUILT_IN: &str = include_str!("../../retrain.toml");
 
 /// Version of the file's format.
 const VERSION: i64 = 1;
+
+/// Keys at the top of the file.
+const KEYS: [&str; 4] = ["version", "pipeline", "ingest", "stages"];
 
 /// A pipeline that can be executed.
 pub struct Pipeline {
@@ -91,11 +95,11 @@ fn list(problems: &[Problem]) -> String {
 pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
     let mut problems = Vec::new();
     for key in table.keys() {
-        if !["version", "pipeline", "stages"].contains(&key.as_str()) {
+        if !KEYS.contains(&key.as_str()) {
             let message = if ALL.iter().any(|definition| definition.name == key) {
                 format!("unknown key `{key}`; did you mean `[stages.{key}]`?")
             } else {
-                unknown("key", key, ["version", "pipeline", "stages"].into_iter())
+                unknown("key", key, KEYS.into_iter())
             };
             problems.push(Problem::new(key, message));
         }
@@ -109,6 +113,9 @@ pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
         None => problems.push(Problem::new("version", format!("is missing; write `version = {VERSION}`"))),
     }
     let max_failed = max_failed(&table, &mut problems);
+    if let Err(error) = ingest_rules(&table) {
+        problems.extend(error.problems);
+    }
     let declared = declared(&table, folder, &mut problems);
     check_needs(&declared, &mut problems);
     if problems.is_empty() {
@@ -120,6 +127,22 @@ pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
     problems.sort();
     problems.dedup();
     Err(SpecError { problems })
+}
+
+/// What `[ingest]` says. Nothing else in the file keeps an upload from being taken in.
+pub fn ingest_rules(table: &Table) -> Result<Rules, SpecError> {
+    let none = Table::new();
+    let rules = match table.get("ingest") {
+        None => &none,
+        Some(Value::Table(rules)) => rules,
+        Some(_) => return Err(SpecError { problems: vec![Problem::new("ingest", "expected a table")] }),
+    };
+    let located = |problem: Problem| {
+        let at = if problem.at.is_empty() { "ingest".to_owned() } else { format!("ingest.{}", problem.at) };
+        Problem::new(at, problem.message)
+    };
+    let failed = |problems: Vec<Problem>| SpecError { problems: problems.into_iter().map(located).collect() };
+    ecosight_stages::params::parse(rules).map_err(failed)
 }
 
 fn max_failed(table: &Table, problems: &mut Vec<Problem>) -> f64 {
@@ -309,12 +332,13 @@ mod tests {
         check::<ecosight_stages::augment::Augment>("augment");
         check::<ecosight_stages::embed::Embed>("embed");
         check::<ecosight_models::head::TrainConfig>("train");
+        assert_eq!(ingest_rules(&BUILT_IN.parse().unwrap()).unwrap(), Rules::default());
     }
 
     #[test]
     fn all_mistakes_are_reported_at_once() {
         let problems = with(
-            "colour = 1\n[pipeline]\nmax_failed = 2\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
+            "colour = 1\n[pipeline]\nmax_failed = 2\n[ingest]\nclasses = ['Dog']\nkeep = 1\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
              [stages.train]\nl2 = -1\nlearning_rat = 1\n[stages.manifest]\nneeds = ['publish']",
         )
         .unwrap_err();
@@ -322,6 +346,8 @@ mod tests {
         for expected in [
             "colour: unknown key",
             "pipeline.max_failed: 2 is out of range",
+            "ingest.classes: a class is called with",
+            "ingest.keep: unknown parameter `keep`; did you mean `keep_local`?",
             "stages.splitt: unknown stage `splitt`; did you mean `split`?",
             "stages.split.train: ",
             "stages.split.needs: unknown stage `manifets`; did you mean `manifest`?",

@@ -1,0 +1,226 @@
+//! `ecosight ingest`: takes labelled recordings in.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::key::ClipId;
+use ecosight_datasets::store::{Access, Settings, Store};
+use ecosight_stages::Event;
+use ecosight_stages::ingest::{Answer, Ingest, NewClass, Receipt, Rejection, Rules, Which};
+use serde::Serialize;
+
+use super::args::{IngestArgs, PipelineArgs};
+use super::audio_paths::expand;
+use super::error::CliError;
+use super::printer::Printer;
+use super::progress::Progress;
+use super::session::{Globals, absolute, now};
+use crate::ExitStatus;
+use crate::engine::{ingest_rules, stack};
+
+/// For how long one upload is tried while somebody waits, unless `S3_RETRY_SECONDS` says otherwise.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many older uploads one call tries once more, and for how long.
+const OLDER: (usize, Duration) = (100, Duration::from_secs(20));
+
+/// What is told of one file.
+#[derive(Serialize)]
+struct Line {
+    file: String,
+    status: &'static str,
+    id: Option<ClipId>,
+    key: Option<String>,
+    local_path: Option<String>,
+    s3_object_key: Option<String>,
+    s3_uploaded: bool,
+    duration_s: Option<f64>,
+    size_bytes: Option<u64>,
+    warnings: Vec<String>,
+    code: Option<&'static str>,
+    message: Option<String>,
+    hint: Option<String>,
+}
+
+/// The document.
+#[derive(Serialize, Default)]
+struct Report {
+    files: Vec<Line>,
+    stored: usize,
+    already_present: usize,
+    rejected: usize,
+    /// Recordings that wait for their upload, of earlier calls as well.
+    outbox: u64,
+}
+
+/// Runs the verb.
+pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let named = expand(&args.paths)?;
+    let ingest = open(globals, Hurry::Yes)?;
+    let new = if args.new_class { NewClass::Welcome } else { NewClass::Refused };
+    let class = ingest.class(&args.class, new)?.map_err(|no| CliError::usage(no.message, no.hint))?;
+    let mut report = Report::default();
+    for message in named.unreadable {
+        let rejection = Rejection::new("bad_name", message, "give the file another name");
+        report.add(rejected("", rejection), printer)?;
+    }
+    let progress = Progress::new(printer);
+    let total = named.files.len() as u64;
+    let mut result = Ok(());
+    for (done, file) in named.files.iter().enumerate() {
+        if globals.is_cancelled() {
+            result = Err(CliError::interrupted("what was told is stored; run the same command again for the rest"));
+            break;
+        }
+        progress.show(&Event::Progress { stage: "ingest", done: done as u64, total, unit: "files" });
+        let shown = file.display().to_string();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        match ingest.accept(file, &name, &class) {
+            Ok(Answer::Stored(receipt)) => report.add(stored(&shown, "stored", receipt)?, printer)?,
+            Ok(Answer::AlreadyPresent(receipt)) => report.add(stored(&shown, "already_present", receipt)?, printer)?,
+            Ok(Answer::Rejected(rejection)) => report.add(rejected(&shown, rejection), printer)?,
+            // A full disk is full for the next file as well.
+            Err(error) => {
+                result = Err(CliError::from(error));
+                break;
+            }
+        }
+    }
+    progress.clear();
+    if result.is_ok() {
+        try_older(&ingest, globals)?;
+        report.outbox = ingest.tracks().backlog()?.count;
+    }
+    report.finish(ingest.has_bucket(), printer)?;
+    result.map(|()| if report.rejected > 0 { ExitStatus::Failed } else { ExitStatus::Ok })
+}
+
+/// Whether somebody waits for the answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hurry {
+    Yes,
+    No,
+}
+
+/// What takes recordings in, as the pipeline file and the environment say.
+pub(super) fn open(globals: &Globals, hurry: Hurry) -> Result<Ingest<'_>, CliError> {
+    let access = globals.access()?;
+    Ok(Ingest::open(&globals.layout, rules(globals, access)?, store(access, hurry)?, now)?)
+}
+
+fn rules(globals: &Globals, access: &Access) -> Result<Rules, CliError> {
+    const NAME: &str = "MAX_UPLOAD_MB";
+    let rules = ingest_rules(&stack(&globals.layers(&PipelineArgs::default(), &[])?))?;
+    let Some(text) = access.settings.environment.get(NAME) else { return Ok(rules) };
+    let megabytes = text.parse().ok().filter(|megabytes| (0.001..100_000.0).contains(megabytes));
+    let invalid = || DatasetError::invalid("read variable", NAME, "it is no number of megabytes");
+    Ok(Rules { max_upload_mb: megabytes.ok_or_else(invalid)?, ..rules })
+}
+
+/// The bucket, where one is configured.
+fn store(access: &Access, hurry: Hurry) -> Result<Option<Store>, CliError> {
+    let settings = &access.settings;
+    let Ok(place) = settings.configured() else { return Ok(None) };
+    let is_told = settings.environment.get("S3_RETRY_SECONDS").is_some();
+    let retry_for = if is_told || hurry == Hurry::No { settings.retry_for } else { PATIENCE };
+    let settings = Settings { retry_for, ..Settings::clone(settings) };
+    Ok(Some(Store::connect(place, &Access { settings: settings.into(), cache: access.cache.clone() })?))
+}
+
+/// Earlier uploads that have rested long enough.
+fn try_older(ingest: &Ingest<'_>, globals: &Globals) -> Result<(), CliError> {
+    let begun = Instant::now();
+    let stop = || globals.is_cancelled() || begun.elapsed() > OLDER.1;
+    ingest.drain(Which::Due, OLDER.0, &stop, &mut |_, _| ())?;
+    Ok(())
+}
+
+fn stored(file: &str, status: &'static str, receipt: Receipt) -> Result<Line, CliError> {
+    let s3_uploaded = receipt.is_in_bucket();
+    let local_path = receipt.local_path.as_deref().map(absolute).transpose()?;
+    let track = receipt.track;
+    Ok(Line {
+        file: file.to_owned(),
+        status,
+        id: Some(track.id),
+        key: Some(track.key),
+        local_path: local_path.as_deref().map(Path::display).map(|path| path.to_string()),
+        s3_object_key: track.s3_object_key,
+        s3_uploaded,
+        duration_s: track.duration_s,
+        size_bytes: Some(track.size_bytes),
+        warnings: receipt.warnings,
+        code: None,
+        message: None,
+        hint: None,
+    })
+}
+
+fn rejected(file: &str, rejection: Rejection) -> Line {
+    Line {
+        file: file.to_owned(),
+        status: "rejected",
+        id: None,
+        key: None,
+        local_path: None,
+        s3_object_key: None,
+        s3_uploaded: false,
+        duration_s: None,
+        size_bytes: None,
+        warnings: Vec::new(),
+        code: Some(rejection.code),
+        message: Some(rejection.message),
+        hint: Some(rejection.hint),
+    }
+}
+
+impl Report {
+    /// Tells of a file as soon as its fate is known: whoever reads a line may rely on it, whatever comes after.
+    fn add(&mut self, line: Line, printer: &Printer) -> Result<(), CliError> {
+        match line.status {
+            "stored" => self.stored += 1,
+            "already_present" => self.already_present += 1,
+            _ => self.rejected += 1,
+        }
+        if !printer.json {
+            printer.result(&line.text())?;
+        }
+        for warning in &line.warnings {
+            printer.warning(&format!("{}: {warning}", line.file));
+        }
+        self.files.push(line);
+        Ok(())
+    }
+
+    fn finish(&self, has_bucket: bool, printer: &Printer) -> Result<(), CliError> {
+        if printer.json {
+            printer.document(self)?;
+            return Ok(());
+        }
+        let Self { stored, already_present, rejected, .. } = self;
+        printer.note(&format!("{stored} stored, {already_present} already present, {rejected} rejected"));
+        if has_bucket && self.outbox > 0 {
+            let outbox = self.outbox;
+            printer.note(&format!("{outbox} not in the bucket yet; `ecosight storage outbox` says why"));
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    fn text(&self) -> String {
+        let Self { file, status, .. } = self;
+        match (&self.key, &self.message, &self.hint) {
+            (Some(key), ..) => {
+                let bucket = if self.s3_uploaded { " (in the bucket)" } else { "" };
+                format!("{status}  {file}  {key}{bucket}\n")
+            }
+            (None, message, hint) => {
+                let [code, message, hint] =
+                    [self.code, message.as_deref(), hint.as_deref()].map(Option::unwrap_or_default);
+                format!("{status}  {file}  {code}: {message} ({hint})\n")
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `ecosight storage ls`: names, sizes and times.
+
+use chrono::{DateTime, SecondsFormat};
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::{Entries, Object};
+use serde::Serialize;
+
+use super::target::Target;
+use crate::ExitStatus;
+use crate::cli::args::LsArgs;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::cli::report;
+use crate::cli::root::size;
+use crate::cli::session::Globals;
+
+/// The document.
+#[derive(Serialize)]
+struct Report {
+    place: String,
+    folders: Vec<String>,
+    objects: Vec<Row>,
+    /// Names that cannot be addressed.
+    unreadable: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    bytes: u64,
+    modified: String,
+    etag: Option<String>,
+}
+
+impl From<Object> for Row {
+    fn from(object: Object) -> Self {
+        let modified = time(object.modified_ms);
+        Self { name: object.uri, bytes: object.size_bytes, modified, etag: object.etag }
+    }
+}
+
+/// Runs the verb.
+pub(crate) fn ls(args: &LsArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let target = Target::of(&args.place, globals)?;
+    let (found, unreadable) = block_on(look(&target, args.recursive))?;
+    if !target.name.is_empty() && found.folders.is_empty() && found.objects.is_empty() && unreadable.is_empty() {
+        return Err(absent(&target));
+    }
+    let below = |name: String| if target.name.is_empty() { name } else { format!("{}/{name}", target.name) };
+    let report = Report {
+        place: target.address(),
+        folders: found.folders.into_iter().map(below).collect(),
+        objects: found.objects.into_iter().map(Row::from).collect(),
+        unreadable,
+    };
+    for name in &report.unreadable {
+        printer.warning(&format!("left out: {name}"));
+    }
+    if printer.json {
+        printer.document(&report)?;
+    } else {
+        printer.result(&text(&report))?;
+    }
+    Ok(ExitStatus::Ok)
+}
+
+async fn look(target: &Target, recursive: bool) -> Result<(Entries, Vec<String>), CliError> {
+    let Target { store, name } = target;
+    let (found, unreadable) = if recursive {
+        let listing = store.list_below(name).await?;
+        (Entries { folders: Vec::new(), objects: listing.objects }, listing.unreadable)
+    } else {
+        (store.entries(name).await?, Vec::new())
+    };
+    if found.folders.is_empty() && found.objects.is_empty() && !name.is_empty() {
+        // It may be an object itself.
+        let objects = store.look(name).await?.into_iter().collect();
+        return Ok((Entries { folders: Vec::new(), objects }, unreadable));
+    }
+    Ok((found, unreadable))
+}
+
+/// There is nothing of this name.
+pub(super) fn absent(target: &Target) -> CliError {
+    let (folder, _) = target.name.rsplit_once('/').unwrap_or_default();
+    let hint = format!("`ecosight storage ls {folder}` shows what there is");
+    let error = format!("there is nothing called `{}`", target.address());
+    CliError::failed(error, hint.replace("ls `", "ls`"))
+}
+
+/// A time in UTC.
+pub(super) fn time(modified_ms: i64) -> String {
+    let time = DateTime::from_timestamp_millis(modified_ms);
+    time.map_or_else(String::new, |time| time.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn text(report: &Report) -> String {
+    if report.folders.is_empty() && report.objects.is_empty() {
+        return String::new();
+    }
+    let folders = report.folders.iter().map(|name| vec![format!("{name}/"), String::new(), String::new()]);
+    let objects = report.objects.iter().map(|row| vec![row.name.clone(), size(row.bytes), row.modified.clone()]);
+    report::table(&["name", "size", "modified"], folders.chain(objects))
+}

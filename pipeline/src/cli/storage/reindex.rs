@@ -1,0 +1,44 @@
+//! `ecosight storage reindex`: the table of tracks and the outbox, made again from the recordings.
+
+use ecosight_datasets::DatasetErrorKind;
+use ecosight_datasets::tracks::{ACTION, Tracks};
+
+use crate::ExitStatus;
+use crate::cli::error::CliError;
+use crate::cli::ingest::{Hurry, open};
+use crate::cli::printer::Printer;
+use crate::cli::session::Globals;
+
+/// Names of strange files that are shown to people; programs get all.
+const SHOWN: usize = 10;
+
+/// Runs the verb.
+pub(crate) fn reindex(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    match Tracks::find(&globals.layout).and_then(|tracks| tracks.map(|tracks| tracks.check()).transpose()) {
+        Err(error) if error.action == ACTION && matches!(error.kind, DatasetErrorKind::Invalid(_)) => {
+            let aside = Tracks::set_aside(&globals.layout, &globals.started.format("%Y%m%d-%H%M%S").to_string())?;
+            printer.warning(&format!("{}; it lies in `{}` now", error.kind, aside.display()));
+        }
+        other => drop(other?),
+    }
+    let done = open(globals, Hurry::No)?.reindex()?;
+    if printer.json {
+        printer.document(&done)?;
+        return Ok(ExitStatus::Ok);
+    }
+    let lines = [
+        format!("{} recordings in the data root", done.local),
+        format!("{} recordings in the bucket", done.bucket),
+        format!("{} to be uploaded", done.waiting),
+    ];
+    printer.result(&lines.map(|line| format!("{line}\n")).concat())?;
+    for name in done.strange.iter().take(SHOWN) {
+        printer.warning(&format!("`{name}` is no recording of a class"));
+    }
+    if !done.strange.is_empty() {
+        let count = done.strange.len();
+        printer
+            .note(&format!("{count} strange name(s) were left out; `ecosight storage fix-keys` proposes better ones"));
+    }
+    Ok(ExitStatus::Ok)
+}

@@ -1,0 +1,80 @@
+//! `ecosight storage sync`: uploads everything that waits.
+
+use ecosight_stages::Event;
+use ecosight_stages::ingest::{Sent, Which};
+use serde::Serialize;
+
+use super::outbox::hint;
+use crate::ExitStatus;
+use crate::cli::error::CliError;
+use crate::cli::ingest::{Hurry, open};
+use crate::cli::printer::Printer;
+use crate::cli::progress::Progress;
+use crate::cli::session::Globals;
+
+/// The document.
+#[derive(Serialize)]
+struct Report {
+    uploaded: u64,
+    failed: u64,
+    /// What other processes upload at this moment.
+    busy: u64,
+    waiting: u64,
+    last_error: Option<String>,
+    hint: Option<String>,
+}
+
+/// Runs the verb.
+pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    globals.access()?.settings.configured().map_err(|why| {
+        CliError::usage(
+            format!("there is no bucket to upload to: {why}"),
+            "`ecosight storage status` shows what is set",
+        )
+    })?;
+    let ingest = open(globals, Hurry::No)?;
+    ingest.tracks().enqueue_missing(globals.started.timestamp_millis())?;
+    if dry_run {
+        return preview(ingest.tracks().outbox()?.into_iter().map(|waiting| waiting.key).collect(), printer);
+    }
+    let progress = Progress::new(printer);
+    let total = ingest.tracks().backlog()?.count;
+    let mut done = 0;
+    let drained = ingest.drain(Which::All, usize::MAX, &|| globals.is_cancelled(), &mut |waiting, sent| {
+        done += 1;
+        progress.show(&Event::Progress { stage: "sync", done, total, unit: "recordings" });
+        if let Sent::Failed { error, .. } = sent {
+            progress.show(&Event::Warning { stage: "sync", message: format!("`{}`: {error}", waiting.key) });
+        }
+    })?;
+    progress.clear();
+    let report = Report {
+        uploaded: drained.uploaded,
+        failed: drained.failed,
+        busy: drained.busy,
+        waiting: ingest.tracks().backlog()?.count,
+        last_error: drained.last.as_ref().map(|(error, _)| error.clone()),
+        hint: drained.last.as_ref().map(|(_, trouble)| hint(trouble)),
+    };
+    if printer.json {
+        printer.document(&report)?;
+    } else {
+        printer.result(&format!("{} uploaded, {} still waiting\n", report.uploaded, report.waiting))?;
+        printer.note(&report.hint.as_ref().map(|hint| format!("hint: {hint}")).unwrap_or_default());
+    }
+    if globals.is_cancelled() {
+        return Err(CliError::interrupted("run the same command again for the rest"));
+    }
+    Ok(if report.waiting == 0 { ExitStatus::Ok } else { ExitStatus::Store })
+}
+
+/// What would be uploaded, in order.
+fn preview(keys: Vec<String>, printer: &Printer) -> Result<ExitStatus, CliError> {
+    if printer.json {
+        printer.document(&serde_json::json!({ "would_upload": keys }))?;
+    } else {
+        printer.result(&keys.iter().map(|key| format!("{key}\n")).collect::<String>())?;
+        printer.note(&format!("{} to upload", keys.len()));
+    }
+    Ok(ExitStatus::Ok)
+}

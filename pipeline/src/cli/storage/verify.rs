@@ -1,0 +1,116 @@
+//! `ecosight storage verify`: the local recordings beside those in the bucket.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use ecosight_datasets::layout::Area;
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::{Depth, Object, Store, each};
+use serde::Serialize;
+
+use super::tally::{Failure, Failures, bar};
+use super::target::{bucket, connect};
+use crate::ExitStatus;
+use crate::cli::args::StorageVerifyArgs;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::cli::root::must_exist;
+use crate::cli::session::Globals;
+
+/// The document.
+#[derive(Serialize)]
+struct Report<'a> {
+    local: String,
+    bucket: String,
+    /// Files that are there with the same content.
+    same: usize,
+    /// Files that are not in the bucket.
+    missing: Vec<String>,
+    /// Files whose objects hold something else.
+    different: Vec<String>,
+    /// Objects that no local file belongs to.
+    extra: Vec<String>,
+    failures: &'a [Failure],
+}
+
+/// Runs the verb.
+pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    must_exist(globals)?;
+    let remote = connect(&bucket(globals)?, globals)?;
+    let local = Store::folder(globals.layout.root())?;
+    let (files, mut objects) = block_on(both(&local, &remote))?;
+    let depth = if args.deep { Depth::Content } else { Depth::Tag };
+    let bar = bar(files.iter().map(|file| file.size_bytes).sum(), printer);
+    let (mut missing, mut pairs) = (Vec::new(), Vec::new());
+    for file in files {
+        match objects.remove(&file.uri) {
+            None => missing.push(file.uri),
+            Some(object) => pairs.push(object),
+        }
+    }
+    let (mut same, mut different, mut failures) = (0, Vec::new(), Failures::default());
+    let work = |object: Object| {
+        let remote = &remote;
+        async move {
+            let path = globals.layout.root().join(&object.uri);
+            let holds = remote.holds(&object, &path, depth).await;
+            (object, holds)
+        }
+    };
+    block_on(each(pairs, &globals.cancelled, work, |(object, holds)| {
+        bar.inc(object.size_bytes);
+        match holds {
+            Ok(true) => same += 1,
+            Ok(false) => different.push(object.uri),
+            Err(error) => return failures.add(Failure::new(&object.uri, error)),
+        }
+        ControlFlow::Continue(())
+    }));
+    bar.finish_and_clear();
+    different.sort();
+    let report = Report {
+        local: globals.layout.extracted_audio().display().to_string(),
+        bucket: remote.address(Area::ExtractedAudio.name()),
+        same,
+        missing,
+        different,
+        extra: objects.into_keys().collect(),
+        failures: failures.sorted(),
+    };
+    if printer.json {
+        printer.document(&report)?;
+    } else {
+        printer.result(&text(&report))?;
+    }
+    let is_alike = report.missing.is_empty() && report.different.is_empty() && report.extra.is_empty();
+    if !report.missing.is_empty() {
+        printer.note("hint: `ecosight storage migrate` uploads what is missing");
+    }
+    let status = failures.close(globals.is_cancelled(), "run it again; nothing was changed", printer)?;
+    Ok(if status == ExitStatus::Ok && !is_alike { ExitStatus::Failed } else { status })
+}
+
+/// The originals here, and those in the bucket by name.
+pub(super) async fn both(
+    local: &Store,
+    remote: &Store,
+) -> Result<(Vec<Object>, BTreeMap<String, Object>), ecosight_datasets::DatasetError> {
+    let area = Area::ExtractedAudio.name();
+    let files = local.list_below(area).await?.objects;
+    let objects = remote.list_below(area).await?.objects;
+    Ok((files, objects.into_iter().map(|object| (object.uri.clone(), object)).collect()))
+}
+
+fn text(report: &Report<'_>) -> String {
+    let lists = [("missing", &report.missing), ("different", &report.different), ("extra", &report.extra)];
+    let lines = lists.iter().flat_map(|(word, names)| names.iter().map(move |name| format!("{word:<10} {name}\n")));
+    let closing = format!(
+        "{} same, {} missing in the bucket, {} different, {} in the bucket alone, {} not compared\n",
+        report.same,
+        report.missing.len(),
+        report.different.len(),
+        report.extra.len(),
+        report.failures.len()
+    );
+    lines.chain([closing]).collect()
+}

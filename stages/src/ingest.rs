@@ -1,0 +1,237 @@
+//! Taking recordings in, so that none is ever lost: what was answered as stored is on the disk, and ends in the bucket if there is one.
+//!
+//! A recording is checked before anything is written: it must be audio that decodes to its end. It is copied under a hidden name, synced, and
+//! then gets its name, which no other file had; only then it is stored. An upload that fails stays in the outbox until one succeeds. Any number
+//! of processes may do this in one data root at a time, and be killed while they do. The data root is not locked.
+
+mod check;
+mod reindex;
+mod rules;
+mod upload;
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use chrono::{DateTime, Utc};
+use ecosight_datasets::key::ContentHash;
+use ecosight_datasets::layout::{AudioKey, ClassName, Layout};
+use ecosight_datasets::store::Store;
+use ecosight_datasets::tracks::{Age, Incoming, Placed, Reserved, Track, Tracks, Upload, put_original, remove_remains};
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
+
+pub use check::Rejection;
+pub use reindex::Reindexed;
+pub use rules::{NewClass, Rules};
+pub use upload::{Drained, Sent, Which};
+
+/// An announcement whose file has not appeared after this long never will, milliseconds.
+const FORGOTTEN_AFTER_MS: i64 = 24 * 3600 * 1000;
+
+/// Takes recordings in, for one data root.
+pub struct Ingest<'a> {
+    layout: &'a Layout,
+    rules: Rules,
+    store: Option<Store>,
+    clock: fn() -> DateTime<Utc>,
+    tracks: Tracks,
+    rest: Mutex<upload::Rest>,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It is stored.
+    Stored(Receipt),
+    /// The same bytes were stored before, under this class.
+    AlreadyPresent(Receipt),
+    /// It is not taken.
+    Rejected(Rejection),
+}
+
+/// What is known of a recording that is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    /// Its row.
+    pub track: Track,
+    /// Where the copy in the data root lies, if one is kept.
+    pub local_path: Option<PathBuf>,
+    /// What its owner may want to look at.
+    pub warnings: Vec<String>,
+}
+
+impl Receipt {
+    /// Whether the bucket has it, verified.
+    pub fn is_in_bucket(&self) -> bool {
+        self.track.s3_object_key.is_some()
+    }
+}
+
+impl<'a> Ingest<'a> {
+    /// Opens the index of a data root, and mends what killed processes have left. A new index learns what recordings are there.
+    pub fn open(
+        layout: &'a Layout,
+        rules: Rules,
+        store: Option<Store>,
+        clock: fn() -> DateTime<Utc>,
+    ) -> Result<Self, DatasetError> {
+        let (tracks, age) = Tracks::open(layout)?;
+        let ingest = Self { layout, rules, store, clock, tracks, rest: Mutex::default() };
+        if age == Age::New && layout.extracted_audio().is_dir() {
+            ingest.reindex_folder()?;
+        }
+        ingest.mend()?;
+        Ok(ingest)
+    }
+
+    /// The table of tracks and the outbox.
+    pub fn tracks(&self) -> &Tracks {
+        &self.tracks
+    }
+
+    /// Whether recordings go to a bucket as well.
+    pub fn has_bucket(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Takes in the file at `path`, which its owner calls `name`.
+    ///
+    /// An error means that this machine, not the file, is at fault; the recording is then not stored, and the next try goes on from there.
+    pub fn accept(&self, path: &Path, name: &str, class: &ClassName) -> Result<Answer, DatasetError> {
+        let sound = match check::check(path, self.rules.max_bytes(), |hash| self.present(class, hash)) {
+            Err(rejection) => return Ok(Answer::Rejected(rejection)),
+            Ok(check::Checked::Present(track)) => return self.again(track),
+            Ok(check::Checked::Sound(sound)) => sound,
+        };
+        let now = (self.clock)();
+        let time = now.format("%Y%m%d_%H%M%S").to_string();
+        let name = check::named(name, sound.container);
+        let key = |hash: Option<&ContentHash>| AudioKey::new(class, &time, &name, hash).to_string();
+        let incoming = Incoming {
+            class,
+            hash: sound.hash,
+            size_bytes: sound.size_bytes,
+            duration_s: sound.duration_s,
+            keys: [key(None), key(Some(&sound.hash))],
+            now_ms: now.timestamp_millis(),
+        };
+        let (reserved, others) = self.tracks.reserve(&incoming)?;
+        let track = match reserved {
+            Reserved::Present(track) if self.is_there(&track) => return self.again(track),
+            // Its file is gone: it comes back under its key.
+            Reserved::Present(track) | Reserved::Announced(track) => track,
+        };
+        let [_, with_hash] = incoming.keys;
+        let track = match self.place(track, sound.file, &with_hash) {
+            Ok(Some(track)) => track,
+            Ok(None) => return Ok(Answer::Rejected(Rejection::changed(path))),
+            Err(error) => return Err(error),
+        };
+        let is_first = self.tracks.complete(&track, self.upload(), self.now_ms())?;
+        let mut warnings = sound.warnings;
+        warnings.extend(others.iter().map(|other| {
+            format!("the same recording is also filed under `{other}`; one under two classes is not used for training")
+        }));
+        let receipt = self.receipt(&track.key, warnings)?;
+        Ok(if is_first { Answer::Stored(receipt) } else { Answer::AlreadyPresent(receipt) })
+    }
+
+    /// Puts the file where the row of `track` says, or elsewhere where another file has that name. Nothing where it has changed since it was checked.
+    fn place(&self, mut track: Track, mut file: File, with_hash: &str) -> Result<Option<Track>, DatasetError> {
+        for _ in 0..2 {
+            let path = self.layout.root().join(&track.key);
+            let rewound = file.seek(SeekFrom::Start(0)).map_err(DatasetError::at("read file", &path));
+            match rewound.and_then(|_| put_original(&path, &mut file, &track.hash)) {
+                Ok(Placed::New | Placed::Same) => return Ok(Some(track)),
+                Ok(Placed::Changed) => {
+                    self.tracks.forget_announced(&track.key)?;
+                    return Ok(None);
+                }
+                Ok(Placed::Taken) => {
+                    self.tracks.rekey(&track, with_hash, self.now_ms())?;
+                    with_hash.clone_into(&mut track.key);
+                }
+                Err(error) => {
+                    // Where even this fails, it is forgotten after a day.
+                    let _ = self.tracks.forget_announced(&track.key);
+                    return Err(error);
+                }
+            }
+        }
+        Err(DatasetError::new("write recording", track.key, DatasetErrorKind::Conflict))
+    }
+
+    /// The answer for bytes that are stored.
+    fn again(&self, track: Track) -> Result<Answer, DatasetError> {
+        if self.store.is_some() && track.s3_object_key.is_none() {
+            self.tracks.complete(&track, Upload::Wanted, self.now_ms())?;
+        }
+        self.receipt(&track.key, Vec::new()).map(Answer::AlreadyPresent)
+    }
+
+    /// Tries to upload what waits under `key`, and tells where it is now.
+    fn receipt(&self, key: &str, warnings: Vec<String>) -> Result<Receipt, DatasetError> {
+        let key = self.try_now(key)?;
+        let track = self.tracks.track(&key)?;
+        let track = track.ok_or_else(|| DatasetError::invalid("find recording", key, "its row is gone"))?;
+        let local_path = track.path.as_ref().map(|path| self.layout.root().join(path));
+        Ok(Receipt { track, local_path, warnings })
+    }
+
+    /// The row of a recording that is stored, file and all.
+    fn present(&self, class: &ClassName, hash: &ContentHash) -> Result<Option<Track>, DatasetError> {
+        Ok(self.tracks.present(class, hash)?.filter(|track| self.is_there(track)))
+    }
+
+    /// Whether what the row says is so.
+    fn is_there(&self, track: &Track) -> bool {
+        let is_whole = |path: &String| {
+            let meta = self.layout.root().join(path).metadata();
+            meta.is_ok_and(|meta| meta.is_file() && meta.len() == track.size_bytes)
+        };
+        track.s3_object_key.is_some() || track.path.as_ref().is_some_and(is_whole)
+    }
+
+    /// Confirms files that appeared before their process was killed, and removes what never became one.
+    fn mend(&self) -> Result<(), DatasetError> {
+        let mut last_folder = None;
+        for track in self.tracks.receiving()? {
+            let path = self.layout.root().join(&track.key);
+            let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+            if last_folder.as_ref() != Some(&folder) {
+                remove_remains(&folder)?;
+                last_folder = Some(folder);
+            }
+            let hash = File::open(&path).and_then(ContentHash::of_reader);
+            if hash.is_ok_and(|hash| hash == track.hash) {
+                self.tracks.complete(&track, self.upload(), self.now_ms())?;
+            } else if track.created_ms < self.now_ms() - FORGOTTEN_AFTER_MS {
+                self.tracks.forget_announced(&track.key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Classes that have a folder, a recording or a line in the configuration, in order.
+    pub fn classes(&self) -> Result<Vec<String>, DatasetError> {
+        let mut classes = self.tracks.classes()?;
+        classes.extend(self.rules.classes.iter().cloned());
+        if let Ok(entries) = fs::read_dir(self.layout.extracted_audio()) {
+            let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
+            classes.extend(folders.filter_map(|entry| entry.file_name().into_string().ok()));
+        }
+        classes.retain(|class| ClassName::new(class).is_ok());
+        classes.sort();
+        classes.dedup();
+        Ok(classes)
+    }
+
+    fn upload(&self) -> Upload {
+        if self.store.is_some() { Upload::Wanted } else { Upload::None }
+    }
+
+    fn now_ms(&self) -> i64 {
+        (self.clock)().timestamp_millis()
+    }
+}

@@ -1,0 +1,262 @@
+//! From the outbox to the bucket.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File, TryLockError};
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use ecosight_datasets::audio::{Container, sniff};
+use ecosight_datasets::files::{folder_of, sync_folder};
+use ecosight_datasets::key::ContentHash;
+use ecosight_datasets::layout::AudioKey;
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::{Labels, Store, Trouble};
+use ecosight_datasets::tracks::{LocalCopy, Track, Waiting};
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
+
+use super::Ingest;
+
+/// Failures of the server in a row after which the others are not even tried.
+const FAILURES_IN_A_ROW: u32 = 3;
+
+/// The shortest and the longest rest after failures, for a process that goes on taking recordings in.
+const RESTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Bytes of an error that are kept.
+const ERROR_BYTES: usize = 600;
+
+/// What came of one upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It is in the bucket, verified.
+    Done,
+    /// Another process has it in hand.
+    Busy,
+    /// It stays in the outbox.
+    Failed {
+        /// Why, for people.
+        error: String,
+        /// The same in one word.
+        trouble: &'static str,
+    },
+}
+
+impl Sent {
+    /// Whether the server is at fault, so that the next upload would end the same way.
+    fn is_about_server(&self) -> bool {
+        matches!(self, Self::Failed { trouble, .. } if !["local_file", "conflict"].contains(trouble))
+    }
+}
+
+/// What of the outbox is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// What has rested long enough since it failed.
+    Due,
+    /// All of it.
+    All,
+}
+
+/// What came of going through the outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Uploads that succeeded.
+    pub uploaded: u64,
+    /// Uploads that failed.
+    pub failed: u64,
+    /// What other processes have in hand.
+    pub busy: u64,
+    /// The last failure: what, and in one word.
+    pub last: Option<(String, &'static str)>,
+}
+
+/// When the bucket is bothered again after it failed.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    until: Option<Instant>,
+    failures: u32,
+}
+
+impl Ingest<'_> {
+    /// Uploads what waits under `key`, unless the bucket has just failed; the key it has afterwards.
+    pub(super) fn try_now(&self, key: &str) -> Result<String, DatasetError> {
+        let Some(store) = &self.store else { return Ok(key.to_owned()) };
+        if self.rest.lock().expect("nobody panics while holding it").until.is_some_and(|until| Instant::now() < until) {
+            return Ok(key.to_owned());
+        }
+        let Some(waiting) = self.tracks.waiting(key)? else { return Ok(key.to_owned()) };
+        let (sent, key) = self.send(store, &waiting)?;
+        let mut rest = self.rest.lock().expect("nobody panics while holding it");
+        if sent.is_about_server() {
+            let pause = RESTS.0 * (1 << rest.failures.min(10));
+            rest.failures += 1;
+            rest.until = Some(Instant::now() + pause.min(RESTS.1));
+        } else {
+            *rest = Rest::default();
+        }
+        Ok(key)
+    }
+
+    /// Goes through the outbox in order, until `most` were tried or `stop` says so; `each` hears what came of each.
+    pub fn drain(
+        &self,
+        which: Which,
+        most: usize,
+        stop: &dyn Fn() -> bool,
+        each: &mut dyn FnMut(&Waiting, &Sent),
+    ) -> Result<Drained, DatasetError> {
+        let mut drained = Drained::default();
+        let Some(store) = &self.store else { return Ok(drained) };
+        let (mut position, mut in_a_row) = (0, 0);
+        for _ in 0..most {
+            let now_ms = if which == Which::All { i64::MAX } else { self.now_ms() };
+            let Some(waiting) = self.tracks.next_due(position, now_ms)? else { break };
+            if stop() {
+                break;
+            }
+            position = waiting.position;
+            let (sent, _) = self.send(store, &waiting)?;
+            each(&waiting, &sent);
+            in_a_row = if sent.is_about_server() { in_a_row + 1 } else { 0 };
+            match sent {
+                Sent::Done => drained.uploaded += 1,
+                Sent::Busy => drained.busy += 1,
+                Sent::Failed { error, trouble } => {
+                    drained.failed += 1;
+                    drained.last = Some((error, trouble));
+                }
+            }
+            if in_a_row >= FAILURES_IN_A_ROW || (in_a_row > 0 && which == Which::Due) {
+                break;
+            }
+        }
+        Ok(drained)
+    }
+
+    /// Uploads one recording and takes it off the outbox; the key it has afterwards. The file is locked meanwhile, so that no other process
+    /// uploads the same, and is free again should this one be killed.
+    fn send(&self, store: &Store, waiting: &Waiting) -> Result<(Sent, String), DatasetError> {
+        let path = self.layout.root().join(&waiting.key);
+        let Some(track) = self.tracks.track(&waiting.key)? else { return Ok((Sent::Busy, waiting.key.clone())) };
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) => return self.failed(waiting, &DatasetError::new("open", path.display().to_string(), error)),
+        };
+        // Without locks two may upload the same, which does no harm: an object is created once.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || self.tracks.waiting(&waiting.key)?.is_none() {
+            return Ok((Sent::Busy, waiting.key.clone()));
+        }
+        let labels = match labels(&file, &track) {
+            Ok(labels) => labels,
+            Err(error) => return self.failed(waiting, &error),
+        };
+        match block_on(store.upload_new(&path, &waiting.key, &labels, &|_| ())) {
+            Ok(_) => self.arrived(&waiting.key),
+            Err(error) if matches!(error.kind, DatasetErrorKind::Conflict) => {
+                let Some(key) = self.give_way(&track)? else { return self.failed(waiting, &error) };
+                let path = self.layout.root().join(&key);
+                match block_on(store.upload_new(&path, &key, &labels, &|_| ())) {
+                    Ok(_) => self.arrived(&key),
+                    Err(error) => self.failed(&Waiting { key, ..waiting.clone() }, &error),
+                }
+            }
+            Err(error) => self.failed(waiting, &error),
+        }
+    }
+
+    /// The bucket has what lies under `key`.
+    fn arrived(&self, key: &str) -> Result<(Sent, String), DatasetError> {
+        let copy = if self.rules.keep_local { LocalCopy::Kept } else { LocalCopy::Dropped };
+        self.tracks.uploaded(key, copy, self.now_ms())?;
+        if copy == LocalCopy::Dropped {
+            let path = self.layout.root().join(key);
+            fs::remove_file(&path).map_err(DatasetError::at("remove", &path))?;
+        }
+        Ok((Sent::Done, key.to_owned()))
+    }
+
+    fn failed(&self, waiting: &Waiting, error: &DatasetError) -> Result<(Sent, String), DatasetError> {
+        let trouble = match (&error.kind, Trouble::of(error)) {
+            (_, Some(trouble)) => trouble.code(),
+            (DatasetErrorKind::Io(_), None) => "local_file",
+            (DatasetErrorKind::Conflict, None) => "conflict",
+            _ => "other",
+        };
+        let error = told(error);
+        self.tracks.failed(waiting, &error, trouble, self.now_ms())?;
+        Ok((Sent::Failed { error, trouble }, waiting.key.clone()))
+    }
+
+    /// Gives a recording a name with its hash, because the bucket has another one under the name that it had. Nothing where it has such a name.
+    fn give_way(&self, track: &Track) -> Result<Option<String>, DatasetError> {
+        let Some(old) = AudioKey::parse(&track.key) else { return Ok(None) };
+        let (time, name) = old.file().split_at(15);
+        let new = AudioKey::new(old.class(), time, &name[1..], Some(&track.hash)).to_string();
+        if track.key.contains(&track.hash.to_string()[..8]) {
+            return Ok(None);
+        }
+        let [from, to] = [&track.key, &new].map(|key| self.layout.root().join(key));
+        let link = || -> std::io::Result<()> {
+            match fs::hard_link(&from, &to) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(_) => drop(fs::copy(&from, &to)?),
+                Ok(()) => {}
+            }
+            File::open(&to)?.sync_all()?;
+            sync_folder(folder_of(&to))
+        };
+        link().map_err(DatasetError::at("write recording", &to))?;
+        self.tracks.rekey(track, &new, self.now_ms())?;
+        fs::remove_file(&from).map_err(DatasetError::at("remove", &from))?;
+        Ok(Some(new))
+    }
+}
+
+/// An error with its causes, on one line.
+fn told(error: &DatasetError) -> String {
+    let first: &(dyn Error + 'static) = error;
+    let mut texts: Vec<String> = Vec::new();
+    for cause in std::iter::successors(Some(first), |error| (*error).source()) {
+        let text = cause.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    let text = texts.join(": ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut end = text.len().min(ERROR_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// What is said of a recording in the bucket; fails where the file is not what was accepted.
+fn labels(file: &File, track: &Track) -> Result<Labels, DatasetError> {
+    let failed = |error: std::io::Error| DatasetError::new("read", &track.key, error);
+    let mut file = file.try_clone().map_err(failed)?;
+    let mut head = Vec::new();
+    (&mut file).take(4096).read_to_end(&mut head).map_err(failed)?;
+    let hash = ContentHash::of_reader(head.as_slice().chain(file)).map_err(failed)?;
+    if hash != track.hash {
+        let changed = std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not what was taken in");
+        return Err(failed(changed));
+    }
+    let mut metadata =
+        BTreeMap::from([("blake3".to_owned(), track.hash.to_string()), ("class".to_owned(), track.class.clone())]);
+    metadata.extend(track.duration_s.map(|duration_s| ("duration-s".to_owned(), format!("{duration_s:.3}"))));
+    Ok(Labels { content_type: sniff(&head).and_then(content_type).map(str::to_owned), metadata })
+}
+
+fn content_type(container: Container) -> Option<&'static str> {
+    match container {
+        Container::Wav => Some("audio/wav"),
+        Container::Flac => Some("audio/flac"),
+        Container::Mp3 => Some("audio/mpeg"),
+        Container::Ogg => Some("audio/ogg"),
+        Container::Mp4 => Some("audio/mp4"),
+        Container::Aac => Some("audio/aac"),
+        Container::Aiff => Some("audio/aiff"),
+        _ => None,
+    }
+}
