@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Wishes;
-use crate::layout::Area;
+use crate::layout::{Area, LAST_RUN, LEASE};
 use crate::store::Encryption;
 
 /// A whole policy of these statements.
@@ -15,7 +15,7 @@ fn arn_of_bucket(wishes: &Wishes, bucket: &str) -> String {
     format!("arn:{}:s3:::{bucket}", wishes.partition())
 }
 
-/// The permissions of the program's own keys: nothing but the areas of the layout, and nothing that changes the bucket itself.
+/// The permissions of the program's own keys: nothing but the areas and files of the layout, and nothing that changes the bucket itself.
 pub(super) fn least_privilege(wishes: &Wishes) -> Value {
     let bucket = arn_of_bucket(wishes, &wishes.place.bucket);
     let mut list = json!({ "Sid": "EcoSightList", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket });
@@ -23,8 +23,9 @@ pub(super) fn least_privilege(wishes: &Wishes) -> Value {
         // A question about an object that is missing has no prefix, and without this permission its answer is that it is forbidden.
         list["Condition"] = json!({ "StringLikeIfExists": { "s3:prefix": format!("{}/*", wishes.place.prefix) } });
     }
-    let resources: Vec<String> =
-        Area::ALL.iter().map(|area| format!("{bucket}/{}*", wishes.prefix_of(*area))).collect();
+    let areas = Area::ALL.iter().map(|area| format!("{bucket}/{}*", wishes.prefix_of(*area)));
+    let files = [LEASE, LAST_RUN].map(|name| format!("{bucket}/{}", wishes.place.join(name).prefix));
+    let resources: Vec<String> = areas.chain(files).collect();
     let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
     let objects = json!({ "Sid": "EcoSightObjects", "Effect": "Allow", "Action": actions, "Resource": resources });
     let statements: Vec<Value> = [list, objects].into_iter().chain(of_keys(wishes)).collect();
@@ -103,7 +104,7 @@ mod tests {
         let policy = least_privilege(&wishes("clips/pre"));
         let objects = &policy["Statement"][1];
         let resources: Vec<_> = objects["Resource"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
-        assert_eq!(resources.len(), Area::ALL.len());
+        assert_eq!(resources.len(), Area::ALL.len() + 2);
         assert!(resources.contains(&"arn:aws:s3:::clips/pre/extracted_audio/*"), "{resources:?}");
         assert_eq!(policy["Statement"][0]["Condition"]["StringLikeIfExists"]["s3:prefix"], "pre/*");
         assert!(!policy.to_string().contains("s3:*"));
