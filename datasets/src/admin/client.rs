@@ -73,6 +73,12 @@ impl Admin {
         settings.endpoint.is_none() || settings.environment.first(&IAM_ENDPOINT_VARIABLES).is_some()
     }
 
+    /// Whether `error` says that the server, which is not Amazon's, knows no such configuration.
+    pub fn is_unknown(error: &DatasetError) -> bool {
+        let DatasetErrorKind::Server(said) = &error.kind else { return false };
+        ["NotImplemented", "MethodNotAllowed", "the server answered 501"].iter().any(|word| said.starts_with(word))
+    }
+
     /// What is wanted.
     pub fn wishes(&self) -> &Wishes {
         &self.wishes

@@ -5,7 +5,6 @@ use ecosight_datasets::admin::{Admin, Look, Step, Wishes};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Settings, Trouble};
 
-use crate::cli::error::CliError;
 use crate::cli::finding::{Finding, State};
 use crate::cli::session::now;
 
@@ -64,17 +63,14 @@ fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
 
 /// What could not be looked at; the program's own keys need not be allowed to.
 fn unseen(check: &'static str, error: DatasetError, permission: &str) -> Finding {
-    let trouble = Trouble::of(&error);
-    let error = CliError::from(error);
-    let said = error.chain().join(": ");
-    if trouble == Some(Trouble::Forbidden) {
+    if Trouble::of(&error) == Some(Trouble::Forbidden) {
         let found = format!("these keys may not look (`{permission}`), and need not for daily work");
         return Finding::warn(check, found, "run it once with the keys of somebody who may set up buckets");
     }
-    if ["NotImplemented", "MethodNotAllowed", "answered 501"].iter().any(|word| said.contains(word)) {
+    if Admin::is_unknown(&error) {
         return Finding::warn(check, "this server does not know it", "see the manual of the server");
     }
-    Finding::error(check, &error)
+    Finding::error(check, &error.into())
 }
 
 async fn rules(admin: &Admin) -> Finding {
