@@ -287,3 +287,14 @@ fn a_month_is_priced_from_what_is_there() {
     assert!(ran.stdout.contains("2.0000") && ran.stdout.contains("ours"), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(document(&mut sandbox.command("storage cost"))["is_in_bucket"], false);
 }
+
+#[test]
+fn without_a_bucket_the_doctor_looks_at_the_folder_and_says_why() {
+    let sandbox = Sandbox::new();
+    let report = document(&mut sandbox.command("storage doctor"));
+    let used = &report["findings"][0]["found"];
+    assert!(used.as_str().unwrap().contains("S3_BUCKET"), "{report:#}");
+    assert_eq!((finding(&report, "data root").0, report["findings"].as_array().unwrap().len()), ("ok", 3));
+    let refused = sandbox.run("storage setup");
+    assert!(refused.code == 2 && refused.stderr.contains("S3_BUCKET"), "{}", refused.stderr);
+}
