@@ -18,4 +18,4 @@ mod root;
 
 pub use area::Area;
 pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
-pub use root::Layout;
+pub use root::{LAST_RUN, LEASE, Layout};

@@ -5,7 +5,7 @@ use std::path::Path;
 use futures::{StreamExt, TryStreamExt};
 
 use super::{AREAS, AT_ONCE, FILES, Mirror};
-use crate::DatasetError;
+use crate::{DatasetError, DatasetErrorKind};
 use crate::layout::Area;
 use crate::store::{Created, Labels, Written};
 
@@ -60,6 +60,11 @@ impl Mirror {
         }
         late.sort_by_key(|outgoing| turn(&outgoing.name));
         let content = self.outgoing()?.into_iter().filter(|name| turn(name) == Turn::Content);
+        let content: Vec<String> = content.collect();
+        let new: Vec<String> = {
+            let known = self.known.lock().expect("nobody panics while holding it");
+            content.iter().filter(|name| is_of_table(name) && !known.files.contains_key(*name)).cloned().collect()
+        };
         let mut sent = futures::stream::iter(content)
             .map(|name| self.send(Outgoing { name, content: None }))
             .buffer_unordered(AT_ONCE);
@@ -69,11 +74,31 @@ impl Mirror {
         }
         drop(sent);
         for outgoing in late {
-            let Some(written) = self.send(outgoing).await? else { return Ok(false) };
-            (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + written.size_bytes);
+            match self.send(outgoing).await {
+                Ok(Some(written)) => {
+                    (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + written.size_bytes);
+                }
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    // No index will ever name what was sent for nothing; a reader's glob over a table would.
+                    if matches!(error.kind, DatasetErrorKind::Conflict) {
+                        self.take_back(&new).await?;
+                    }
+                    return Err(error);
+                }
+            }
         }
         pushed.removed = self.remove_gone_there().await?;
         Ok(true)
+    }
+
+    /// Removes from the bucket what was just sent there.
+    async fn take_back(&self, names: &[String]) -> Result<(), DatasetError> {
+        let deleted = futures::stream::iter(names).map(|name| self.store.delete(name)).buffer_unordered(AT_ONCE);
+        deleted.try_collect::<Vec<()>>().await?;
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        known.files.retain(|name, _| !names.contains(name));
+        Ok(())
     }
 
     /// The names of all files that the bucket does not have as they are here.
@@ -125,6 +150,11 @@ impl Mirror {
         known.files.retain(|name, _| !gone.contains(name));
         Ok(gone.len())
     }
+}
+
+/// Whether a file holds rows, which an index names; records of runs and models stand for themselves.
+fn is_of_table(name: &str) -> bool {
+    [Area::Tables, Area::Retired].iter().any(|area| name.split('/').next() == Some(area.name()))
 }
 
 fn turn(name: &str) -> Turn {
