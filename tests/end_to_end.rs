@@ -25,6 +25,7 @@ mod retrain;
 mod roots;
 mod s3;
 mod setup;
+mod storage;
 mod stores;
 mod support;
 mod tables;

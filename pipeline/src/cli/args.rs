@@ -14,8 +14,7 @@ use crate::engine::GraphFormat;
 pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use ingest::IngestArgs;
 pub(crate) use objects::{
-    Consent, DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs,
-    UrlArgs,
+    DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
 pub(crate) use storage::{StorageArgs, StorageVerb};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
