@@ -2,6 +2,7 @@
 
 mod migrate;
 mod objects;
+mod upkeep;
 mod urls;
 
 use std::fs;
