@@ -136,7 +136,7 @@ impl FileStamp {
     }
 }
 
-fn size_and_time(path: &Path) -> std::io::Result<(u64, u64)> {
+pub(crate) fn size_and_time(path: &Path) -> std::io::Result<(u64, u64)> {
     let meta = fs::metadata(path)?;
     let since = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((meta.len(), since.as_nanos() as u64))

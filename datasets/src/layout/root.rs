@@ -11,6 +11,9 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// How the names of the files of this machine's database of tracks begin, in [`index`](Self::index).
+    pub const TRACKS: &str = "tracks.db";
+
     /// The layout below `root`; nothing is created.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -114,6 +117,11 @@ impl Layout {
     /// Held by the one process that writes `tables/` and `models/`.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")
+    }
+
+    /// Held by whoever writes the copy of a data root that lies in a bucket.
+    pub fn copy_lock(&self) -> PathBuf {
+        self.root.join(".copy.lock")
     }
 
     /// What the last run read, so that the next needs no `--source`, and with which parameters.

@@ -38,9 +38,9 @@ pub(crate) struct Args {
 
 #[derive(ClapArgs, Debug, Clone)]
 pub(crate) struct GlobalArgs {
-    /// Folder that holds tables, runs and models
-    #[arg(long, global = true, env = "ECOSIGHT_DATA_ROOT", default_value = "ecosight-data", value_name = "DIR")]
-    pub(crate) data_root: PathBuf,
+    /// Folder, or `s3://bucket/prefix`, that holds tables, runs and models
+    #[arg(long, global = true, env = "ECOSIGHT_DATA_ROOT", default_value = "ecosight-data", value_name = "DIR|s3://…")]
+    pub(crate) data_root: String,
     /// Pipeline file laid over the built-in one [default: ./ecosight.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -22,9 +22,11 @@ use crate::engine::{BUILT_IN, Force, Layer, Scope, Selection, merge, parse, set}
 const PER_CLASS: u32 = 24;
 
 /// Runs the verb.
-pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     claim(&args.out)?;
+    let mut globals = globals.clone();
     globals.layout = Layout::new(&args.out);
+    let globals = &globals;
     let audio = globals.layout.extracted_audio();
     printer.note(&format!("making {} clips of {} classes in {}", PER_CLASS * 5, synth::CLASSES.len(), audio.display()));
     synth::write_clips(&audio, PER_CLASS, &mut |_| {})?;
@@ -36,16 +38,16 @@ pub(crate) fn demo(args: &DemoArgs, mut globals: Globals, printer: &Printer) -> 
     let pipeline = parse(table, Path::new("."))?;
     let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?.into());
     let selection = Selection::of(&pipeline, Scope::All, Force::None)?;
-    let outcome = execute(&selection, &pipeline, &source, &globals, &Sinks::default(), printer)?;
+    let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::default(), printer)?;
     let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
     if printer.json {
-        let predictions = classify(&request, &globals, printer)?;
+        let predictions = classify(&request, globals, printer)?;
         printer.document(&serde_json::json!({ "run": outcome, "predictions": predictions }))?;
         return Ok(ExitStatus::Ok);
     }
     printer.result(&report::summary(&outcome, globals.layout.root()))?;
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
-    let status = predict(&request, &globals, printer)?;
+    let status = predict(&request, globals, printer)?;
     let root = args.out.display();
     printer.note(&format!(
         "\nNext:\n  ecosight predict --data-root {root} FILE…     classify a clip of yours\n  \

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use ecosight_datasets::lease::LeaseError;
 use ecosight_datasets::store::Trouble;
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_models::ModelError;
@@ -45,6 +46,12 @@ impl CliError {
     /// The same error with another hint.
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.to_owned());
+        self
+    }
+
+    /// The same error, with what else is to be known of it.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        self.error = format!("{note}: {}", self.chain().join(": ")).into();
         self
     }
 
@@ -118,13 +125,18 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         ),
         _ => None,
     };
+    let hint = match error.kind {
+        DatasetErrorKind::Conflict => Some("another run has written there; run the same command again"),
+        _ => hint,
+    };
     let status = match error.kind {
         DatasetErrorKind::Interrupted => ExitStatus::Interrupted,
         _ if is_full => ExitStatus::Store,
         DatasetErrorKind::Store(_)
         | DatasetErrorKind::Io(_)
         | DatasetErrorKind::Server(_)
-        | DatasetErrorKind::Database(_) => ExitStatus::Store,
+        | DatasetErrorKind::Database(_)
+        | DatasetErrorKind::Conflict => ExitStatus::Store,
         _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {
             ExitStatus::Usage
         }
@@ -190,6 +202,22 @@ impl From<RunError> for CliError {
             RunError::Dataset(error) => dataset(error),
         };
         Self { error: Box::new(error), hint, status }
+    }
+}
+
+impl From<LeaseError> for CliError {
+    fn from(error: LeaseError) -> Self {
+        let hint = match &error {
+            LeaseError::Store(_) => None,
+            LeaseError::Held { .. } => Some(
+                "try again when it is done, or two minutes after it was killed; `ecosight retrain --wait` waits for that",
+            ),
+            LeaseError::Lost(_) => Some("this machine was cut off for too long; run the same command again"),
+        };
+        match error {
+            LeaseError::Store(error) => error.into(),
+            error => Self { error: Box::new(error), hint: hint.map(str::to_owned), status: ExitStatus::Store },
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod last_run;
 mod predict;
 mod printer;
 mod progress;
+mod remote;
 mod report;
 mod retrain;
 mod root;
@@ -38,6 +39,7 @@ use crate::ExitStatus;
 use args::{Args, Verb};
 use error::CliError;
 use printer::Printer;
+use remote::{Use, around};
 use session::Globals;
 
 /// Parses the command line, does what it says, and reports how it went.
@@ -57,24 +59,29 @@ pub fn main() -> ExitStatus {
 
 fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
     let globals = Globals::new(args.global)?;
-    match args.verb {
+    let how = Use::of(&args.verb);
+    around(&how, &globals, printer, || run(args.verb, &globals, printer))
+}
+
+fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    match verb {
         Verb::Demo(args) => demo::demo(&args, globals, printer),
-        Verb::Retrain(args) => retrain::retrain(&args, &globals, printer),
-        Verb::Status(args) => status::status(&args, &globals, printer),
-        Verb::Evaluate(args) => evaluate::evaluate(&args, &globals, printer),
-        Verb::Predict(args) => predict::predict(&args, &globals, printer),
-        Verb::Ingest(args) => ingest::ingest(&args, &globals, printer),
-        Verb::Embed(args) => embed::embed(&args, &globals, printer),
-        Verb::Graph(args) => graph::graph(&args, &globals, printer),
-        Verb::Weights(args) => weights::weights(&args, &globals, printer),
+        Verb::Retrain(args) => retrain::retrain(&args, globals, printer),
+        Verb::Status(args) => status::status(&args, globals, printer),
+        Verb::Evaluate(args) => evaluate::evaluate(&args, globals, printer),
+        Verb::Predict(args) => predict::predict(&args, globals, printer),
+        Verb::Ingest(args) => ingest::ingest(&args, globals, printer),
+        Verb::Embed(args) => embed::embed(&args, globals, printer),
+        Verb::Graph(args) => graph::graph(&args, globals, printer),
+        Verb::Weights(args) => weights::weights(&args, globals, printer),
         Verb::Init(args) => init::init(&args, printer),
-        Verb::Config(args) => config::config(&args, &globals, printer),
-        Verb::Doctor(args) => doctor::doctor(&args, &globals, printer),
-        Verb::Runs(args) => runs::runs(&args, &globals, printer),
-        Verb::Failed(args) => failed::failed(&args, &globals, printer),
-        Verb::Gc(args) => gc::gc(&args, &globals, printer),
-        Verb::Verify(args) => verify::verify(&args, &globals, printer),
-        Verb::Storage(args) => storage::storage(&args, &globals, printer),
+        Verb::Config(args) => config::config(&args, globals, printer),
+        Verb::Doctor(args) => doctor::doctor(&args, globals, printer),
+        Verb::Runs(args) => runs::runs(&args, globals, printer),
+        Verb::Failed(args) => failed::failed(&args, globals, printer),
+        Verb::Gc(args) => gc::gc(&args, globals, printer),
+        Verb::Verify(args) => verify::verify(&args, globals, printer),
+        Verb::Storage(args) => storage::storage(&args, globals, printer),
         Verb::Completions(args) => completions::completions(&args, printer),
     }
 }

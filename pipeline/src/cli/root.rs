@@ -1,16 +1,22 @@
 //! The data root of a verb that looks after one: it must be there, and nobody else may write it meanwhile.
 
+use ecosight_datasets::store::Place;
+
 use super::error::CliError;
 use super::session::{Globals, now};
 use crate::engine::{Lock, LockError, RunError};
 
 /// An error where there is no data root: a typing error must not look like an empty one.
 pub(crate) fn must_exist(globals: &Globals) -> Result<(), CliError> {
-    let root = globals.layout.root();
-    if root.is_dir() {
+    let is_there = match globals.root() {
+        Place::Local(folder) => folder.is_dir(),
+        // Its copy was just brought up to date.
+        Place::Bucket(_) => globals.layout.index().is_dir() || globals.layout.runs().is_dir(),
+    };
+    if is_there {
         return Ok(());
     }
-    let message = format!("there is no data root `{}`", root.display());
+    let message = format!("there is no data root `{}`", globals.root());
     Err(CliError::usage(message, "name it with `--data-root`; `ecosight retrain` makes one"))
 }
 

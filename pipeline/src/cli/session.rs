@@ -9,8 +9,9 @@ use chrono::{DateTime, Utc};
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::folder_of;
 use ecosight_datasets::key::KeyHasher;
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::layout::{Area, Layout};
 use ecosight_datasets::manifest::Source;
+use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::cache::DEFAULT_LIMIT_BYTES;
 use ecosight_datasets::store::{Access, AudioCache, Environment, Place, Settings, Store};
 use ecosight_models::weights::WeightsCache;
@@ -26,17 +27,20 @@ use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, own_parameters, parse,
 pub(crate) const USER_FILE: &str = "ecosight.toml";
 
 /// Opens the store of a source.
-type Open = dyn Fn(&Source) -> Result<Store, DatasetError> + Sync;
+type Open = dyn Fn(&Source) -> Result<Store, DatasetError> + Send + Sync;
 
 /// The environment of one command.
+#[derive(Clone)]
 pub(crate) struct Globals {
+    /// The data root, or its copy on this machine.
     pub(crate) layout: Layout,
     pub(crate) weights: WeightsCache,
     pub(crate) cancelled: Arc<AtomicBool>,
     pub(crate) started: DateTime<Utc>,
     /// How buckets are reached; read when it is first needed, so that a mistake there is nobody else's trouble.
     access: Arc<OnceLock<Access>>,
-    open: Box<Open>,
+    open: Arc<Open>,
+    root: Place,
     config: Option<PathBuf>,
     cache: PathBuf,
 }
@@ -50,12 +54,14 @@ impl Globals {
             .build_global()
             .map_err(|e| CliError::usage(e.to_string(), "try a smaller `--jobs`"))?;
         let cache = cache_folder()?;
+        let root = Place::parse(&args.data_root)?;
         let access = Arc::new(OnceLock::new());
-        let (cell, folder) = (access.clone(), cache.clone());
+        let (cell, folder, place) = (access.clone(), cache.clone(), root.clone());
         Ok(Self {
             access,
-            open: Box::new(move |source| source.store(reach(&cell, &folder)?)),
-            layout: Layout::new(args.data_root),
+            open: Arc::new(move |source| source.store(reach(&cell, &folder, &place)?)),
+            layout: layout_of(&root, &cache),
+            root,
             weights: WeightsCache::new(&cache.join("weights")),
             cache,
             cancelled: on_interrupt(),
@@ -66,7 +72,12 @@ impl Globals {
 
     /// How buckets are reached, as the environment and `.env` say.
     pub(crate) fn access(&self) -> Result<&Access, DatasetError> {
-        reach(&self.access, &self.cache)
+        reach(&self.access, &self.cache, &self.root)
+    }
+
+    /// Where the data root is: a folder or a prefix in a bucket.
+    pub(crate) fn root(&self) -> &Place {
+        &self.root
     }
 
     /// Where weights are kept for this user.
@@ -129,8 +140,18 @@ impl Globals {
         if let Some(last) = LastRun::read(&self.layout)? {
             return Ok(last.source);
         }
-        if self.layout.extracted_audio().is_dir() {
-            return Ok(Source::Folder(absolute(&self.layout.extracted_audio())?.into()));
+        let originals = Area::ExtractedAudio.name();
+        match &self.root {
+            Place::Bucket(_) => {
+                let store = Store::connect(&self.root, self.access()?)?;
+                if !block_on(store.folders(originals))?.is_empty() {
+                    return Ok(Source::Folder(self.root.join(originals)));
+                }
+            }
+            Place::Local(_) if self.layout.extracted_audio().is_dir() => {
+                return Ok(Source::Folder(absolute(&self.layout.extracted_audio())?.into()));
+            }
+            Place::Local(_) => {}
         }
         Err(CliError::usage(
             "there is nothing to train on yet",
@@ -160,7 +181,7 @@ impl Globals {
         Context {
             layout: &self.layout,
             source,
-            open: &self.open,
+            open: &*self.open,
             weights: &self.weights,
             run_id: &run.id,
             started_at: &run.started_at,
@@ -182,12 +203,27 @@ impl Globals {
     }
 }
 
-fn reach<'a>(cell: &'a OnceLock<Access>, cache: &Path) -> Result<&'a Access, DatasetError> {
+/// The layout of the data root: in its folder, or of a bucket's copy in the cache.
+fn layout_of(root: &Place, cache: &Path) -> Layout {
+    match root {
+        Place::Local(folder) => Layout::new(folder),
+        Place::Bucket(_) => {
+            let name = KeyHasher::new("data root").str(&root.to_string()).finish().to_string();
+            Layout::new(cache.join("roots").join(&name[..16]))
+        }
+    }
+}
+
+fn reach<'a>(cell: &'a OnceLock<Access>, cache: &Path, root: &Place) -> Result<&'a Access, DatasetError> {
     if let Some(access) = cell.get() {
         return Ok(access);
     }
     let environment = Environment::read(Path::new("."))?;
-    let settings = Arc::new(Settings::read(&environment)?);
+    let mut settings = Settings::read(&environment)?;
+    if root.bucket().is_some() {
+        settings.bucket = Some((root.clone(), "--data-root".to_owned()));
+    }
+    let settings = Arc::new(settings);
     let cache = Arc::new(AudioCache::new(cache.join("audio"), cache_limit(&environment)?));
     Ok(cell.get_or_init(|| Access { settings, cache }))
 }

@@ -57,7 +57,7 @@ pub(crate) fn document(works: &[PlannedWork], source: &Source, globals: &Globals
     let stages: Vec<Value> = works.iter().map(stage).collect();
     json!({
         "source": source.to_string(),
-        "data_root": globals.layout.root(),
+        "data_root": globals.root(),
         "fresh": is_fresh(works),
         "stages": stages,
     })
@@ -65,7 +65,7 @@ pub(crate) fn document(works: &[PlannedWork], source: &Source, globals: &Globals
 
 /// The plan for people.
 pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, detail: Detail) -> String {
-    let mut text = format!("{} ► {}\n\n", source, globals.layout.root().display());
+    let mut text = format!("{} ► {}\n\n", source, globals.root());
     let rows = works.iter().map(|work| {
         let counts = work.rows.map_or_else(
             || vec!["?".to_owned(); 5],

@@ -77,7 +77,7 @@ fn sweep(root: &Path) {
 }
 
 /// Name of this machine.
-fn host() -> String {
+pub fn host() -> String {
     let name =
         std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     name.map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned())

@@ -19,7 +19,7 @@ pub mod verify;
 
 pub use graph::{GraphFormat, render};
 pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
-pub use lock::{Lock, LockError, holder};
+pub use lock::{Lock, LockError, holder, host};
 pub use plan::{Facts, Made, PlannedWork, Verdict, difference, judge, key_parts, plan};
 pub use record::{Record, RunOutcome, StageRecord, describe};
 pub use retry::{quarantined, retry};

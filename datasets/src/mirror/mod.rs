@@ -1,0 +1,98 @@
+//! A data root in a bucket, worked on in a copy on this machine.
+//!
+//! The engine needs files that are renamed, linked and appended to. So it works in a folder of this machine; before it begins, what is newer in
+//! the bucket is fetched, and what it has made is sent, over and over while it works and at its end. Nothing is sent or fetched twice: an entity
+//! tag and a file's size and time tell what is known on both sides.
+//!
+//! * Parts are sent before the index that names them, the index before the pointers to models, and only then is removed what nobody names any
+//!   more. Whoever reads in between finds a whole state.
+//! * What replaces something is sent under the condition that it replaces what was fetched: of two writers one is refused.
+//! * Where the bucket has moved on, it wins; what this machine had made and not sent is made again.
+
+mod known;
+mod pull;
+mod push;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::DatasetError;
+use crate::layout::{Area, Layout};
+use crate::store::Store;
+use known::Known;
+
+pub use pull::Pulled;
+pub use push::Pushed;
+
+/// What lies in a bucket and is worked on here: everything but the originals, which are read where they are, and what expires.
+pub const AREAS: [Area; 5] = [Area::Tables, Area::Retired, Area::Index, Area::Runs, Area::Models];
+
+/// Files at the top that belong to the data root.
+const FILES: [&str; 1] = [".last_run.json"];
+
+/// Requests on their way at a time.
+const AT_ONCE: usize = 16;
+
+/// A data root in a bucket and its copy here.
+pub struct Mirror {
+    store: Arc<Store>,
+    layout: Layout,
+    /// What is the same on both sides.
+    known: Mutex<Known>,
+}
+
+impl Mirror {
+    /// The data root in `store`, with its copy at `layout`. Nothing is fetched yet.
+    pub fn open(store: Arc<Store>, layout: Layout) -> Result<Self, DatasetError> {
+        let known = Known::read(layout.root(), &store.place().to_string())?;
+        Ok(Self { store, layout, known: Mutex::new(known) })
+    }
+
+    /// The bucket's side.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.layout.root().join(name)
+    }
+
+    /// The names of all files of these areas that are here.
+    fn files(&self, areas: &[Area]) -> Result<Vec<String>, DatasetError> {
+        let mut names: Vec<String> =
+            FILES.iter().filter(|name| self.path(name).is_file()).map(|name| (*name).to_owned()).collect();
+        for area in areas {
+            below(&self.layout.area(*area), area.name(), &mut names)
+                .map_err(DatasetError::at("list folder", &self.layout.area(*area)))?;
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Adds the names of all files in `folder`, which is called `name`, in no order. Hidden ones are being written; links lead elsewhere; the
+/// database of tracks belongs to this machine.
+fn below(folder: &Path, name: &str, names: &mut Vec<String>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Some(last) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if last.starts_with('.') || last.starts_with(Layout::TRACKS) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        let full = format!("{name}/{last}");
+        if kind.is_dir() {
+            below(&entry.path(), &full, names)?;
+        } else if kind.is_file() {
+            names.push(full);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! Fetching what is newer in the bucket.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::{AT_ONCE, FILES, Mirror};
+use crate::layout::Area;
+use crate::store::Object;
+use crate::{DatasetError, DatasetErrorKind};
+
+/// What was fetched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// Files that were fetched.
+    pub files: usize,
+    /// Their size.
+    pub bytes: u64,
+    /// Files that were removed here.
+    pub removed: usize,
+}
+
+impl Mirror {
+    /// Brings these areas of the copy up to date with the bucket; `progress` gets the number of files fetched, and how many are to be.
+    ///
+    /// What was made here and not sent yet is kept where the bucket has not moved on since; where it has, only records of runs and models are.
+    pub async fn pull(&self, areas: &[Area], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Pulled, DatasetError> {
+        let there = self.there(areas).await?;
+        let wanted = {
+            let known = self.known.lock().expect("nobody panics while holding it");
+            let is_new = |object: &&Object| {
+                let is_same = known.files.get(&object.uri).is_some_and(|same| Some(&same.etag) == object.etag.as_ref());
+                // What was changed here since is sent later; what was lost here is fetched again.
+                !is_same || !self.path(&object.uri).is_file()
+            };
+            there.values().filter(is_new).cloned().collect::<Vec<_>>()
+        };
+        let is_ahead = self.is_ahead(areas, &there);
+        let mut pulled = Pulled::default();
+        let (mut done, total) = (0, wanted.len());
+        let mut fetched = futures::stream::iter(wanted)
+            .map(|object| async move { self.fetch(&object).await.map(|is_fetched| (object, is_fetched)) })
+            .buffer_unordered(AT_ONCE);
+        let result = loop {
+            match fetched.try_next().await {
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+                Ok(Some((object, is_fetched))) => {
+                    done += 1;
+                    progress(done, total);
+                    pulled.files += usize::from(is_fetched);
+                    pulled.bytes += if is_fetched { object.size_bytes } else { 0 };
+                }
+            }
+        };
+        drop(fetched);
+        if result.is_ok() {
+            pulled.removed = self.remove_gone(areas, &there, is_ahead)?;
+        }
+        self.known.lock().expect("nobody panics while holding it").write()?;
+        result.map(|()| pulled)
+    }
+
+    /// Everything in these areas of the bucket, by name.
+    async fn there(&self, areas: &[Area]) -> Result<BTreeMap<String, Object>, DatasetError> {
+        let mut there = BTreeMap::new();
+        for area in areas {
+            let listing = self.store.list_below(area.name()).await?;
+            there.extend(listing.objects.into_iter().map(|object| (object.uri.clone(), object)));
+        }
+        for name in FILES {
+            there.extend(self.store.look(name).await?.map(|object| (name.to_owned(), object)));
+        }
+        Ok(there)
+    }
+
+    /// Whether the bucket still has all that both sides had, and nothing else of what the engine replaces: then what was made here since goes on
+    /// from there.
+    fn is_ahead(&self, areas: &[Area], there: &BTreeMap<String, Object>) -> bool {
+        let known = self.known.lock().expect("nobody panics while holding it");
+        let is_of = |name: &str| areas.iter().any(|area| name.starts_with(area.name())) || FILES.contains(&name);
+        let is_index = |name: &str| name.starts_with(Area::Index.name());
+        let mut known_index = known.files.iter().filter(|(name, _)| is_of(name) && is_index(name));
+        let is_there = known_index
+            .all(|(name, same)| there.get(name).is_some_and(|object| object.etag.as_deref() == Some(&same.etag)));
+        is_there && there.keys().filter(|name| is_index(name)).all(|name| known.files.contains_key(name))
+    }
+
+    /// Fetches one object, unless what is here is the same already.
+    async fn fetch(&self, object: &Object) -> Result<bool, DatasetError> {
+        let path = self.path(&object.uri);
+        let is_here = path.metadata().is_ok_and(|meta| meta.is_file() && meta.len() == object.size_bytes)
+            && self.store.is_copy_of(&object.uri, &path).await?;
+        if !is_here && !self.store.download(&object.uri, &path, &|_| {}).await? {
+            let moved = "somebody is writing the data root; try again";
+            return Err(DatasetError::new(
+                "fetch",
+                self.store.address(&object.uri),
+                DatasetErrorKind::Invalid(moved.into()),
+            ));
+        }
+        // It may have been replaced since it was listed; then its tag is another one, and it is fetched again the next time.
+        self.known.lock().expect("nobody panics while holding it").note(&object.uri, &path, object.etag.as_deref())?;
+        Ok(!is_here)
+    }
+
+    /// Removes what the bucket does not have any more, and, where it has moved on, what it never had.
+    fn remove_gone(
+        &self,
+        areas: &[Area],
+        there: &BTreeMap<String, Object>,
+        is_ahead: bool,
+    ) -> Result<usize, DatasetError> {
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        let mut removed = 0;
+        for name in self.files(areas)?.into_iter().filter(|name| !there.contains_key(name)) {
+            let path = self.path(&name);
+            let is_record = [Area::Runs, Area::Models].iter().any(|area| name.starts_with(area.name()));
+            let is_gone = if known.files.contains_key(&name) {
+                known.is_unchanged(&name, &path)
+            } else {
+                !is_ahead && !is_record
+            };
+            if is_gone {
+                std::fs::remove_file(&path).map_err(DatasetError::at("remove file", &path))?;
+                remove_empty(&path, self.layout.root());
+                removed += 1;
+            }
+        }
+        let is_of = |name: &str| areas.iter().any(|area| name.starts_with(area.name())) || FILES.contains(&name);
+        known.files.retain(|name, _| !is_of(name) || there.contains_key(name));
+        Ok(removed)
+    }
+}
+
+/// Removes the folders above `path`, below `root`, that are empty now: a table without parts is no table.
+fn remove_empty(path: &std::path::Path, root: &std::path::Path) {
+    for folder in path.ancestors().skip(1).take_while(|folder| *folder != root) {
+        if std::fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+}
