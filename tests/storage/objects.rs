@@ -147,3 +147,24 @@ fn a_bucket_that_fails_is_explained() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_leaves_nothing_half_written() {
+    let (server, sandbox) = beside_bucket();
+    fs::File::create(sandbox.path().join("large.bin")).unwrap().set_len(2 << 30).unwrap();
+    let stop = |line: &str| {
+        let child = sandbox.command(line).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        crate::support::ran(&child.wait_with_output().unwrap())
+    };
+    let stopped = stop("storage put large.bin temp/large.bin");
+    assert!(stopped.code == 130 && stopped.stderr.contains("run it again"), "{} {}", stopped.code, stopped.stderr);
+    assert_eq!(names(&server.bucket_folder()), [""; 0]);
+    fs::File::create(server.bucket_folder().join("large.bin")).unwrap().set_len(4 << 30).unwrap();
+    let stopped = stop("storage get large.bin got.bin");
+    assert!(stopped.code == 130 && stopped.stderr.contains("run it again"), "{} {}", stopped.code, stopped.stderr);
+    assert!(!names(sandbox.path()).iter().any(|name| name.contains("got.bin") || name.ends_with(".tmp")));
+}

@@ -1,7 +1,7 @@
 //! Keys that are put right, and what is left over.
 
 use std::fs::{self, File};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{KEYS, beside_bucket, local, names};
 use crate::moto::Moto;
@@ -82,7 +82,6 @@ fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
 fn only_what_is_certainly_garbage_is_removed() {
     let sandbox = local();
     let root = sandbox.path().join("ecosight-data");
-    let old = SystemTime::now() - Duration::from_hours(30);
     let stale = ["extracted_audio/dog/.ingest-x.tmp", "extracted_audio/.y.tmp", "temp/old.wav"];
     let fresh = ["extracted_audio/dog/.z.tmp", "temp/new.wav"];
     for name in stale.iter().chain(&fresh) {
@@ -90,7 +89,9 @@ fn only_what_is_certainly_garbage_is_removed() {
         fs::write(root.join(name), "x").unwrap();
     }
     for name in stale.iter().chain(&KEYS) {
-        File::options().write(true).open(root.join(name)).unwrap().set_modified(old).unwrap();
+        let file = File::options().write(true).open(root.join(name)).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - Duration::from_hours(30)).unwrap();
     }
     let shown = sandbox.json("storage gc");
     assert_eq!(shown["removable"].as_array().unwrap().len(), 3, "{shown}");

@@ -47,13 +47,8 @@ pub fn mended(key: &str, modified_ms: i64) -> Mended {
     }
     let Some(class) = folders.first() else { return Mended::Unclear("it lies in no class") };
     let Some(class) = normalised(class) else { return Mended::Unclear("its class has no letter or digit") };
-    let (time, name) = match timed(file) {
-        Some((time, name)) => (time, name),
-        None => {
-            let time = DateTime::from_timestamp_millis(modified_ms).unwrap_or_default();
-            (time.format("%Y%m%d_%H%M%S").to_string(), *file)
-        }
-    };
+    let changed = || DateTime::from_timestamp_millis(modified_ms).unwrap_or_default();
+    let (time, name) = timed(file).unwrap_or_else(|| (changed().format("%Y%m%d_%H%M%S").to_string(), *file));
     Mended::Better { class, time, name: without_random(name).to_owned() }
 }
 

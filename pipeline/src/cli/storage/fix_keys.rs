@@ -133,7 +133,7 @@ fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
     let names: BTreeSet<_> = wrong.iter().map(|wrong| &wrong.new).collect();
     match (wrong.is_empty(), *moved) {
         (true, _) if unclear.is_empty() && report.failures.is_empty() => {
-            printer.note("all recordings lie where they belong")
+            printer.note("all recordings lie where they belong");
         }
         (true, _) => {}
         (false, true) => printer.note(&format!("{} moved; `ecosight storage reindex` tells the index", wrong.len())),

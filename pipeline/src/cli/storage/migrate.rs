@@ -48,8 +48,8 @@ struct Moved {
 
 /// Runs the verb.
 pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    must_exist(globals)?;
     let remote = connect(&bucket(globals)?, globals)?;
+    must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
     let (files, objects) = block_on(both(&local, &remote))?;
     let mut report = Report {

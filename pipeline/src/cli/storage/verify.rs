@@ -36,8 +36,8 @@ struct Report<'a> {
 
 /// Runs the verb.
 pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    must_exist(globals)?;
     let remote = connect(&bucket(globals)?, globals)?;
+    must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
     let (files, mut objects) = block_on(both(&local, &remote))?;
     let depth = if args.deep { Depth::Content } else { Depth::Tag };
