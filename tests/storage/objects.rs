@@ -156,7 +156,9 @@ fn ctrl_c_leaves_nothing_half_written() {
     let stop = |line: &str| {
         let child = sandbox.command(line).stderr(std::process::Stdio::piped()).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(1500));
-        let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        // The shell's own `kill` is everywhere, the program is not.
+        let kill = format!("kill -INT {}", child.id());
+        let sent = std::process::Command::new("sh").args(["-c", &kill]).status().unwrap();
         assert!(sent.success());
         crate::support::ran(&child.wait_with_output().unwrap())
     };
