@@ -10,7 +10,7 @@ use ecosight_datasets::store::Labels;
 use ecosight_datasets::tables::{ClipRow, Row, column_digests, read_rows};
 
 use crate::clips::{recording, recordings, wav};
-use crate::roots::{Contents, busy, contents, rows};
+use crate::roots::{Contents, busy, contents, files, rows};
 use crate::s3::{BUCKET, Faults, Server, State};
 use crate::support::Sandbox;
 
@@ -208,5 +208,91 @@ fn a_place_where_nothing_is_says_so() {
         let ran = sandbox.run(&format!("retrain --source {source} {SETTINGS}"));
         assert_eq!(ran.code, code, "{source}: {}", ran.stderr);
         assert!(ran.stderr.contains(words) && ran.stderr.contains("hint: "), "{source}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn labels_beside_recordings_are_the_clips_here_and_in_a_bucket() {
+    let (server, sandbox) = clips();
+    let folder = sandbox.path().join("recordings");
+    fs::write(folder.join("high/0.txt"), "0.1\t0.5\tlow\n\\\t100\t9000\n0.5\t0.9\tmiddle\n").unwrap();
+    let table = "Selection\tBegin Time (s)\tEnd Time (s)\tSpecies\n1\t0.2\t0.7\tmiddle\n1\t0.2\t0.7\tmiddle\n";
+    fs::write(folder.join("low/1.Table.1.selections.txt"), table).unwrap();
+    fs::write(folder.join("low/2.txt"), "0\t1\tlow\nbroken\n").unwrap();
+    fs::write(folder.join("low/notes.txt"), "a fine day\n").unwrap();
+    server.put_folder(&folder, "clips");
+    let retrain = format!("retrain --to manifest --set pipeline.max_failed=0.5 {SETTINGS}");
+    for source in ["recordings".to_owned(), format!("s3://{BUCKET}/clips")] {
+        let outcome = sandbox.json(&format!("{retrain} --source {source}"));
+        let rows: Vec<ClipRow> =
+            read_rows(&Layout::new(sandbox.path().join("ecosight-data")).table("manifest")).unwrap();
+        let marked = rows.iter().filter_map(|row| Some((row.uri.as_str(), row.label.as_str(), row.span?.start_s)));
+        let expected = [("high/0.wav", "low", 0.1), ("high/0.wav", "middle", 0.5), ("low/1.wav", "middle", 0.2)];
+        let mut marked: Vec<_> = marked.collect();
+        marked.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        assert_eq!(marked, expected);
+        assert_eq!(rows.len(), 12, "nine whole files and three spans");
+        let failed = &outcome["quarantined"][0];
+        assert_eq!((failed["uri"].as_str(), failed["code"].as_str()), (Some("low/2.txt"), Some("bad_labels")));
+        assert!(failed["message"].as_str().unwrap().starts_with("line 2: "), "{failed}");
+        assert_eq!(outcome["counts"]["manifest"]["ignored"], 1, "{outcome}");
+    }
+    server.seen();
+    assert_eq!(busy(&sandbox.json(&retrain)), [""; 0]);
+    assert_eq!(read(&server), [""; 0], "files with labels are kept on this machine, too");
+    server.put("clips/low/2.txt", b"0\t1\tlow\n".to_vec());
+    assert_eq!(sandbox.json(&retrain)["quarantined"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn the_site_of_a_recording_is_a_column_of_the_manifest() {
+    let (_server, sandbox) = clips();
+    let lines = (0..6).flat_map(|n| [format!("high/{n}.wav,high,north"), format!("low/{n}.wav,low,")]);
+    let csv = format!("uri,label,site\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+    fs::write(sandbox.path().join("recordings/m.csv"), csv).unwrap();
+    let outcome = sandbox.json(&format!("retrain --to manifest --source recordings/m.csv {SETTINGS}"));
+    assert_eq!(outcome["warnings"].as_array().unwrap().len(), 0, "{outcome}");
+    let rows: Vec<ClipRow> = read_rows(&Layout::new(sandbox.path().join("ecosight-data")).table("manifest")).unwrap();
+    let north = rows.iter().filter(|row| row.site.as_deref() == Some("north"));
+    assert_eq!((north.count(), rows.iter().filter(|row| row.site.is_none()).count()), (6, 6));
+}
+
+/// Bytes of audio that are kept on this machine.
+fn kept(sandbox: &Sandbox) -> u64 {
+    files(&sandbox.path().join("cache/audio")).iter().map(|path| path.metadata().unwrap().len()).sum()
+}
+
+#[test]
+fn only_missing_audio_is_fetched_and_none_stays_if_so_asked() {
+    let (server, sandbox) = clips();
+    sandbox.ok(&format!("retrain -q {}", from_bucket()));
+    let cached = files(&sandbox.path().join("cache/audio"));
+    assert_eq!(cached.len(), 12);
+    for path in &cached[..5] {
+        fs::remove_file(path).unwrap();
+    }
+    server.seen();
+    sandbox.ok(&format!("retrain -q --force {SETTINGS}"));
+    assert_eq!(read(&server).len(), 5);
+    sandbox.ok(&format!("retrain -q --force --drop-cache {SETTINGS}"));
+    assert_eq!((read(&server).len(), kept(&sandbox)), (0, 0));
+    assert_eq!(of_bucket(&sandbox), of_folder(&sandbox));
+}
+
+#[test]
+fn the_cache_never_holds_more_than_it_may() {
+    for (megabytes, reads) in [("0", 240), ("1", 240)] {
+        let server = Server::start();
+        let mut sandbox = Sandbox::with_env(server.env());
+        sandbox.set("ECOSIGHT_CACHE_MB", megabytes);
+        recordings(&sandbox, 60);
+        server.put_folder(&sandbox.path().join("recordings"), "clips");
+        server.seen();
+        sandbox.ok(&format!("retrain -q {}", from_bucket()));
+        let limit = megabytes.parse::<u64>().unwrap() * 1_000_000;
+        assert!(kept(&sandbox) <= limit, "{} of {limit} bytes", kept(&sandbox));
+        let read = read(&server).len();
+        assert!((120..=reads).contains(&read), "{read}");
+        assert_eq!(of_bucket(&sandbox), of_folder(&sandbox));
     }
 }

@@ -1,7 +1,10 @@
 //! An S3 server in the test process, on a port of its own, with a bucket in a temporary folder, and a layer before it in which things go
 //! wrong on purpose.
 
+// Their paths are given because a comparison takes this file from another folder.
+#[path = "s3/bucket.rs"]
 mod bucket;
+#[path = "s3/faults.rs"]
 mod faults;
 
 use std::collections::BTreeMap;
@@ -32,7 +35,9 @@ const SECRET: &str = "test-secret";
 pub(crate) struct Server {
     address: SocketAddr,
     front: Arc<Front>,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// Removed with the server.
+    temporary: Option<tempfile::TempDir>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -40,10 +45,18 @@ pub(crate) struct Server {
 impl Server {
     /// A server with one empty bucket.
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join(BUCKET)).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let mut server = Self::over(temporary.path());
+        server.temporary = Some(temporary);
+        server
+    }
+
+    /// A server of the buckets in a folder, of which one is made if it is not there.
+    pub(crate) fn over(folder: &Path) -> Self {
+        fs::create_dir_all(folder.join(BUCKET)).unwrap();
+        let folder = folder.canonicalize().unwrap();
         let service = {
-            let mut builder = S3ServiceBuilder::new(Buckets::new(&folder.path().canonicalize().unwrap()));
+            let mut builder = S3ServiceBuilder::new(Buckets::new(&folder));
             builder.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
             builder.build()
         };
@@ -64,7 +77,7 @@ impl Server {
             });
             runtime.shutdown_background();
         });
-        Self { address, front, folder, stop: Some(stop), thread: Some(thread) }
+        Self { address, front, folder, temporary: None, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Where it answers.
@@ -88,7 +101,7 @@ impl Server {
 
     /// The folder in which the bucket's objects lie under their keys.
     pub(crate) fn bucket_folder(&self) -> PathBuf {
-        self.folder.path().join(BUCKET)
+        self.folder.join(BUCKET)
     }
 
     /// The store `s3://<bucket>/<prefix>` on it; what is opened is kept in `cache`.
@@ -102,14 +115,14 @@ impl Server {
 
     /// Writes an object, past all faults that are not switched on.
     pub(crate) fn put(&self, key: &str, bytes: Vec<u8>) {
-        let store = self.store("", self.folder.path());
+        let store = self.store("", &self.folder);
         block_on(store.put(key, bytes, &Labels::default())).unwrap();
     }
 
     /// Writes all files below a folder as objects below `prefix`.
     pub(crate) fn put_folder(&self, folder: &Path, prefix: &str) {
-        let store = self.store(prefix, self.folder.path());
-        for path in crate::roots::files(folder) {
+        let store = self.store(prefix, &self.folder);
+        for path in files(folder) {
             let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
             block_on(store.put(name, fs::read(&path).unwrap(), &Labels::default())).unwrap();
         }
@@ -159,6 +172,12 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
+}
+
+/// The files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 /// Answers whoever connects.

@@ -1,12 +1,16 @@
 //! What every store must do, on the server of the tests: undisturbed, and with a fifth of all requests going wrong.
 
+use std::sync::Arc;
+
 use ecosight_datasets::layout::Area;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::checks::{ALL, Ground};
-use ecosight_datasets::store::{Created, Labels, Store, Trouble};
+use ecosight_datasets::store::{Access, AudioCache, Created, Environment, Labels, Place, Settings, Store, Trouble};
 
+use crate::moto::Moto;
 use crate::roots::files;
 use crate::s3::{Fault, Faults, Server, State};
+use crate::support::{Sandbox, ran};
 
 fn check(store: &Store, listed: usize) {
     let folder = Area::Temp.key("checks");
@@ -27,6 +31,42 @@ fn a_server_of_s3_does_all_that_a_store_must() {
     check(&server.store("", cache.path()), 2100);
     check(&server.store("below/a ü prefix", cache.path()), 10);
     assert!(files(&server.bucket_folder()).is_empty());
+}
+
+/// The store in a bucket of moto.
+fn store_of(moto: &Moto, cache: &std::path::Path) -> Store {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("S3_ENDPOINT_URL", moto.url()),
+        ("S3_RETRY_SECONDS", "10"),
+    ];
+    let settings = Arc::new(Settings::read(&Environment::of(variables)).unwrap());
+    let access = Access { settings, cache: Arc::new(AudioCache::new(cache.to_owned(), 1 << 30)) };
+    Store::connect(&Place::parse("s3://clips/below").unwrap(), &access).unwrap()
+}
+
+#[test]
+fn another_server_of_s3_does_all_that_a_store_must() {
+    let Some(moto) = Moto::start() else { return };
+    moto.bucket("clips");
+    let cache = cache();
+    check(&store_of(&moto, cache.path()), 1100);
+}
+
+#[test]
+fn a_key_that_hides_others_is_an_error_that_names_it() {
+    let Some(moto) = Moto::start() else { return };
+    moto.bucket("clips");
+    moto.put("clips/below/dog/a.wav", "a");
+    moto.put("clips/below/dog//b.wav", "b");
+    let sandbox = Sandbox::new();
+    let line = "retrain --source s3://clips/below --set embed.embedder=logmel";
+    let ran = ran(&moto.command(&sandbox, "clips", line).output().unwrap());
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    for words in ["list folder", "dog//b.wav", "hint: a key with such a name hides all others"] {
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::python::{python, run};
+use crate::s3::{BUCKET, Server};
 use crate::support::{Sandbox, repository};
 
 /// A finished demo.
@@ -35,4 +36,16 @@ fn the_notebooks_run() {
             run(&mut command).unwrap_or_else(|why| panic!("{}: {why}", notebook.display()));
         }
     }
+}
+
+#[test]
+fn polars_scans_tables_straight_from_a_bucket() {
+    let Some(python) = python() else { return };
+    let (server, sandbox) = (Server::start(), demo());
+    server.put_folder(&sandbox.path().join("ecosight-demo/tables"), "data/tables");
+    let script = repository().join("tests/scan_from_s3.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(format!("s3://{BUCKET}/data/tables")).envs(server.env());
+    let printed = run(&mut command).unwrap_or_else(|why| panic!("{why}"));
+    assert!(printed.contains("chainsaw="), "{printed}");
 }

@@ -16,6 +16,8 @@ pub(crate) struct Listing {
     entries: Vec<Entry>,
     /// One message for each file whose name cannot be addressed.
     pub(crate) unreadable: Vec<String>,
+    /// Files with labels that are not understood, with the reason.
+    pub(crate) problems: Vec<(String, String)>,
     /// Columns of a manifest that mean nothing here.
     pub(crate) ignored_columns: Vec<String>,
 }
@@ -23,8 +25,9 @@ pub(crate) struct Listing {
 impl Listing {
     pub(crate) fn read(context: &Context<'_>) -> Result<Self, StageErrorKind> {
         let store = context.store()?;
-        let Entries { entries, unreadable, ignored_columns } = runtime::block_on(context.source.entries(&store))?;
-        Ok(Self { entries, unreadable, ignored_columns })
+        let Entries { entries, unreadable, problems, ignored_columns } =
+            runtime::block_on(context.source.entries(&store))?;
+        Ok(Self { entries, unreadable, problems, ignored_columns })
     }
 
     /// The files with what is named in each, by their path: many spans may lie in one file, which is read once.
@@ -46,13 +49,15 @@ impl Listing {
         };
         let add = |key: KeyHasher, entry: &Entry| {
             let key = key.str(&entry.uri).u64(entry.size_bytes.map_or(u64::MAX, |size| size));
-            let key = [&entry.etag, &entry.label, &entry.recording_id, &entry.fold].into_iter().fold(key, optional);
+            let named = [&entry.etag, &entry.label, &entry.recording_id, &entry.fold, &entry.site];
+            let key = named.into_iter().fold(key, optional);
             match entry.span {
                 Some(span) => key.f64(span.start_s).f64(span.end_s.unwrap_or(f64::INFINITY)),
                 None => key.null(),
             }
         };
         let key = self.unreadable.iter().fold(KeyHasher::new("listing"), |key, name| key.str(name));
+        let key = self.problems.iter().fold(key, |key, (uri, why)| key.str(uri).str(why));
         entries.into_iter().fold(key, add).finish().to_string()[..16].to_owned()
     }
 }

@@ -24,7 +24,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
+    version: 2,
     about: "list the labelled clips, recognise and hash them by content",
     inputs: &[],
     parameters: &[],
@@ -71,7 +71,7 @@ impl Stage for Manifest {
             }
             outcomes.extend(entries.iter().map(|entry| judge(entry, &seen)));
         }
-        let found = sort_out(outcomes, &listing.unreadable);
+        let found = sort_out(outcomes, listing);
         let before: Vec<ClipRow> = read_before(context.layout);
         let mut rows = RowCounts::between(&before, &found.clips, |row| row.clip_id);
         rows.failed = found.failed.len() as u64;
@@ -152,7 +152,7 @@ impl Manifest {
             is_provisional |= matches!(seen, Seen::Failed { .. });
             outcomes.extend(entries.iter().map(|entry| judge(entry, seen)));
         }
-        let mut found = sort_out(outcomes, &listing.unreadable);
+        let mut found = sort_out(outcomes, listing);
         (found.read, found.is_provisional) = (read, is_provisional);
         if let Some(first) = found.first_duplicate.take() {
             let n = found.duplicates;
@@ -206,8 +206,8 @@ fn differences(before: &[ClipRow], after: &[ClipRow]) -> Vec<String> {
         None => Some(format!("{}: gone", old.uri)),
         Some(new) if new.label != old.label => Some(format!("{}: {} → {}", new.uri, old.label, new.label)),
         Some(new) if new.uri != old.uri => Some(format!("{} → {}", old.uri, new.uri)),
-        Some(new) if new.fold != old.fold || new.recording_id != old.recording_id => {
-            Some(format!("{}: another recording or fold", new.uri))
+        Some(new) if new.fold != old.fold || new.recording_id != old.recording_id || new.site != old.site => {
+            Some(format!("{}: another recording, fold or site", new.uri))
         }
         Some(_) => None,
     };
@@ -264,16 +264,18 @@ fn read_files(
 }
 
 /// Makes rows of what the files turned out to be.
-fn sort_out(outcomes: Vec<Outcome>, unreadable: &[String]) -> Found {
+fn sort_out(outcomes: Vec<Outcome>, listing: &Listing) -> Found {
     let (mut rows, mut failed, mut ignored) = (Vec::new(), Vec::new(), 0);
-    failed.extend(unreadable.iter().map(|message| QuarantineRow {
+    let row = |uri: &str, code: &str, message: &str| QuarantineRow {
         clip_id: None,
-        uri: String::new(),
+        uri: uri.to_owned(),
         stage: NAME.to_owned(),
-        code: "bad_name".to_owned(),
-        message: message.clone(),
+        code: code.to_owned(),
+        message: message.to_owned(),
         key: None,
-    }));
+    };
+    failed.extend(listing.unreadable.iter().map(|message| row("", "bad_name", message)));
+    failed.extend(listing.problems.iter().map(|(uri, why)| row(uri, "bad_labels", why)));
     for outcome in outcomes {
         match outcome {
             Outcome::Clip(row) => rows.push(row),
@@ -369,6 +371,7 @@ fn judge(entry: &Entry, seen: &Seen) -> Outcome {
                 label: label.clone(),
                 recording_id: entry.recording_id.clone(),
                 fold: entry.fold.clone(),
+                site: entry.site.clone(),
                 span: entry.span,
                 container: container.clone(),
                 size_bytes,

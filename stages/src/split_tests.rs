@@ -12,6 +12,7 @@ fn clip(uri: &str, label: &str) -> ClipRow {
         label: label.into(),
         recording_id: None,
         fold: None,
+        site: None,
         span: None,
         container: "wav".into(),
         size_bytes: 1,

@@ -8,7 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use hyper::http;
-use s3s::dto::*;
+use s3s::dto::{
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CommonPrefix, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput, CreateBucketOutput,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketInput, DeleteBucketOutput, DeleteObjectInput,
+    DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, ETag, ETagCondition, GetBucketLocationInput,
+    GetBucketLocationOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+    HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput,
+    ListPartsOutput, Object, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
@@ -18,16 +26,27 @@ pub(super) struct Buckets {
     folder: PathBuf,
     /// Whose turn it is to read or write a key.
     keys: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Keys below a prefix as they were when the first page of their list was asked for.
+    walks: Mutex<HashMap<(String, String), Arc<Keys>>>,
     /// Entity tags of files that have this time and size.
     tags: Mutex<HashMap<PathBuf, (SystemTime, u64, ETag)>>,
 }
+
+/// Keys with the paths of their files, in order.
+type Keys = Vec<(String, PathBuf)>;
 
 type Answer<T> = S3Result<S3Response<T>>;
 
 impl Buckets {
     pub(super) fn new(folder: &Path) -> Self {
         let files = FileSystem::new(folder).expect("a folder to serve");
-        Self { files, folder: folder.to_owned(), keys: Mutex::default(), tags: Mutex::default() }
+        Self {
+            files,
+            folder: folder.to_owned(),
+            keys: Mutex::default(),
+            walks: Mutex::default(),
+            tags: Mutex::default(),
+        }
     }
 
     async fn turn(&self, bucket: &str, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
@@ -46,8 +65,19 @@ impl Buckets {
         }
     }
 
+    /// [`keys_below`](Self::keys_below), walked anew for the first page of a list alone.
+    fn walk(&self, bucket: &str, prefix: &str, is_further_page: bool) -> Arc<Keys> {
+        let name = (bucket.to_owned(), prefix.to_owned());
+        let known = self.walks.lock().unwrap().get(&name).filter(|_| is_further_page).cloned();
+        known.unwrap_or_else(|| {
+            let keys = Arc::new(self.keys_below(bucket, prefix));
+            self.walks.lock().unwrap().insert(name, keys.clone());
+            keys
+        })
+    }
+
     /// Keys below `prefix` with their paths, in order.
-    fn keys_below(&self, bucket: &str, prefix: &str) -> Vec<(String, PathBuf)> {
+    fn keys_below(&self, bucket: &str, prefix: &str) -> Keys {
         let root = self.folder.join(bucket);
         let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
         let (mut folders, mut keys) = (vec![root.join(folder)], Vec::new());
@@ -160,7 +190,9 @@ impl S3 for Buckets {
         let limit = max_keys.unwrap_or(1000).clamp(1, 1000) as usize;
         let (mut contents, mut folders) = (Vec::new(), Vec::<String>::new());
         let (mut last, mut is_truncated) = (String::new(), false);
-        for (key, path) in self.keys_below(&bucket, &start) {
+        let keys = self.walk(&bucket, &start, continuation_token.is_some());
+        let begin = keys.partition_point(|(key, _)| *key <= behind);
+        for (key, path) in keys[begin..].iter().cloned() {
             let folder = delimiter.as_ref().and_then(|delimiter| {
                 let end = key[start.len()..].find(delimiter.as_str())?;
                 Some(key[..start.len() + end + delimiter.len()].to_owned())

@@ -152,12 +152,11 @@ impl Front {
         let is_write = matches!(request.method().as_str(), "PUT" | "POST" | "DELETE");
         let (state, fault, how_much) = self.meet(seen);
         match state {
-            State::Up => {}
             State::Down => return Err(broken()),
             State::BucketGone => return refused(request, 404, "NoSuchBucket").await,
             State::Refuses(status, code) => return refused(request, status, code).await,
             State::RefusesWrites(status, code) if is_write => return refused(request, status, code).await,
-            State::RefusesWrites(..) => {}
+            State::Up | State::RefusesWrites(..) => {}
         }
         match fault {
             Some(Fault::SlowDown) => refused(request, 503, "SlowDown").await,
@@ -182,7 +181,7 @@ impl Front {
 }
 
 impl Inner {
-    /// A number from 0 to 1, by SplitMix64.
+    /// A number from 0 to 1, by `SplitMix64`.
     fn random(&mut self) -> f64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;

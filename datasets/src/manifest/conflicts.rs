@@ -62,6 +62,7 @@ mod tests {
             label: label.into(),
             recording_id: None,
             fold: None,
+            site: None,
             span: None,
             container: "wav".into(),
             size_bytes: 1,

@@ -1,5 +1,5 @@
 //! Reading a manifest that a person wrote: CSV or Parquet with the columns `uri` and `label`, and optionally `start_s`, `end_s`,
-//! `recording_id`, `fold`. Other columns are ignored.
+//! `recording_id`, `fold`, `site`. Other columns are ignored.
 
 use std::io::Cursor;
 
@@ -12,7 +12,7 @@ use crate::store::Place;
 use crate::tables::Columns;
 
 /// The columns that mean something.
-const COLUMNS: [&str; 6] = ["uri", "label", "recording_id", "fold", "start_s", "end_s"];
+const COLUMNS: [&str; 7] = ["uri", "label", "recording_id", "fold", "site", "start_s", "end_s"];
 
 /// The entries of the manifest at `place`, which holds `bytes`, and its columns that are ignored.
 pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
@@ -38,7 +38,7 @@ pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, 
         text(name)?.into_iter().enumerate().map(parse).collect()
     };
     let (uri, label) = (columns.text("uri")?, columns.optional_text("label")?);
-    let (recording, fold) = (text("recording_id")?, text("fold")?);
+    let (recording, fold, site) = (text("recording_id")?, text("fold")?, text("site")?);
     let (start, end) = (number("start_s")?, number("end_s")?);
     let mut entries = Vec::with_capacity(n);
     for i in 0..n {
@@ -56,6 +56,7 @@ pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, 
             label: label[i].as_deref().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()),
             recording_id: recording[i].clone(),
             fold: fold[i].clone(),
+            site: site[i].clone(),
             span,
             etag: None,
             size_bytes: None,
@@ -94,8 +95,8 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_and_text_stays_text() {
         let (entries, ignored) =
-            csv("label,site,uri,fold,start_s,end_s\ndog,x,\"a, b.wav\",01,1.5,2\ncat,y,c.wav,,,\n").unwrap();
-        assert_eq!(ignored, ["site"]);
+            csv("label,site,uri,fold,start_s,end_s,mood\ndog,x,\"a, b.wav\",01,1.5,2,good\ncat,y,c.wav,,,,\n").unwrap();
+        assert_eq!((ignored, entries[1].site.as_deref()), (vec!["mood".to_owned()], Some("y")));
         assert_eq!(entries[0].uri, "a, b.wav");
         assert_eq!(entries[0].fold.as_deref(), Some("01"));
         assert_eq!(entries[0].span, Some(Span { start_s: 1.5, end_s: Some(2.0) }));

@@ -6,15 +6,17 @@ use std::fmt;
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
+use crate::DatasetError;
 use crate::audio::Span;
-use crate::store::{Access, Listing, MAX_REQUESTS, OpenError, Place, Store, Version};
-use crate::{DatasetError, manifest::read_manifest_file};
+use crate::manifest::{Beside, read_manifest_file};
+use crate::store::{Access, Listing, MAX_REQUESTS, Object, OpenError, Place, Store, Version};
 
 /// Where labelled audio comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// A folder, here or in a bucket: the first part of the path below it is the label.
+    /// A folder, here or in a bucket: the first part of the path below it is the label, unless a file with labels lies [beside](Beside) the
+    /// recording.
     Folder(Place),
     /// A CSV or Parquet manifest; its uris are relative to the folder it lies in.
     Manifest(Place),
@@ -31,6 +33,8 @@ pub struct Entry {
     pub recording_id: Option<String>,
     /// Fold, where the source names it.
     pub fold: Option<String>,
+    /// Place of the recorder, where the source names it.
+    pub site: Option<String>,
     /// Part of the file.
     pub span: Option<Span>,
     /// Entity tag, where the store gives one.
@@ -47,11 +51,28 @@ pub struct Entries {
     pub entries: Vec<Entry>,
     /// One message for each file whose name cannot be addressed.
     pub unreadable: Vec<String>,
+    /// Files with labels beside recordings that are not understood, with the reason.
+    pub problems: Vec<(String, String)>,
     /// Columns of a manifest that mean nothing here.
     pub ignored_columns: Vec<String>,
 }
 
 impl Entry {
+    /// The file of a folder: the folder at the top is its label.
+    fn of(object: Object) -> Self {
+        Self {
+            label: object.uri.split_once('/').map(|(label, _)| label.to_owned()),
+            uri: object.uri,
+            recording_id: None,
+            fold: None,
+            site: None,
+            span: None,
+            etag: object.etag,
+            size_bytes: Some(object.size_bytes),
+            explicit: false,
+        }
+    }
+
     /// What the file was when it was listed.
     pub fn version(&self) -> Option<Version> {
         Some(Version { etag: self.etag.clone()?, size_bytes: self.size_bytes? })
@@ -88,18 +109,20 @@ impl Source {
         match self {
             Self::Folder(_) => {
                 let Listing { objects, unreadable } = store.list().await?;
-                let entry = |object: crate::store::Object| Entry {
-                    label: object.uri.split_once('/').map(|(label, _)| label.to_owned()),
-                    uri: object.uri,
-                    recording_id: None,
-                    fold: None,
-                    span: None,
-                    etag: object.etag,
-                    size_bytes: Some(object.size_bytes),
-                    explicit: false,
-                };
-                let entries = objects.into_iter().map(entry).collect();
-                Ok(Entries { entries, unreadable, ignored_columns: Vec::new() })
+                let Beside { recordings, files, problems } = Beside::read(store, &objects).await?;
+                let mut entries = Vec::with_capacity(objects.len());
+                for object in objects.into_iter().filter(|object| !files.contains(&object.uri)) {
+                    match recordings.get(&object.uri) {
+                        None => entries.push(Entry::of(object)),
+                        Some(marked) => entries.extend(marked.iter().map(|annotation| Entry {
+                            label: Some(annotation.label.clone()),
+                            span: Some(annotation.span),
+                            explicit: true,
+                            ..Entry::of(object.clone())
+                        })),
+                    }
+                }
+                Ok(Entries { entries, unreadable, problems, ignored_columns: Vec::new() })
             }
             Self::Manifest(file) => {
                 let missing = || DatasetError::invalid("read manifest", file.to_string(), "there is no such file");
@@ -124,7 +147,7 @@ impl Source {
                         (entry.etag, entry.size_bytes) = (object.etag.clone(), Some(object.size_bytes));
                     }
                 }
-                Ok(Entries { entries, unreadable: Vec::new(), ignored_columns })
+                Ok(Entries { entries, unreadable: Vec::new(), problems: Vec::new(), ignored_columns })
             }
         }
     }

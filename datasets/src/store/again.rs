@@ -39,5 +39,5 @@ impl Store {
 /// Whether the connection is to blame, not what the server said.
 fn broke_off(error: &object_store::Error) -> bool {
     let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(|error| error.is::<HttpError>())
+    std::iter::successors(Some(first), |error| (*error).source()).any(<dyn Error>::is::<HttpError>)
 }

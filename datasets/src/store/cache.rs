@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::DatasetError;
 use crate::files::{folder_of, temporary_in};
@@ -15,6 +15,9 @@ use crate::key::KeyHasher;
 
 /// Bytes that the cache holds where nobody says otherwise.
 pub const DEFAULT_LIMIT_BYTES: u64 = 2_000_000_000;
+
+/// A file that is being fetched for longer than this was left behind by a process that was killed.
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 /// A folder of fetched files.
 #[derive(Debug)]
@@ -90,11 +93,15 @@ impl AudioCache {
 
     /// Removes the files that were not used for longest until a tenth of the space is free; returns what is left.
     fn evict(&self) -> u64 {
-        let mut files = self.files();
-        files.sort_by_key(|kept| kept.used);
+        let now = now();
+        let is_abandoned = |kept: &Kept| now.duration_since(kept.used).is_ok_and(|age| age > ABANDONED_AFTER);
+        // What is being fetched, here or by another process, must stay where it is.
+        let mut files: Vec<Kept> =
+            self.files().into_iter().filter(|kept| !kept.is_under_way || is_abandoned(kept)).collect();
+        files.sort_by_key(|kept| (!kept.is_under_way, kept.used));
         let mut total: u64 = files.iter().map(|kept| kept.bytes).sum();
         for kept in files {
-            if total <= self.limit_bytes / 10 * 9 {
+            if !kept.is_under_way && total <= self.limit_bytes / 10 * 9 {
                 break;
             }
             if fs::remove_file(&kept.path).is_ok() {
@@ -109,7 +116,8 @@ impl AudioCache {
         let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten().flatten();
         let kept = |entry: fs::DirEntry| {
             let meta = entry.metadata().ok()?;
-            Some(Kept { path: entry.path(), bytes: meta.len(), used: meta.modified().ok()? })
+            let is_under_way = entry.file_name().to_string_lossy().starts_with('.');
+            Some(Kept { path: entry.path(), bytes: meta.len(), used: meta.modified().ok()?, is_under_way })
         };
         files.filter_map(kept).collect()
     }
@@ -135,6 +143,7 @@ struct Kept {
     path: PathBuf,
     bytes: u64,
     used: SystemTime,
+    is_under_way: bool,
 }
 
 #[expect(clippy::disallowed_methods, reason = "the cache keeps what was used last; no result depends on it")]
@@ -146,7 +155,6 @@ fn now() -> SystemTime {
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::time::Duration;
 
     #[test]
     fn what_was_not_used_for_longest_goes_first() {
@@ -170,5 +178,20 @@ mod tests {
         cache.clear().unwrap();
         cache.clear().unwrap();
         assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_being_fetched_stays_and_what_a_killed_process_left_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = AudioCache::new(dir.path().join("audio"), 100);
+        let key = |number: u64| CacheKey::new("s3://bucket/a", "tag", number);
+        let (under_way, left) = (cache.begin(&key(1)).unwrap(), cache.begin(&key(2)).unwrap());
+        let left = left.into_temp_path().keep().unwrap();
+        File::options().write(true).open(&left).unwrap().set_modified(now() - ABANDONED_AFTER * 2).unwrap();
+        let mut large = cache.begin(&key(3)).unwrap();
+        large.write_all(&[0; 300]).unwrap();
+        cache.add(&key(3), large).unwrap();
+        assert!(under_way.path().exists() && !left.exists() && cache.find(&key(3), 300).is_none());
+        assert!(cache.add(&key(1), under_way).is_ok());
     }
 }

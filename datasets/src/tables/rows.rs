@@ -46,6 +46,8 @@ pub struct ClipRow {
     pub recording_id: Option<String>,
     /// Fold, where the source names it.
     pub fold: Option<String>,
+    /// Place of the recorder, where the source names it.
+    pub site: Option<String>,
     /// Part of the file; `None` for all of it.
     pub span: Option<Span>,
     /// Container, recognised by content.
@@ -74,6 +76,7 @@ impl Row for ClipRow {
             text(rows, |r| &r.label),
             optional_text(rows, |r| r.recording_id.as_deref()),
             optional_text(rows, |r| r.fold.as_deref()),
+            optional_text(rows, |r| r.site.as_deref()),
             optional_f64(rows, |r| r.span.map(|s| s.start_s)),
             optional_f64(rows, |r| r.span.and_then(|s| s.end_s)),
             text(rows, |r| &r.container),
@@ -90,6 +93,8 @@ impl Row for ClipRow {
         let (start, end) = (columns.optional_f64("start_s")?, columns.optional_f64("end_s")?);
         let (container, etag) = (columns.text("container")?, columns.optional_text("etag")?);
         let size = columns.u64("size_bytes")?;
+        // Tables of the first version have none.
+        let site = if columns.has("site") { columns.optional_text("site")? } else { vec![None; frame.height()] };
         let row = |i: usize| Self {
             clip_id: ids[i],
             file_id: file_id[i],
@@ -97,6 +102,7 @@ impl Row for ClipRow {
             label: label[i].clone(),
             recording_id: recording[i].clone(),
             fold: fold[i].clone(),
+            site: site[i].clone(),
             span: start[i].map(|start_s| Span { start_s, end_s: end[i] }),
             container: container[i].clone(),
             size_bytes: size[i],

@@ -121,6 +121,7 @@ pub const MANIFEST: Table = Table {
             Text,
             "fold, where the source names it: `train`, `val`, `test`, or a name of a cross-validation fold",
         ),
+        optional("site", Text, "place of the recorder, where the source names it"),
         optional("start_s", Float64, "start of the span in seconds; null for a whole file"),
         optional("end_s", Float64, "end of the span in seconds; null for the end of the file"),
         column("container", Text, "audio container, recognised by content: `wav`, `flac`, …"),

@@ -101,7 +101,8 @@ pub(crate) enum Verb {
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub(crate) struct PipelineArgs {
     /// Folder or `s3://bucket/prefix` with one folder per class, or a .csv or .parquet manifest with the columns `uri` and `label`, and if wanted
-    /// `start_s`, `end_s`, `recording_id`, `fold`
+    /// `start_s`, `end_s`, `recording_id`, `fold`, `site`. In a folder, spans that Audacity (a.txt) or Raven (a.selections.txt,
+    /// a.Table.1.selections.txt) marked in a.wav beside it are the clips, whatever the folder is called
     /// [default: that of the last run, else `extracted_audio/` in the data root]
     #[arg(long, value_name = "DIR|FILE|s3://…")]
     pub(crate) source: Option<String>,
@@ -122,6 +123,7 @@ pub(crate) struct DemoArgs {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight retrain --source recordings
+  ecosight retrain --source s3://bucket/extracted_audio --drop-cache
   ecosight retrain --source recordings --set 'split.pattern=(?<fold>\\d)-(?<recording>\\d+)-'
   ecosight retrain --set embed.embedder=logmel --set train.head=mlp
   ecosight retrain --set embed.precision=bf16 --set embed.dtype=f16
@@ -150,6 +152,10 @@ pub(crate) struct RetrainArgs {
     /// Wait while another run writes this data root
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Remove audio that was fetched from buckets when the run is over, well or not; else the last 2 GB (`ECOSIGHT_CACHE_MB`) stay
+    /// for the next
+    #[arg(long)]
+    pub(crate) drop_cache: bool,
     /// Stream what happens as lines of JSON to this file, or to stdout: `-`
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub(crate) events: Option<String>,

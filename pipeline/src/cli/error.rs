@@ -121,7 +121,7 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
         }
         _ if error.action == "read manifest" => Some(
-            "a manifest has the columns `uri` and `label`, and may have `start_s`, `end_s`, `recording_id` and `fold`",
+            "a manifest has the columns `uri` and `label`, and may have `start_s`, `end_s`, `recording_id`, `fold` and `site`",
         ),
         _ => None,
     };

@@ -39,7 +39,11 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
         return Ok(ExitStatus::Ok);
     }
     let sinks = Sinks { events: args.events.clone(), on_finish: args.on_finish.clone(), wait: args.wait };
-    let outcome = execute(&selection, &pipeline, &source, globals, &sinks, printer)?;
+    let outcome = execute(&selection, &pipeline, &source, globals, &sinks, printer);
+    if args.drop_cache {
+        drop_cache(globals, printer);
+    }
+    let outcome = outcome?;
     if printer.verbose && !outcome.timings.is_empty() {
         printer.note(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
     }
@@ -53,4 +57,11 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
         printer.result(&summary)?;
     }
     Ok(ExitStatus::Ok)
+}
+
+/// Removes audio that was fetched from buckets. That this fails is no failure of the run.
+fn drop_cache(globals: &Globals, printer: &Printer) {
+    if let Err(error) = globals.access().and_then(|access| access.cache.clear()) {
+        printer.warning(&format!("fetched audio is still there: {}", CliError::from(error).chain().join(": ")));
+    }
 }

@@ -41,6 +41,11 @@ def dvc() -> Path:
     return _environment("ECOSIGHT_DVC_VENV", "dvc-venv", "DVC", "about 200 MB", "dvc") / "dvc"
 
 
+def aws() -> Path:
+    """The command line of AWS, which has an environment of its own; installs it where it is missing."""
+    return _environment("ECOSIGHT_AWS_VENV", "aws-venv", "the AWS command line", "about 150 MB", "aws") / "aws"
+
+
 def _environment(variable: str, name: str, what: str, size: str, *which: str) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     venv = Path(os.environ.get(variable) or cache / "ecosight" / name)

@@ -1,0 +1,213 @@
+//! Files with labels that lie beside recordings: `a.txt` as Audacity exports it, `a.selections.txt` or `a.Table.1.selections.txt` as Raven saves
+//! it, for `a.wav` in the same folder. The spans that they mark are the clips, and what the folder is called does not matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+
+use futures::{StreamExt, TryStreamExt};
+
+use super::annotation::{Annotation, LineProblem};
+use super::{read_audacity, read_raven};
+use crate::DatasetError;
+use crate::audio::AUDIO_EXTENSIONS;
+use crate::store::{MAX_REQUESTS, Object, OpenError, Store, Version};
+
+/// Bytes of a file with labels; more are none.
+const LARGEST: u64 = 16 << 20;
+
+/// What files with labels say.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// Recordings by their path, with what is marked in each. One of which no span is marked has no clips.
+    pub recordings: BTreeMap<String, Vec<Annotation>>,
+    /// The files with labels, which are nothing else.
+    pub files: BTreeSet<String>,
+    /// Files that are not understood, with the reason. The recordings that they lie beside have no clips.
+    pub problems: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Audacity,
+    Raven,
+}
+
+/// A file with labels, and the recording it lies beside.
+struct Found<'a> {
+    object: &'a Object,
+    format: Format,
+    recording: Option<&'a str>,
+}
+
+impl Beside {
+    /// What the files with labels among `objects` say of the recordings there. A file that is on this machine is not fetched again.
+    pub async fn read(store: &Store, objects: &[Object]) -> Result<Self, DatasetError> {
+        let recordings = Recordings::of(objects);
+        let found: Vec<Found<'_>> = objects.iter().filter_map(|object| recordings.labels(object)).collect();
+        let read = found.into_iter().map(|found| async move {
+            let text = text(store, found.object).await?;
+            Ok::<_, DatasetError>((found, text))
+        });
+        let mut read: Vec<_> = futures::stream::iter(read).buffer_unordered(MAX_REQUESTS).try_collect().await?;
+        read.sort_by(|(a, _), (b, _)| a.object.uri.cmp(&b.object.uri));
+        let mut beside = Self::default();
+        for (found, text) in read {
+            beside.files.insert(found.object.uri.clone());
+            if let Some(recording) = found.recording {
+                beside.recordings.entry(recording.to_owned()).or_default();
+            }
+            let annotations = text.and_then(|text| parse(found.format, &text).map_err(|problem| problem.to_string()));
+            if let Err(why) = annotations.and_then(|annotations| beside.add(&found, annotations, &recordings)) {
+                beside.problems.push((found.object.uri.clone(), why));
+            }
+        }
+        Ok(beside)
+    }
+
+    /// Adds what one file marks; nothing of it where it names a recording that is not there.
+    fn add(
+        &mut self,
+        found: &Found<'_>,
+        annotations: Vec<Annotation>,
+        recordings: &Recordings<'_>,
+    ) -> Result<(), String> {
+        let folder = found.object.uri.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut marked = Vec::new();
+        for annotation in annotations {
+            let recording = match &annotation.recording {
+                Some(name) => recordings.named(folder, name).or(found.recording),
+                None => found.recording,
+            };
+            let Some(recording) = recording else {
+                let name = annotation.recording.as_deref().unwrap_or("it");
+                return Err(format!("no recording of that name lies beside it: `{name}`"));
+            };
+            marked.push((recording.to_owned(), annotation));
+        }
+        for (recording, annotation) in marked {
+            let there = self.recordings.entry(recording).or_default();
+            if !there.iter().any(|other| (&other.label, other.span) == (&annotation.label, annotation.span)) {
+                there.push(annotation);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The recordings of a source by their folder, and by their name there with and without its ending.
+struct Recordings<'a> {
+    by_name: BTreeMap<(&'a str, &'a str), &'a str>,
+}
+
+impl<'a> Recordings<'a> {
+    fn of(objects: &'a [Object]) -> Self {
+        let mut by_name = BTreeMap::new();
+        for object in objects {
+            let (folder, name) = object.uri.rsplit_once('/').unwrap_or(("", &object.uri));
+            let Some((stem, extension)) = name.rsplit_once('.') else { continue };
+            if AUDIO_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
+                by_name.insert((folder, name), object.uri.as_str());
+                by_name.entry((folder, stem)).or_insert(object.uri.as_str());
+            }
+        }
+        Self { by_name }
+    }
+
+    fn named(&self, folder: &str, name: &str) -> Option<&'a str> {
+        self.by_name.get(&(folder, name)).copied()
+    }
+
+    /// The file with labels that `object` is, going by its name. A text that lies beside no recording is a text.
+    fn labels(&self, object: &'a Object) -> Option<Found<'a>> {
+        let (folder, name) = object.uri.rsplit_once('/').unwrap_or(("", &object.uri));
+        let name = name.strip_suffix(".txt")?;
+        let raven = name.strip_suffix(".selections").or_else(|| name.strip_suffix(".selection.table"));
+        let (format, name) = raven.map_or((Format::Audacity, name), |name| (Format::Raven, name));
+        let without_table = || {
+            let (front, number) = name.rsplit_once('.')?;
+            let front = front.strip_suffix(".Table").filter(|_| number.bytes().all(|byte| byte.is_ascii_digit()));
+            front.or_else(|| name.strip_suffix(".BirdNET"))
+        };
+        let recording = self.named(folder, name).or_else(|| self.named(folder, without_table()?));
+        (recording.is_some() || format == Format::Raven).then_some(Found { object, format, recording })
+    }
+}
+
+fn parse(format: Format, text: &str) -> Result<Vec<Annotation>, LineProblem> {
+    let text = text.trim_start_matches('\u{feff}');
+    match format {
+        Format::Audacity => read_audacity(text),
+        Format::Raven => read_raven(text),
+    }
+}
+
+/// The content of a file with labels, or why it has none.
+async fn text(store: &Store, object: &Object) -> Result<Result<String, String>, DatasetError> {
+    if object.size_bytes > LARGEST {
+        return Ok(Err(format!("a file of {} bytes holds no labels", object.size_bytes)));
+    }
+    let version = object.etag.clone().map(|etag| Version { etag, size_bytes: object.size_bytes });
+    match store.open(&object.uri, version.as_ref()).await {
+        Ok(mut file) => {
+            let mut bytes = Vec::new();
+            let read = file.read_to_end(&mut bytes).map_err(|error| error.to_string());
+            Ok(read.and_then(|_| String::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".to_owned())))
+        }
+        Err(OpenError::File { message, .. }) => Ok(Err(message)),
+        Err(OpenError::Store(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::block_on;
+
+    const RAVEN: &str = "Begin Time (s)\tEnd Time (s)\tBegin File\tSpecies\n0\t1\ta.wav\tdog\n";
+
+    fn beside(files: &[(&str, &str)]) -> Beside {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let store = Store::folder(dir.path()).unwrap();
+        block_on(async { Beside::read(&store, &store.list().await.unwrap().objects).await }).unwrap()
+    }
+
+    #[test]
+    fn a_file_with_labels_belongs_to_the_recording_of_its_name_in_its_folder() {
+        let names = [
+            "n/a.txt",
+            "n/a.wav.txt",
+            "n/a.selections.txt",
+            "n/a.Table.1.selections.txt",
+            "n/a.Table.12.selections.txt",
+        ];
+        for name in names {
+            let text = if name.contains("selections") { RAVEN } else { "0\t1\tdog\n" };
+            let found = beside(&[("n/a.wav", ""), ("m/a.wav", ""), (name, text)]);
+            assert_eq!(found.recordings.keys().collect::<Vec<_>>(), ["n/a.wav"], "{name}");
+            assert_eq!((found.recordings["n/a.wav"].len(), found.problems.len()), (1, 0), "{name}");
+        }
+        let found = beside(&[("n/a.wav", ""), ("n/readme.txt", "hello"), ("a.txt", "hello")]);
+        assert!(found.files.is_empty() && found.recordings.is_empty());
+    }
+
+    #[test]
+    fn one_table_may_be_about_several_recordings() {
+        let table = format!("{RAVEN}2\t3\tb.wav\tcat\n");
+        let found = beside(&[("a.wav", ""), ("b.wav", ""), ("night.Table.1.selections.txt", &table)]);
+        assert_eq!(found.recordings.keys().collect::<Vec<_>>(), ["a.wav", "b.wav"]);
+        let found = beside(&[("a.wav", ""), ("night.selections.txt", &table)]);
+        assert!(found.problems[0].1.contains("`b.wav`") && found.recordings.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_recording_whose_labels_are_not_understood_has_no_clips() {
+        let found = beside(&[("dog/a.wav", ""), ("dog/a.txt", "a fine day\n")]);
+        assert_eq!(found.recordings["dog/a.wav"], []);
+        assert!(found.problems[0].0 == "dog/a.txt" && found.problems[0].1.contains("line 1"), "{found:?}");
+    }
+}
