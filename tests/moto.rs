@@ -12,22 +12,6 @@ use ureq::{Agent, Body};
 use crate::python::python;
 use crate::support::{Sandbox, repository};
 
-/// The variables that would lead to a bucket of whoever runs the tests.
-const VARIABLES: [&str; 12] = [
-    "S3_BUCKET",
-    "AWS_S3_BUCKET",
-    "S3_BUCKET_NAME",
-    "AWS_REGION",
-    "S3_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_SESSION_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "S3_SSE",
-    "S3_SSE_KMS_KEY_ID",
-    "CLOUDFRONT_DOMAIN",
-];
-
 /// A running server.
 pub(crate) struct Moto {
     url: String,
@@ -96,14 +80,19 @@ impl Moto {
     /// Makes a user who may do what `policy` says, and a key for it.
     pub(crate) fn user(&self, name: &str, policy: &str) -> Keys {
         self.iam(&[("Action", "CreateUser"), ("UserName", name)]);
-        let named = [("PolicyName", "test"), ("PolicyDocument", policy)];
-        self.iam(&[&[("Action", "PutUserPolicy"), ("UserName", name)][..], &named[..]].concat());
+        self.allow(name, policy);
         let key = self.iam(&[("Action", "CreateAccessKey"), ("UserName", name)]);
         let between = |tag: &str| {
             let rest = key.split_once(&format!("<{tag}>")).unwrap().1;
             rest.split_once('<').unwrap().0.to_owned()
         };
         Keys { id: between("AccessKeyId"), secret: between("SecretAccessKey") }
+    }
+
+    /// Lets a user do what `policy` says, too.
+    pub(crate) fn allow(&self, user: &str, policy: &str) {
+        let named = [("PolicyName", "test"), ("PolicyDocument", policy)];
+        self.iam(&[&[("Action", "PutUserPolicy"), ("UserName", user)][..], &named[..]].concat());
     }
 
     /// From now on keys and permissions are checked.
@@ -124,9 +113,6 @@ impl Moto {
     /// A command line of the real binary that uses `bucket` of this server with keys that everybody may use.
     pub(crate) fn command(&self, sandbox: &Sandbox, bucket: &str, line: &str) -> Command {
         let mut command = sandbox.command(line);
-        for name in VARIABLES {
-            command.env_remove(name);
-        }
         command
             .env("S3_BUCKET", bucket)
             .env("S3_ENDPOINT_URL", &self.url)
@@ -164,6 +150,7 @@ fn text(mut response: Response<Body>) -> String {
 #[test]
 fn the_server_keeps_what_it_is_given() {
     let Some(moto) = Moto::start() else { return };
+    assert!(moto.url().starts_with("http://127.0.0.1:"), "on this machine only");
     moto.bucket("clips");
     moto.put("clips/a.txt", "hello");
     assert_eq!(moto.get("clips/a.txt"), "hello");

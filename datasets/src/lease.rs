@@ -13,7 +13,7 @@ use crate::store::{Labels, Store};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// Name of the object below the data root.
-const NAME: &str = ".lease.json";
+const NAME: &str = crate::layout::LEASE;
 
 /// For how long it is good without being renewed.
 const GOOD_FOR: TimeDelta = TimeDelta::seconds(120);

@@ -19,6 +19,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a request is tried.
 const ATTEMPTS: u32 = 4;
 
+/// Variables that name another server of IAM than Amazon's, the first first.
+const IAM_ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL"];
+
 /// What looks at a bucket and changes it.
 pub struct Admin {
     pub(super) s3: aws_sdk_s3::Client,
@@ -55,14 +58,25 @@ impl Admin {
             .region(region)
             .timeout_config(timeouts)
             .retry_config(retries);
-        if let Some(endpoint) = settings.environment.get("AWS_ENDPOINT_URL_IAM") {
-            iam = iam.endpoint_url(endpoint);
+        if let Some(endpoint) = settings.environment.first(&IAM_ENDPOINT_VARIABLES) {
+            iam = iam.endpoint_url(endpoint.value);
         }
         Ok(Self {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             iam: aws_sdk_iam::Client::from_conf(iam.build()),
             wishes,
         })
+    }
+
+    /// Whether users would be made on the server that the bucket is on; another one's keys are nothing to Amazon.
+    pub fn knows_iam(settings: &Settings) -> bool {
+        settings.endpoint.is_none() || settings.environment.first(&IAM_ENDPOINT_VARIABLES).is_some()
+    }
+
+    /// Whether `error` says that the server, which is not Amazon's, knows no such configuration.
+    pub fn is_unknown(error: &DatasetError) -> bool {
+        let DatasetErrorKind::Server(said) = &error.kind else { return false };
+        ["NotImplemented", "MethodNotAllowed", "the server answered 501"].iter().any(|word| said.starts_with(word))
     }
 
     /// What is wanted.
@@ -75,6 +89,23 @@ impl Admin {
         &self.wishes.place.bucket
     }
 
+    /// The answer, or none where it is a refusal with this code, which says that there is no such thing.
+    pub(super) fn unless<T, E>(
+        &self,
+        code: &str,
+        action: &'static str,
+        answer: Result<T, SdkError<E>>,
+    ) -> Result<Option<T>, DatasetError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code() == Some(code) => Ok(None),
+            Err(error) => Err(self.refused(action)(error)),
+        }
+    }
+
     /// For `map_err`: the server's words about a failed `action` on the bucket.
     pub(super) fn refused<E>(&self, action: &'static str) -> impl FnOnce(SdkError<E>) -> DatasetError
     where
@@ -82,18 +113,6 @@ impl Admin {
     {
         let at = self.wishes.place.to_string();
         move |error| server_error(action, at, &error)
-    }
-}
-
-/// `answer`, or none where it is a refusal with one of these codes.
-pub(super) fn unless<T, E>(answer: Result<T, SdkError<E>>, codes: &[&str]) -> Result<Option<T>, SdkError<E>>
-where
-    E: ProvideErrorMetadata,
-{
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.code().is_some_and(|code| codes.contains(&code)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
@@ -106,6 +125,9 @@ where
         (Some(code), _) => format!("{code}: {}", error.message().unwrap_or("no more was said")),
         // The answer to a HEAD has no words.
         (None, Some(response)) if response.status().as_u16() == 403 => "AccessDenied: 403 Forbidden".to_owned(),
+        (None, Some(response)) if response.status().is_success() => {
+            format!("the answer is not understood: {}", chain(error))
+        }
         (None, Some(response)) => format!("the server answered {}", response.status()),
         (None, None) => chain(error),
     };

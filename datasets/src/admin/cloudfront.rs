@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Wishes;
 
-/// "CachingOptimized", "CORS-S3Origin" and "SimpleCORS" in the list of managed policies of the CloudFront developer guide.
+/// `CachingOptimized`, `CORS-S3Origin` and `SimpleCORS` in the list of managed policies of the CloudFront developer guide.
 const CACHE_POLICY: &str = "658327ea-f89d-4fab-a63d-7e88639e58f6";
 const ORIGIN_REQUEST_POLICY: &str = "88a5eaf4-2fd4-4709-b370-b4c650ea3fcf";
 const RESPONSE_HEADERS_POLICY: &str = "60669652-455b-4ae9-85a4-c4c02393f86c";

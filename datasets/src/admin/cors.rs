@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::types::{CorsConfiguration, CorsRule};
 
-use super::client::unless;
 use super::wishes::CORS_MAX_AGE_S;
 use super::{Admin, Look};
 use crate::{DatasetError, DatasetErrorKind};
@@ -17,7 +16,7 @@ impl Admin {
             return Ok(Look::LeftOut("no web page is named: --cors-origin URL, or S3_CORS_ORIGINS".to_owned()));
         }
         let wanted = self.cors_rule()?;
-        let is_there = self.cors_rules().await?.iter().any(|rule| *rule == wanted);
+        let is_there = self.cors_rules().await?.contains(&wanted);
         Ok(if is_there { Look::Right(origins) } else { Look::Wrong(format!("let {origins} ask")) })
     }
 
@@ -37,8 +36,8 @@ impl Admin {
     }
 
     async fn cors_rules(&self) -> Result<Vec<CorsRule>, DatasetError> {
-        let answer = unless(self.s3.get_bucket_cors().bucket(self.bucket()).send().await, &["NoSuchCORSConfiguration"]);
-        let found = answer.map_err(self.refused("look at CORS of"))?;
+        let answer = self.s3.get_bucket_cors().bucket(self.bucket()).send().await;
+        let found = self.unless("NoSuchCORSConfiguration", "look at CORS of", answer)?;
         Ok(found.and_then(|answer| answer.cors_rules).unwrap_or_default())
     }
 

@@ -4,7 +4,6 @@ use aws_sdk_s3::types::{
     ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
 };
 
-use super::client::unless;
 use super::{Admin, Look};
 use crate::store::Encryption;
 use crate::{DatasetError, DatasetErrorKind};
@@ -42,8 +41,7 @@ impl Admin {
 
     async fn encryption_rule(&self) -> Result<Option<ServerSideEncryptionRule>, DatasetError> {
         let answer = self.s3.get_bucket_encryption().bucket(self.bucket()).send().await;
-        let answer = unless(answer, &["ServerSideEncryptionConfigurationNotFoundError"]);
-        let found = answer.map_err(self.refused("look at encryption of"))?;
+        let found = self.unless("ServerSideEncryptionConfigurationNotFoundError", "look at encryption of", answer)?;
         let rules = found.and_then(|answer| answer.server_side_encryption_configuration).map(|found| found.rules);
         Ok(rules.unwrap_or_default().into_iter().next())
     }

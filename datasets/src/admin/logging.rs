@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::types::{BucketLoggingStatus, LoggingEnabled};
 
+use super::statements::merged;
 use super::{Admin, Look, policy};
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -14,7 +15,7 @@ impl Admin {
         let found = answer.map_err(self.refused("look at logging of"))?.logging_enabled;
         let is_logging = found.is_some_and(|found| found.target_bucket() == target);
         let statement = policy::log_statement(&self.wishes, target);
-        let is_allowed = policy::merged(self.policy_of_bucket(target).await?.as_ref(), &[statement]).is_none();
+        let is_allowed = merged(self.policy_of_bucket(target).await?.as_ref(), &[statement]).is_none();
         let shown = format!("to s3://{target}/{}", self.wishes.log_prefix());
         Ok(if is_logging && is_allowed { Look::Right(shown) } else { Look::Wrong(format!("write {shown}")) })
     }

@@ -2,15 +2,13 @@
 
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 
-use super::client::unless;
 use super::{Admin, Look};
 use crate::DatasetError;
 
 impl Admin {
     pub(super) async fn look_at_public_access(&self) -> Result<Look, DatasetError> {
         let answer = self.s3.get_public_access_block().bucket(self.bucket()).send().await;
-        let answer = unless(answer, &["NoSuchPublicAccessBlockConfiguration"]);
-        let found = answer.map_err(self.refused("look at public access of"))?;
+        let found = self.unless("NoSuchPublicAccessBlockConfiguration", "look at public access of", answer)?;
         let found = found.and_then(|answer| answer.public_access_block_configuration);
         let is_blocked = found.is_some_and(|found| {
             let all = [

@@ -7,7 +7,6 @@ use aws_sdk_s3::types::{
     TransitionStorageClass,
 };
 
-use super::client::unless;
 use super::lifecycle::{Action, Rule, rules};
 use super::{Admin, Look};
 use crate::layout::Area;
@@ -48,7 +47,7 @@ impl Admin {
 
     async fn rules_of_bucket(&self) -> Result<GetBucketLifecycleConfigurationOutput, DatasetError> {
         let answer = self.s3.get_bucket_lifecycle_configuration().bucket(self.bucket()).send().await;
-        let found = unless(answer, &["NoSuchLifecycleConfiguration"]).map_err(self.refused("look at lifecycle of"))?;
+        let found = self.unless("NoSuchLifecycleConfiguration", "look at lifecycle of", answer)?;
         Ok(found.unwrap_or_else(|| GetBucketLifecycleConfigurationOutput::builder().build()))
     }
 
@@ -86,7 +85,8 @@ fn prefix_of(rule: &LifecycleRule) -> &str {
 /// Whether `found` is `rule`, however the server writes it.
 fn is_said_by(rule: &Rule, found: &LifecycleRule) -> bool {
     let expires = found.expiration().and_then(LifecycleExpiration::days);
-    let aborts = found.abort_incomplete_multipart_upload().and_then(|abort| abort.days_after_initiation());
+    let aborts =
+        found.abort_incomplete_multipart_upload().and_then(AbortIncompleteMultipartUpload::days_after_initiation);
     let moves = |found: &Transition| Some((found.days()? as u32, found.storage_class()?.as_str().to_owned()));
     let is_same = match &rule.action {
         Action::Expire(days) => expires == Some(*days as i32),

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::client::unless;
 use super::step::policy_of;
 use super::{Admin, Look, policy};
 use crate::DatasetError;
@@ -14,17 +13,20 @@ impl Admin {
             let why = "the server is reached over http://, where a policy that demands TLS would lock everybody out";
             return Ok(Look::Warning(why.to_owned()));
         }
-        let names = || wanted.iter().filter_map(|one| one["Sid"].as_str()).collect::<Vec<_>>().join(", ");
-        Ok(match policy::merged(self.policy_of_bucket(self.bucket()).await?.as_ref(), &wanted) {
-            None => Look::Right(names()),
-            Some(_) => Look::Wrong(format!("add {}", names())),
+        let without =
+            if self.wishes.is_plain_http { " (nothing about TLS, as the server is reached over http://)" } else { "" };
+        let names: Vec<_> = wanted.iter().filter_map(|one| one["Sid"].as_str()).collect();
+        let names = names.join(", ") + without;
+        Ok(match merged(self.policy_of_bucket(self.bucket()).await?.as_ref(), &wanted) {
+            None => Look::Right(names),
+            Some(_) => Look::Wrong(format!("add {names}")),
         })
     }
 
     /// The policy of a bucket; none where it has none.
     pub(super) async fn policy_of_bucket(&self, bucket: &str) -> Result<Option<Value>, DatasetError> {
-        let answer = unless(self.s3.get_bucket_policy().bucket(bucket).send().await, &["NoSuchBucketPolicy"]);
-        policy_of(answer.map_err(self.refused("read policy of"))?.and_then(|answer| answer.policy))
+        let answer = self.s3.get_bucket_policy().bucket(bucket).send().await;
+        policy_of(self.unless("NoSuchBucketPolicy", "read policy of", answer)?.and_then(|answer| answer.policy))
     }
 
     pub(super) async fn put_statements(&self) -> Result<(), DatasetError> {
@@ -33,8 +35,76 @@ impl Admin {
 
     /// Writes `wanted` into the policy of a bucket, beside what is there.
     pub(super) async fn add_statements(&self, bucket: &str, wanted: &[Value]) -> Result<(), DatasetError> {
-        let Some(merged) = policy::merged(self.policy_of_bucket(bucket).await?.as_ref(), wanted) else { return Ok(()) };
+        let Some(merged) = merged(self.policy_of_bucket(bucket).await?.as_ref(), wanted) else { return Ok(()) };
         let answer = self.s3.put_bucket_policy().bucket(bucket).policy(merged.to_string()).send().await;
         answer.map(drop).map_err(self.refused("set policy of"))
+    }
+}
+
+/// `policy` with each of `wanted` in it, in the place of the statement with the same `Sid`; none where that is so already.
+pub(super) fn merged(policy: Option<&Value>, wanted: &[Value]) -> Option<Value> {
+    let empty = policy::document(&[]);
+    let mut merged = policy.unwrap_or(&empty).clone();
+    // A single statement need not be a list.
+    let mut statements = match merged["Statement"].take() {
+        Value::Array(statements) => statements,
+        Value::Null => Vec::new(),
+        one => vec![one],
+    };
+    let before = statements.clone();
+    for statement in wanted {
+        match statements.iter_mut().find(|old| old["Sid"] == statement["Sid"]) {
+            Some(old) if plain(old) == plain(statement) => {}
+            Some(old) => *old = statement.clone(),
+            None => statements.push(statement.clone()),
+        }
+    }
+    if statements == before {
+        return None;
+    }
+    merged["Statement"] = Value::Array(statements);
+    Some(merged)
+}
+
+/// A statement as servers may give it back: lists of one as the one, lists without order.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Array(items) if items.len() == 1 => plain(&items[0]),
+        Value::Array(items) => {
+            let mut items: Vec<Value> = items.iter().map(plain).collect();
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admin::wishes::tests::wishes;
+
+    #[test]
+    fn statements_of_others_stay_and_ours_are_replaced() {
+        let foreign = json!({ "Sid": "Theirs", "Effect": "Deny" });
+        let old = json!({ "Sid": "EcoSightTlsOnly", "Effect": "Allow" });
+        let wanted = policy::bucket_statements(&wishes("clips"));
+        let once = merged(Some(&policy::document(&[foreign.clone(), old])), &wanted).unwrap();
+        assert_eq!(once["Statement"], json!([foreign, wanted[0]]));
+        assert_eq!(merged(Some(&once), &wanted), None);
+        let single = json!({ "Version": "2012-10-17", "Statement": foreign });
+        assert_eq!(merged(Some(&single), &wanted).unwrap()["Statement"][0], foreign);
+    }
+
+    #[test]
+    fn what_a_server_writes_in_another_way_is_the_same() {
+        let ours = json!({ "Sid": "EcoSightX", "Action": ["a"], "Resource": ["x", "y"] });
+        let theirs = json!({ "Sid": "EcoSightX", "Action": "a", "Resource": ["y", "x"] });
+        assert_eq!(merged(Some(&policy::document(&[theirs])), &[ours]), None);
     }
 }

@@ -52,7 +52,7 @@ impl Step {
     /// The permissions that looking and putting it right take, as IAM calls them.
     pub fn permissions(self) -> [&'static str; 2] {
         match self {
-            Self::Bucket => ["s3:GetBucketLocation", "s3:CreateBucket"],
+            Self::Bucket => ["s3:ListBucket", "s3:CreateBucket"],
             Self::PublicAccess => ["s3:GetBucketPublicAccessBlock", "s3:PutBucketPublicAccessBlock"],
             Self::Encryption => ["s3:GetEncryptionConfiguration", "s3:PutEncryptionConfiguration"],
             Self::BucketPolicy => ["s3:GetBucketPolicy", "s3:PutBucketPolicy"],

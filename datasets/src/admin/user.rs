@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
 
-use super::client::{server_error, unless};
+use super::client::server_error;
 use super::{Admin, Look};
 use crate::files::folder_of;
 use crate::{DatasetError, DatasetErrorKind};
+
+/// What the server says where there is no such user or policy.
+const NO_SUCH: &str = "NoSuchEntity";
 
 /// The variable that names the key.
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -97,22 +100,22 @@ impl KeyFile {
 impl Admin {
     /// Whether there is such a user.
     pub async fn look_at_user(&self, user: &str) -> Result<Look, DatasetError> {
-        let found = unless(self.iam.get_user().user_name(user).send().await, &["NoSuchEntity"]);
-        let found = found.map_err(refused("look at user", user))?;
+        let answer = self.iam.get_user().user_name(user).send().await;
+        let found = self.unless(NO_SUCH, "look at user of", answer)?;
         Ok(if found.is_some() { Look::Right(user.to_owned()) } else { Look::Wrong(format!("make user {user}")) })
     }
 
     /// Makes a user who may do nothing yet.
     pub async fn make_user(&self, user: &str) -> Result<(), DatasetError> {
-        let made = unless(self.iam.create_user().user_name(user).send().await, &["EntityAlreadyExists"]);
-        made.map(drop).map_err(refused("make user", user))
+        let answer = self.iam.create_user().user_name(user).send().await;
+        self.unless("EntityAlreadyExists", "make user of", answer).map(drop)
     }
 
     /// Whether the user may do what the program needs, and no more by our policy.
     pub async fn look_at_user_policy(&self, user: &str) -> Result<Look, DatasetError> {
         let name = self.wishes.name("access");
         let answer = self.iam.get_user_policy().user_name(user).policy_name(&name).send().await;
-        let found = unless(answer, &["NoSuchEntity"]).map_err(refused("look at policy of user", user))?;
+        let found = self.unless(NO_SUCH, "look at user's policy of", answer)?;
         let found = found.and_then(|found| parsed(&found.policy_document));
         Ok(if found == Some(self.wishes.policy()) {
             Look::Right(name)
@@ -130,8 +133,8 @@ impl Admin {
 
     /// The ids of the user's keys; none where there is no such user.
     pub async fn keys_of(&self, user: &str) -> Result<Vec<String>, DatasetError> {
-        let answer = unless(self.iam.list_access_keys().user_name(user).send().await, &["NoSuchEntity"]);
-        let found = answer.map_err(refused("list keys of user", user))?;
+        let answer = self.iam.list_access_keys().user_name(user).send().await;
+        let found = self.unless(NO_SUCH, "list keys of", answer)?;
         let keys = found.map(|found| found.access_key_metadata).unwrap_or_default();
         Ok(keys.into_iter().filter_map(|key| key.access_key_id).collect())
     }

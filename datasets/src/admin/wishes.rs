@@ -85,7 +85,7 @@ impl Wishes {
 
     /// The policy of a bucket that has no other.
     pub fn bucket_policy(&self) -> Value {
-        policy::document(policy::bucket_statements(self))
+        policy::document(&policy::bucket_statements(self))
     }
 
     /// The lifecycle of a bucket that has no other.
@@ -140,6 +140,7 @@ impl Wishes {
         if let Some(target) = &self.log_bucket {
             documents["logging"] =
                 json!({ "LoggingEnabled": { "TargetBucket": target, "TargetPrefix": self.log_prefix() } });
+            documents["log_bucket_policy"] = policy::document(&[policy::log_statement(self, target)]);
         }
         documents
     }

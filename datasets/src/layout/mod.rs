@@ -20,4 +20,4 @@ mod root;
 pub use area::Area;
 pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
 pub use mend::{Mended, mended};
-pub use root::Layout;
+pub use root::{LAST_RUN, LEASE, Layout};

@@ -4,6 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::Area;
 
+/// Says who writes a data root in a bucket; at its top.
+pub const LEASE: &str = ".lease.json";
+
+/// What the last run read; at the top of a data root.
+pub const LAST_RUN: &str = ".last_run.json";
+
 /// A data root on this machine's disk.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -126,6 +132,6 @@ impl Layout {
 
     /// What the last run read, so that the next needs no `--source`, and with which parameters.
     pub fn last_run(&self) -> PathBuf {
-        self.root.join(".last_run.json")
+        self.root.join(LAST_RUN)
     }
 }

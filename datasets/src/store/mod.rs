@@ -11,6 +11,7 @@
 mod again;
 pub mod cache;
 pub mod checks;
+mod clock;
 mod compare;
 mod connect;
 mod credentials;
@@ -19,7 +20,6 @@ mod environment;
 mod many;
 mod media;
 mod place;
-pub mod plain_http;
 mod read;
 mod settings;
 mod trouble;
@@ -38,6 +38,7 @@ use object_store::signer::Signer;
 
 pub use self::url::{DEFAULT_EXPIRY, MAX_EXPIRY, Permission};
 pub use cache::AudioCache;
+pub use clock::date_of_server;
 pub use compare::Depth;
 pub use connect::{MAX_REQUESTS, keys};
 pub use credentials::Credentials;

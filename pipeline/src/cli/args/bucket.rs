@@ -19,7 +19,7 @@ pub(crate) struct WishArgs {
     /// Move recordings to Glacier after so many days; what lies there cannot be trained on until it is restored
     #[arg(long, value_name = "DAYS")]
     pub(crate) glacier: Option<u32>,
-    /// Web page that may read and write with signed URLs; may be repeated [default: those in S3_CORS_ORIGINS]
+    /// Web page that may read and write with signed URLs; may be repeated [default: those in `S3_CORS_ORIGINS`]
     #[arg(long, value_name = "URL")]
     pub(crate) cors_origin: Vec<String>,
     /// Bucket that gets the access logs
@@ -75,6 +75,7 @@ pub(crate) struct PolicyArgs {
 /// What is printed instead of the permissions of the program's keys.
 #[derive(ClapArgs, Debug)]
 #[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of which one can be given")]
 pub(crate) struct WhichPolicy {
     /// The policy of the bucket itself
     #[arg(long)]

@@ -24,7 +24,9 @@ The bucket and its keys come from the environment, or from a file `.env` in this
   AWS_REGION or S3_REGION                        default us-east-1
   S3_ENDPOINT_URL                                another server than Amazon's
   S3_SSE                                         AES256 or aws:kms, with S3_SSE_KMS_KEY_ID
-  CLOUDFRONT_DOMAIN                              a distribution that serves the bucket")]
+  CLOUDFRONT_DOMAIN                              a distribution that serves the bucket
+  S3_CORS_ORIGINS                                web pages that may ask the bucket, for `setup` and `doctor`
+  AWS_ENDPOINT_URL_IAM                           the server of users, where it is not Amazon's")]
 pub(crate) struct StorageArgs {
     #[command(subcommand)]
     pub(crate) verb: StorageVerb,
@@ -66,7 +68,7 @@ pub(crate) enum StorageVerb {
   ecosight storage doctor
   ecosight storage doctor --json | jq '.findings[] | select(.state != \"ok\")'
 
-A few bytes are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
+Some 20 MB are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
     Doctor,
     /// Estimate what a month costs, from what is stored
     Cost(CostArgs),

@@ -95,6 +95,10 @@ pub(super) fn setup(args: &SetupArgs, globals: &Globals, printer: &Printer) -> R
 fn carry_out(args: &SetupArgs, settings: &Settings, wishes: Wishes, printer: &Printer) -> Result<Vec<Line>, CliError> {
     use ecosight_datasets::admin::Admin;
     use ecosight_datasets::runtime::block_on;
+    if args.iam_user.is_some() && !Admin::knows_iam(settings) {
+        let hint = "name its server of users: `AWS_ENDPOINT_URL_IAM`; or make the user by hand, with the policy that is printed";
+        return Err(CliError::usage("the bucket is not on Amazon's servers, so its users are not there either", hint));
+    }
     let run = async {
         let admin = Admin::connect(settings, wishes).await?;
         let mut lines = steps::all(&admin, args.dry_run, printer).await;

@@ -5,7 +5,6 @@ use ecosight_datasets::admin::{Admin, Look, Step, Wishes};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Settings, Trouble};
 
-use crate::cli::error::CliError;
 use crate::cli::finding::{Finding, State};
 use crate::cli::session::now;
 
@@ -52,6 +51,11 @@ fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
             Finding::warn(check, format!("missing: {what}"), SETUP)
         }
         Ok(Look::Wrong(what)) => Finding::fail(check, format!("missing: {what}"), SETUP),
+        // Whether it can be used is found out by using it.
+        Err(error) if step == Step::Bucket && Trouble::of(&error) == Some(Trouble::Forbidden) => {
+            let found = "these keys may not look at it (`s3:ListBucket`), or it is somebody else's";
+            Finding::warn(check, found, "`ecosight storage policy` prints what the keys must be allowed")
+        }
         Err(error) if step == Step::Bucket => Finding::error(check, &error.into()),
         Err(error) => unseen(check, error, step.permissions()[0]),
     })
@@ -59,17 +63,14 @@ fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
 
 /// What could not be looked at; the program's own keys need not be allowed to.
 fn unseen(check: &'static str, error: DatasetError, permission: &str) -> Finding {
-    let trouble = Trouble::of(&error);
-    let error = CliError::from(error);
-    let said = error.chain().join(": ");
-    if trouble == Some(Trouble::Forbidden) {
+    if Trouble::of(&error) == Some(Trouble::Forbidden) {
         let found = format!("these keys may not look (`{permission}`), and need not for daily work");
         return Finding::warn(check, found, "run it once with the keys of somebody who may set up buckets");
     }
-    if ["NotImplemented", "MethodNotAllowed", "answered 501"].iter().any(|word| said.contains(word)) {
+    if Admin::is_unknown(&error) {
         return Finding::warn(check, "this server does not know it", "see the manual of the server");
     }
-    Finding::error(check, &error)
+    Finding::error(check, &error.into())
 }
 
 async fn rules(admin: &Admin) -> Finding {
@@ -106,6 +107,8 @@ async fn versions(admin: &Admin) -> Finding {
     match admin.keeps_versions().await {
         Ok(true) => Finding::ok(CHECK, "earlier versions are kept, and paid for"),
         Ok(false) => Finding::ok(CHECK, "off: what is deleted or replaced is gone"),
-        Err(error) => unseen(CHECK, error, "s3:GetBucketVersioning"),
+        Err(error) if Trouble::of(&error) == Some(Trouble::Forbidden) => unseen(CHECK, error, "s3:GetBucketVersioning"),
+        // Good to know, and no more.
+        Err(_) => Finding::ok(CHECK, "this server does not tell"),
     }
 }

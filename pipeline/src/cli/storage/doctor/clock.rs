@@ -1,9 +1,7 @@
 //! Whether this machine and the server agree on the time: signatures carry it.
 
 use chrono::{DateTime, Utc};
-use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::plain_http::ask;
-use ecosight_datasets::store::{Permission, Place, Scheme, Settings};
+use ecosight_datasets::store::{Place, Scheme, Settings, date_of_server};
 
 use crate::cli::finding::Finding;
 use crate::cli::session::now;
@@ -21,14 +19,11 @@ pub(super) fn clock(place: &Place, settings: &Settings) -> Option<Finding> {
     place.bucket().filter(|bucket| bucket.scheme == Scheme::S3)?;
     let amazon = || format!("https://s3.{}.amazonaws.com", settings.region.value);
     let url = settings.endpoint.as_ref().map_or_else(amazon, |endpoint| endpoint.value.clone());
-    Some(match block_on(ask(&url, Permission::Get, Vec::new())) {
-        Ok(answer) => {
-            let date = answer.date.as_deref().and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-            date.map_or_else(
-                || Finding::ok(CHECK, "the server does not say what time it is"),
-                |date| judged(date.into(), now()),
-            )
-        }
+    Some(match date_of_server(&url) {
+        Ok(date) => date.and_then(|date| DateTime::parse_from_rfc2822(&date).ok()).map_or_else(
+            || Finding::ok(CHECK, "the server does not say what time it is"),
+            |date| judged(date.into(), now()),
+        ),
         Err(error) => Finding::error(CHECK, &error.into()),
     })
 }

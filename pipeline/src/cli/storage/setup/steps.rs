@@ -8,6 +8,9 @@ use super::{Line, State};
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 
+/// Said of servers that are not Amazon's.
+const UNKNOWN: &str = "this server does not know it";
+
 /// Goes through all steps; one that fails does not keep the others from being done, unless there is no bucket.
 pub(super) async fn all(admin: &Admin, is_dry: bool, printer: &Printer) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
@@ -34,11 +37,13 @@ async fn one(admin: &Admin, step: Step, is_dry: bool, is_bucket_missing: bool, p
         Ok(Look::Wrong(what)) if is_dry => line(name, State::WouldDo, what),
         Ok(Look::Wrong(what)) => match admin.put_right(step).await {
             Ok(()) => line(name, State::Done, what),
+            Err(error) if Admin::is_unknown(&error) => line(name, State::LeftOut, UNKNOWN.to_owned()),
             Err(error) => failed(name, error, step.permissions()[1]),
         },
         Err(error) if is_bucket_missing && Trouble::of(&error) == Some(Trouble::NoSuchBucket) => {
             line(name, State::WouldDo, "set it on the new bucket".to_owned())
         }
+        Err(error) if Admin::is_unknown(&error) => line(name, State::LeftOut, UNKNOWN.to_owned()),
         Err(error) => failed(name, error, step.permissions()[0]),
     }
 }
@@ -51,10 +56,13 @@ pub(super) fn line(step: &'static str, state: State, detail: String) -> Line {
 pub(super) fn failed(step: &'static str, error: DatasetError, permission: &str) -> Line {
     let is_forbidden = Trouble::of(&error) == Some(Trouble::Forbidden);
     let error = CliError::from(error);
+    let detail = error.chain().join(": ");
     let hint = if is_forbidden {
         Some(format!("this takes the keys of somebody who may set up buckets; these lack `{permission}`"))
+    } else if detail.contains("BucketAlreadyExists") {
+        Some("the name is taken by somebody else: choose another one in `S3_BUCKET`".to_owned())
     } else {
         error.hint().map(str::to_owned)
     };
-    Line { step, state: State::Failed, detail: error.chain().join(": "), hint }
+    Line { step, state: State::Failed, detail, hint }
 }

@@ -1,0 +1,289 @@
+//! Buckets are made, put right, checked and priced, against a server that knows their configuration.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::moto::Moto;
+use crate::support::{Ran, Sandbox, ran};
+
+fn run(command: &mut Command) -> Ran {
+    ran(&command.output().unwrap())
+}
+
+/// A command line that must succeed; its document.
+fn document(command: &mut Command) -> Value {
+    let ran = run(command.arg("--json"));
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+/// The states of all steps, by their names.
+fn states(report: &Value) -> Vec<(&str, &str)> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    steps.map(|step| (step["step"].as_str().unwrap(), step["state"].as_str().unwrap())).collect()
+}
+
+/// The state of a finding of the doctor, and the fix.
+fn finding<'a>(report: &'a Value, check: &str) -> (&'a str, &'a str) {
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|found| found["check"] == check);
+    let found = found.unwrap_or_else(|| panic!("no `{check}` in {report:#}"));
+    (found["state"].as_str().unwrap(), found["fix"].as_str().unwrap_or_default())
+}
+
+fn doctor(command: &mut Command) -> (i32, Value) {
+    let ran = run(command.args(["storage", "doctor", "--json"]));
+    (ran.code, serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}: {}{}", ran.stdout, ran.stderr)))
+}
+
+#[test]
+fn a_bucket_is_made_from_nothing_and_a_second_time_nothing_is_changed() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    let line = "storage setup --cors-origin https://clips.example.org --standard-ia 60 --glacier 400";
+    let setup = || {
+        let mut command = moto.command(&sandbox, "clips/pre", line);
+        command.env("S3_REGION", "eu-west-1");
+        command
+    };
+    let first = document(&mut setup());
+    let done = ["bucket", "public access", "lifecycle", "cors"];
+    for (step, state) in states(&first) {
+        let expected: &[&str] = match step {
+            _ if done.contains(&step) => &["done"],
+            // New buckets have a default of their own.
+            "encryption" => &["done", "already_so"],
+            _ => &["left_out"],
+        };
+        assert!(expected.contains(&state), "{step} {state}: {first:#}");
+    }
+    assert!(moto.get("clips?location").contains("eu-west-1"));
+    let lifecycle = moto.get("clips?lifecycle");
+    for part in
+        ["<Prefix>pre/temp/</Prefix>", "<Prefix>pre/processed/</Prefix>", "<StorageClass>GLACIER</StorageClass>"]
+    {
+        assert!(lifecycle.contains(part), "{part} is missing in {lifecycle}");
+    }
+    assert!(moto.get("clips?cors").contains("<ExposeHeader>ETag</ExposeHeader>"));
+
+    let second = run(&mut setup());
+    assert!(second.code == 0 && second.stderr.contains("nothing was changed"), "{}{}", second.stdout, second.stderr);
+    assert!(!second.stdout.contains("done "), "{}", second.stdout);
+    assert_eq!(moto.get("clips?lifecycle"), lifecycle);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    let dry = |bucket: &str| document(&mut moto.command(&sandbox, bucket, "storage setup --dry-run --iam-user robot"));
+    let report = dry("nothing-there");
+    let states = states(&report);
+    assert!(states.contains(&("bucket", "would_do")) && states.contains(&("access key", "would_do")), "{states:?}");
+    assert!(states.iter().all(|(_, state)| ["would_do", "left_out"].contains(state)), "{states:?}");
+    assert_eq!(moto.get("nothing-there?location"), "");
+    moto.bucket("bare");
+    dry("bare");
+    assert_eq!(moto.get("bare?lifecycle"), "");
+    assert!(!sandbox.path().join(".env").exists());
+}
+
+#[test]
+fn rules_and_statements_of_others_stay() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    moto.bucket("clips");
+    let rule = "<Rule><ID>theirs</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>";
+    moto.put("clips?lifecycle", &format!("<LifecycleConfiguration>{rule}</LifecycleConfiguration>"));
+    let statement = json!({ "Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::clips" });
+    moto.put("clips?policy", &json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string());
+    let line = "storage setup --distribution arn:aws:cloudfront::1:distribution/E";
+    let report = document(&mut moto.command(&sandbox, "clips", line));
+    assert!(states(&report).contains(&("bucket policy", "done")), "{report:#}");
+    let lifecycle = moto.get("clips?lifecycle");
+    assert!(lifecycle.contains("<ID>theirs</ID>") && lifecycle.contains("EcoSight-expire-temp"), "{lifecycle}");
+    let policy: Value = serde_json::from_str(&moto.get("clips?policy")).unwrap();
+    let sids: Vec<_> = policy["Statement"].as_array().unwrap().iter().map(|one| one["Sid"].as_str().unwrap()).collect();
+    assert_eq!(sids, ["Theirs", "EcoSightCloudFront"]);
+}
+
+#[test]
+fn a_server_without_tls_gets_no_policy_that_demands_it() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    let ran = run(&mut moto.command(&sandbox, "clips", "storage setup"));
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stderr.contains("warning: bucket policy") && ran.stderr.contains("lock everybody out"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(moto.get("clips?policy"), "");
+    assert!(ran.stdout.contains("\"Sid\": \"EcoSightObjects\""), "the permissions are printed always: {}", ran.stdout);
+}
+
+#[test]
+fn a_user_gets_one_key_which_is_written_and_not_shown() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path().join(".env"), "# mine\nS3_REGION=us-east-1").unwrap();
+    let line = "storage setup --iam-user robot";
+    let first = run(&mut moto.command(&sandbox, "clips", line));
+    assert_eq!(first.code, 0, "{}{}", first.stdout, first.stderr);
+    let env = fs::read_to_string(sandbox.path().join(".env")).unwrap();
+    assert!(env.starts_with("# mine\nS3_REGION=us-east-1\nAWS_ACCESS_KEY_ID="), "the other lines stay");
+    let value = |name: &str| {
+        let line = env.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
+        line.unwrap().to_owned()
+    };
+    let (id, secret) = (value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"));
+    assert!(!first.stdout.contains(&secret) && !first.stderr.contains(&secret));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(sandbox.path().join(".env")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let second = document(&mut moto.command(&sandbox, "clips", line));
+    for step in ["user", "user policy", "access key"] {
+        assert!(states(&second).contains(&(step, "already_so")), "{second:#}");
+    }
+    assert_eq!(fs::read_to_string(sandbox.path().join(".env")).unwrap(), env);
+
+    // The key is good for daily work, and for no more. Where Amazon asks for permissions to list the bucket and to delete the object, moto asks
+    // for others.
+    let actions = ["s3:HeadBucket", "s3:DeleteObject"];
+    let statement = json!({ "Effect": "Allow", "Action": actions, "Resource": "arn:aws:s3:::clips" });
+    moto.allow("robot", &json!({ "Version": "2012-10-17", "Statement": statement }).to_string());
+    moto.check_permissions();
+    let mut command = moto.command(&sandbox, "clips", "");
+    command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+    let (_, report) = doctor(&mut command);
+    for check in ["bucket", "put_get", "list", "large", "copy", "delete", "create", "update"] {
+        assert_eq!(finding(&report, check).0, "ok", "{check}: {report:#}");
+    }
+    let failed = report["findings"].as_array().unwrap().iter().filter(|one| one["state"] == "fail");
+    let failed: Vec<_> = failed.map(|one| one["check"].as_str().unwrap()).collect();
+    // While moto checks permissions it fails at every URL that is signed.
+    assert_eq!(failed, ["presigned_get", "presigned_put"], "{report:#}");
+    assert_eq!(finding(&report, "lifecycle").0, "warn", "{report:#}");
+}
+
+#[test]
+fn the_doctor_is_content_after_the_setup() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    moto.bucket("logs");
+    let line = "storage setup --cors-origin https://clips.example.org --log-bucket logs";
+    let report = document(&mut moto.command(&sandbox, "clips", line));
+    assert!(states(&report).contains(&("logging", "done")), "{report:#}");
+    let mut command = moto.command(&sandbox, "clips", "");
+    let (code, report) = doctor(command.env("S3_CORS_ORIGINS", "https://clips.example.org"));
+    assert_eq!(code, 0, "{report:#}");
+    let wrong: Vec<_> = report["findings"].as_array().unwrap().iter().filter(|one| one["state"] != "ok").collect();
+    // Only that the server has no TLS is not as it should be.
+    assert!(wrong.len() == 1 && wrong[0]["check"] == "bucket policy", "{report:#}");
+    let left = moto.get("clips?list-type=2&prefix=temp/");
+    assert!(left.contains("<KeyCount>0</KeyCount>"), "{left}");
+}
+
+#[test]
+fn the_doctor_names_the_fix_for_what_is_wrong() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    let (code, report) = doctor(&mut moto.command(&sandbox, "nothing-there", ""));
+    assert_eq!(code, 1, "{report:#}");
+    assert!(finding(&report, "bucket").1.contains("ecosight storage setup"), "{report:#}");
+
+    moto.bucket("bare");
+    let rule = "<Rule><ID>all</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>";
+    moto.put("bare?lifecycle", &format!("<LifecycleConfiguration>{rule}</LifecycleConfiguration>"));
+    let (code, report) = doctor(&mut moto.command(&sandbox, "bare", ""));
+    assert_eq!(code, 1, "{report:#}");
+    assert_eq!(finding(&report, "public access").0, "fail");
+    assert_eq!(finding(&report, "lifecycle").0, "warn");
+    assert_eq!(finding(&report, "originals stay").0, "fail", "{report:#}");
+
+    let mut elsewhere = moto.command(&sandbox, "bare", "");
+    let (code, report) = doctor(elsewhere.env("AWS_REGION", "eu-north-1"));
+    assert!(code == 1 && finding(&report, "bucket").1.contains("AWS_REGION"), "{report:#}");
+}
+
+#[test]
+fn keys_that_may_only_read_are_told_what_they_lack() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    moto.bucket("clips");
+    // Amazon asks for `s3:ListBucket` where moto asks for a permission of its own.
+    let policy = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["s3:ListBucket", "s3:HeadBucket", "s3:GetObject"], "Resource": "*" },
+    ]});
+    let keys = moto.user("reader", &policy.to_string());
+    moto.check_permissions();
+    let mut command = moto.command(&sandbox, "clips", "");
+    command.env("AWS_ACCESS_KEY_ID", &keys.id).env("AWS_SECRET_ACCESS_KEY", &keys.secret);
+    let (code, report) = doctor(&mut command);
+    assert_eq!(code, 1, "{report:#}");
+    let (state, fix) = finding(&report, "put_get");
+    assert!(state == "fail" && fix.contains("s3:PutObject") && fix.contains("storage policy"), "{report:#}");
+
+    let mut setup = moto.command(&sandbox, "clips", "storage setup");
+    setup.env("AWS_ACCESS_KEY_ID", &keys.id).env("AWS_SECRET_ACCESS_KEY", &keys.secret);
+    let ran = run(&mut setup);
+    assert!(ran.code == 1 && ran.stdout.contains("s3:PutBucketPublicAccessBlock"), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn documents_are_printed_without_asking_anybody() {
+    let sandbox = Sandbox::new();
+    let print = |line: &str| {
+        let mut command = sandbox.command(line);
+        command.env("S3_BUCKET", "clips").env("S3_REGION", "eu-west-1");
+        document(&mut command)
+    };
+    let areas = ["extracted_audio", "tables", "retired", "index", "runs", "models", "temp", "processed"];
+    let areas =
+        areas.iter().map(|area| format!("{area}/*")).chain([".lease.json", ".last_run.json"].map(str::to_owned));
+    let resources: Vec<_> = areas.map(|name| format!("arn:aws:s3:::clips/{name}")).collect();
+    let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
+    let expected = json!({ "Version": "2012-10-17", "Statement": [
+        { "Sid": "EcoSightList", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::clips" },
+        { "Sid": "EcoSightObjects", "Effect": "Allow", "Action": actions, "Resource": resources },
+    ]});
+    assert_eq!(print("storage policy"), expected);
+    assert_eq!(print("storage policy --bucket-policy")["Statement"][0]["Sid"], "EcoSightTlsOnly");
+    assert_eq!(print("storage policy --lifecycle")["Rules"][0]["Filter"]["Prefix"], "temp/");
+    assert_eq!(
+        print("storage policy --cors --cors-origin https://a")["CORSRules"][0]["AllowedOrigins"],
+        json!(["https://a"])
+    );
+    let template = print("storage policy --cloudfront");
+    let control = &template["Resources"]["OriginAccessControl"]["Properties"]["OriginAccessControlConfig"];
+    assert_eq!(control["SigningBehavior"], "always", "{template:#}");
+    let all = print("storage setup --print --log-bucket logs");
+    assert_eq!((&all["policy"], &all["logging"]["LoggingEnabled"]["TargetBucket"]), (&expected, &json!("logs")));
+}
+
+#[test]
+fn a_month_is_priced_from_what_is_there() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    moto.bucket("clips");
+    for name in ["a", "b"] {
+        moto.put(&format!("clips/extracted_audio/dog/20260101_000000_{name}.wav"), "0123456789");
+    }
+    let report = document(&mut moto.command(&sandbox, "clips", "storage cost --uploads 2000"));
+    let stored = &report["stored"][0];
+    assert_eq!(
+        (&stored["area"], &stored["objects"], &stored["bytes"]),
+        (&json!("extracted_audio"), &json!(2), &json!(20))
+    );
+    assert_eq!(report["asked"][0]["month"], 0.01);
+
+    fs::write(sandbox.path().join("prices.toml"), "of = \"ours\"\nwrite_1000_requests = 1.0\n").unwrap();
+    let ran = run(&mut moto.command(&sandbox, "clips", "storage cost --uploads 2000 --prices prices.toml"));
+    assert!(ran.stdout.contains("2.0000") && ran.stdout.contains("ours"), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(document(&mut sandbox.command("storage cost"))["is_in_bucket"], false);
+}
