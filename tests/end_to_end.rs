@@ -13,6 +13,11 @@ mod esc10;
 mod faults;
 mod golden_stages;
 mod incremental;
+mod ingest;
+#[cfg(unix)]
+mod ingest_bucket;
+#[cfg(unix)]
+mod ingest_kill;
 #[cfg(unix)]
 mod interrupt;
 #[cfg(unix)]

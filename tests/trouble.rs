@@ -111,19 +111,19 @@ fn a_place_that_cannot_be_written_stops_its_stage_and_loses_nothing() {
 }
 
 /// A small file system in memory.
-struct Small {
+pub(crate) struct Small {
     path: PathBuf,
 }
 
 impl Small {
-    fn mount(path: &Path, kilobytes: u32) -> Option<Self> {
+    pub(crate) fn mount(path: &Path, kilobytes: u32) -> Option<Self> {
         fs::create_dir_all(path).unwrap();
         let options = format!("size={kilobytes}k");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(path).output();
         mounted.is_ok_and(|output| output.status.success()).then(|| Self { path: path.to_owned() })
     }
 
-    fn grow(&self) {
+    pub(crate) fn grow(&self) {
         let grown = Command::new("mount").args(["-o", "remount,size=256m"]).arg(&self.path).status().unwrap();
         assert!(grown.success());
     }

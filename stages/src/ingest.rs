@@ -18,7 +18,9 @@ use chrono::{DateTime, Utc};
 use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::{AudioKey, ClassName, Layout};
 use ecosight_datasets::store::Store;
-use ecosight_datasets::tracks::{Age, Incoming, Placed, Reserved, Track, Tracks, Upload, put_original, remove_remains};
+use ecosight_datasets::tracks::{
+    Age, Incoming, Placed, Reserved, Track, Tracks, Upload, is_held, put_original, remove_remains,
+};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 pub use check::Rejection;
@@ -123,12 +125,11 @@ impl<'a> Ingest<'a> {
             Reserved::Present(track) | Reserved::Announced(track) => track,
         };
         let [_, with_hash] = incoming.keys;
-        let track = match self.place(track, sound.file, &with_hash) {
-            Ok(Some(track)) => track,
-            Ok(None) => return Ok(Answer::Rejected(Rejection::changed(path))),
-            Err(error) => return Err(error),
+        let Some((track, held)) = self.place(track, sound.file, &with_hash)? else {
+            return Ok(Answer::Rejected(Rejection::changed(path)));
         };
         let is_first = self.tracks.complete(&track, self.upload(), self.now_ms())?;
+        drop(held);
         let mut warnings = sound.warnings;
         warnings.extend(others.iter().map(|other| {
             format!("the same recording is also filed under `{other}`; one under two classes is not used for training")
@@ -138,12 +139,18 @@ impl<'a> Ingest<'a> {
     }
 
     /// Puts the file where the row of `track` says, or elsewhere where another file has that name. Nothing where it has changed since it was checked.
-    fn place(&self, mut track: Track, mut file: File, with_hash: &str) -> Result<Option<Track>, DatasetError> {
+    fn place(
+        &self,
+        mut track: Track,
+        mut file: File,
+        with_hash: &str,
+    ) -> Result<Option<(Track, Option<File>)>, DatasetError> {
         for _ in 0..2 {
             let path = self.layout.root().join(&track.key);
             let rewound = file.seek(SeekFrom::Start(0)).map_err(DatasetError::at("read file", &path));
             match rewound.and_then(|_| put_original(&path, &mut file, &track.hash)) {
-                Ok(Placed::New | Placed::Same) => return Ok(Some(track)),
+                Ok(Placed::New(held)) => return Ok(Some((track, Some(held)))),
+                Ok(Placed::Same) => return Ok(Some((track, None))),
                 Ok(Placed::Changed) => {
                     self.tracks.forget_announced(&track.key)?;
                     return Ok(None);
@@ -203,6 +210,9 @@ impl<'a> Ingest<'a> {
                 remove_remains(&folder)?;
                 last_folder = Some(folder);
             }
+            if is_held(&path) {
+                continue;
+            }
             let hash = File::open(&path).and_then(ContentHash::of_reader);
             if hash.is_ok_and(|hash| hash == track.hash) {
                 self.tracks.complete(&track, self.upload(), self.now_ms())?;
@@ -235,3 +245,7 @@ impl<'a> Ingest<'a> {
         (self.clock)().timestamp_millis()
     }
 }
+
+#[cfg(test)]
+#[path = "ingest_tests.rs"]
+mod tests;

@@ -141,14 +141,15 @@ fn invalid(path: &Path, why: String) -> DatasetError {
 
 /// What a refusal of `SQLite` means.
 fn failure(path: &Path, error: rusqlite::Error) -> DatasetError {
-    let is_full = |code: i32| code == SHARED_MEMORY_IS_FULL;
+    let full =
+        || DatasetErrorKind::Io(std::io::Error::new(std::io::ErrorKind::StorageFull, "No space left on the disk"));
     let kind = match &error {
         rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
                 return invalid(path, format!("it is damaged: {error}"));
             }
-            ErrorCode::DiskFull => DatasetErrorKind::Io(std::io::ErrorKind::StorageFull.into()),
-            _ if is_full(cause.extended_code) => DatasetErrorKind::Io(std::io::ErrorKind::StorageFull.into()),
+            ErrorCode::DiskFull => full(),
+            _ if cause.extended_code == SHARED_MEMORY_IS_FULL => full(),
             ErrorCode::DatabaseBusy => DatasetErrorKind::Io(std::io::Error::new(
                 std::io::ErrorKind::TimedOut,
                 format!("other processes have kept it busy for {} s", PATIENCE.as_secs()),

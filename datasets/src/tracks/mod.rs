@@ -16,7 +16,7 @@ mod rebuild;
 mod track;
 
 pub use database::{ACTION, Age, Tracks};
-pub use original::{Placed, put_original, remove_remains};
+pub use original::{Placed, is_held, put_original, remove_remains};
 pub use outbox::{Backlog, LocalCopy, Waiting};
 pub use rebuild::Listed;
 pub use track::{Incoming, Reserved, Status, Track, Upload};

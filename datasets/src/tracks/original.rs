@@ -14,10 +14,10 @@ use crate::key::ContentHash;
 const UNFINISHED: (&str, &str) = (".ingest-", ".tmp");
 
 /// What came of putting a recording somewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Placed {
-    /// It is there now.
-    New,
+    /// It is there now, locked until the file is dropped: who finds it unlocked but not confirmed knows that its process is gone.
+    New(File),
     /// The same bytes were there.
     Same,
     /// Other bytes have that name.
@@ -44,7 +44,7 @@ fn put(path: &Path, source: &mut impl Read, hash: &ContentHash) -> std::io::Resu
     }
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
-        Ok(_) => sync_folder(folder).map(|()| Placed::New),
+        Ok(file) => sync_folder(folder).map(|()| Placed::New(file)),
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => {
             drop(error.file);
             there(path, hash)
@@ -117,6 +117,11 @@ pub fn remove_remains(folder: &Path) -> Result<usize, DatasetError> {
     Ok(at_work)
 }
 
+/// Whether another process holds the file at `path`.
+pub fn is_held(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 fn unfinished(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -155,10 +160,10 @@ mod tests {
         let folder = dir.path().join("extracted_audio/dog");
         let path = folder.join("a.wav");
         let put = |bytes: &[u8], hash: &ContentHash| put_original(&path, &mut &bytes[..], hash).unwrap();
-        assert_eq!(put(b"one", &hash(b"two")), Placed::Changed);
-        assert_eq!(put(b"one", &hash(b"one")), Placed::New);
-        assert_eq!(put(b"one", &hash(b"one")), Placed::Same);
-        assert_eq!(put(b"two", &hash(b"two")), Placed::Taken);
+        assert!(matches!(put(b"one", &hash(b"two")), Placed::Changed));
+        assert!(matches!(put(b"one", &hash(b"one")), Placed::New(_)));
+        assert!(matches!(put(b"one", &hash(b"one")), Placed::Same));
+        assert!(matches!(put(b"two", &hash(b"two")), Placed::Taken));
         assert_eq!((fs::read(&path).unwrap(), names(&folder)), (b"one".to_vec(), vec!["a.wav".to_owned()]));
     }
 

@@ -338,7 +338,7 @@ mod tests {
     #[test]
     fn all_mistakes_are_reported_at_once() {
         let problems = with(
-            "colour = 1\n[pipeline]\nmax_failed = 2\n[ingest]\nclasses = ['Dog']\nkeep = 1\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
+            "colour = 1\n[pipeline]\nmax_failed = 2\n[ingest]\nclasses = ['Dog']\nkeep_locl = 1\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
              [stages.train]\nl2 = -1\nlearning_rat = 1\n[stages.manifest]\nneeds = ['publish']",
         )
         .unwrap_err();
@@ -347,7 +347,7 @@ mod tests {
             "colour: unknown key",
             "pipeline.max_failed: 2 is out of range",
             "ingest.classes: a class is called with",
-            "ingest.keep: unknown parameter `keep`; did you mean `keep_local`?",
+            "ingest.keep_locl: unknown parameter `keep_locl`; did you mean `keep_local`?",
             "stages.splitt: unknown stage `splitt`; did you mean `split`?",
             "stages.split.train: ",
             "stages.split.needs: unknown stage `manifets`; did you mean `manifest`?",

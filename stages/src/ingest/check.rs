@@ -7,6 +7,7 @@ use std::path::Path;
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, AudioError, Container, MonoReader, SAMPLE_RATE_HZ};
 use ecosight_datasets::key::ContentHash;
+use ecosight_datasets::layout::sanitised;
 use ecosight_datasets::tracks::Track;
 
 use crate::intake::SILENCE;
@@ -146,9 +147,9 @@ pub(super) fn duration_s(file: &File) -> Option<f64> {
     declared.or_else(|| hear(reader).ok().map(|heard| heard.samples as f64 / f64::from(SAMPLE_RATE_HZ)))
 }
 
-/// The name of a file, with the ending of its format where it has none of audio.
+/// A harmless name for the file, with the ending of its format where it has none of audio.
 pub(super) fn named(name: &str, container: Container) -> String {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
-    let is_audio = extension.is_some_and(|extension| AUDIO_EXTENSIONS.contains(&extension.as_str()));
-    if is_audio { name.to_owned() } else { format!("{name}.{container}") }
+    let name = sanitised(name);
+    let is_audio = name.rsplit_once('.').is_some_and(|(_, extension)| AUDIO_EXTENSIONS.contains(&extension));
+    if is_audio { name } else { format!("{name}.{container}") }
 }
