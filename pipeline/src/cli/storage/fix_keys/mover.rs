@@ -93,7 +93,7 @@ impl<'a> Mover<'a> {
             match put_original(&root.join(&key), &mut open()?, &hash)? {
                 Placed::Taken => {}
                 Placed::Changed => return Err(DatasetError::invalid("move", &wrong.key, "it is being written")),
-                Placed::New | Placed::Same => {
+                Placed::New(_) | Placed::Same => {
                     self.rename_row(&wrong.key, &key)?;
                     std::fs::remove_file(&from).map_err(DatasetError::at("delete", &from))?;
                     // It stays while other files are in it.
