@@ -114,7 +114,7 @@ mod tests {
             ("extracted_audio/Tree Frog/20250101_000000_a.wav", "extracted_audio/tree_frog/20250101_000000_a.wav"),
             ("extracted_audio/dog/a.wav", "extracted_audio/dog/20260102_030405_a.wav"),
             ("extracted_audio/dog/20250101T000000Z_a.wav", "extracted_audio/dog/20250101_000000_a.wav"),
-            ("extracted_audio/dog/20251399_000000_a.wav", "extracted_audio/dog/20260102_030405_20251399_000000_a.wav"),
+            ("audio/dog/20251399_000000_a.wav", "extracted_audio/dog/20260102_030405_20251399_000000_a.wav"),
             (
                 "extracted_audio/dog/550e8400-e29b-41d4-a716-446655440000_a.wav",
                 "extracted_audio/dog/20260102_030405_a.wav",
