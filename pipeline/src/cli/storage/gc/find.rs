@@ -4,13 +4,15 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use ecosight_datasets::DatasetError;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::DatasetErrorKind;
 #[cfg(feature = "aws-admin")]
 use ecosight_datasets::admin::{Admin, Wishes};
 use ecosight_datasets::layout::Area;
 #[cfg(feature = "aws-admin")]
 use ecosight_datasets::store::Scheme;
 use ecosight_datasets::store::Store;
-use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 use super::{Garbage, Item};
 use crate::cli::error::CliError;
