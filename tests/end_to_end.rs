@@ -32,6 +32,7 @@ mod retrain;
 mod roots;
 mod s3;
 mod setup;
+mod storage;
 mod stores;
 mod support;
 mod tables;

@@ -54,6 +54,11 @@ impl Buckets {
         turn.lock_owned().await
     }
 
+    /// A folder of the file system is no object.
+    fn exists(&self, bucket: &str, key: &str) -> S3Result<()> {
+        if self.folder.join(bucket).join(key).is_dir() { Err(s3_error!(NoSuchKey)) } else { Ok(()) }
+    }
+
     /// Whether the object is there with the tag that is asked for.
     async fn check(&self, bucket: &str, key: &str, expected: Option<&ETagCondition>) -> S3Result<()> {
         let Some(expected) = expected else { return Ok(()) };
@@ -169,6 +174,7 @@ impl S3 for Buckets {
             return Err(s3_error!(NoSuchBucket));
         }
         let _turn = self.turn(&bucket, &key).await;
+        self.exists(&bucket, &key)?;
         self.check(&bucket, &key, req.input.if_match.as_ref()).await?;
         self.files.get_object(req).await
     }
@@ -176,6 +182,7 @@ impl S3 for Buckets {
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Answer<HeadObjectOutput> {
         let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
         let _turn = self.turn(&bucket, &key).await;
+        self.exists(&bucket, &key)?;
         self.check(&bucket, &key, req.input.if_match.as_ref()).await?;
         self.files.head_object(req).await
     }

@@ -26,6 +26,8 @@ mod logging;
 #[cfg(feature = "aws-admin")]
 mod public_access;
 #[cfg(feature = "aws-admin")]
+mod raw;
+#[cfg(feature = "aws-admin")]
 mod rules;
 #[cfg(feature = "aws-admin")]
 mod statements;
@@ -41,6 +43,8 @@ pub use wishes::Wishes;
 
 #[cfg(feature = "aws-admin")]
 pub use client::Admin;
+#[cfg(feature = "aws-admin")]
+pub use raw::{RawObject, Unfinished};
 #[cfg(feature = "aws-admin")]
 pub use step::{Look, Step};
 #[cfg(feature = "aws-admin")]

@@ -45,7 +45,7 @@ impl Admin {
     }
 
     /// What all keys of the place begin with.
-    fn below_place(&self) -> String {
+    pub(super) fn below_place(&self) -> String {
         let prefix = &self.wishes.place.prefix;
         if prefix.is_empty() { String::new() } else { format!("{prefix}/") }
     }

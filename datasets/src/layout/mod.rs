@@ -14,8 +14,10 @@
 
 mod area;
 mod audio;
+mod mend;
 mod root;
 
 pub use area::Area;
 pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
+pub use mend::{Mended, mended};
 pub use root::{LAST_RUN, LEASE, Layout};

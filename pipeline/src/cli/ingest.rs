@@ -109,7 +109,8 @@ pub(super) fn open(globals: &Globals, hurry: Hurry) -> Result<Ingest<'_>, CliErr
     Ok(Ingest::open(&globals.layout, rules(globals, access)?, store(access, hurry)?, now)?)
 }
 
-fn rules(globals: &Globals, access: &Access) -> Result<Rules, CliError> {
+/// What is taken in, and what becomes of it.
+pub(super) fn rules(globals: &Globals, access: &Access) -> Result<Rules, CliError> {
     const NAME: &str = "MAX_UPLOAD_MB";
     let rules = ingest_rules(&stack(&globals.layers(&PipelineArgs::default(), &[])?))?;
     let Some(text) = access.settings.environment.get(NAME) else { return Ok(rules) };

@@ -130,7 +130,7 @@ pub(crate) struct UrlArgs {
   ecosight storage verify --deep       read every object back
   ecosight storage verify --json | jq -r '.missing[]'
 
-Exit code 1 if anything is missing, different or in the bucket alone. Nothing is changed.")]
+Exit code 1 if anything is missing, different or (unless `ingest.keep_local` is false) in the bucket alone. Nothing is changed.")]
 pub(crate) struct StorageVerifyArgs {
     /// Read the content of every object instead of trusting its checksum
     #[arg(long)]

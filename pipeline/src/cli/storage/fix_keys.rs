@@ -1,12 +1,148 @@
 //! `ecosight storage fix-keys`: finds recordings whose keys do not fit the layout, and moves them.
 
+mod mover;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use ecosight_datasets::layout::{AudioKey, ClassName, Mended, mended};
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::{Place, each};
+use serde::Serialize;
+
+use super::tally::{Failure, Failures};
+use super::target::root;
 use crate::ExitStatus;
 use crate::cli::args::FixKeysArgs;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
+use crate::cli::report::listing;
+use crate::cli::root::size;
 use crate::cli::session::Globals;
+use mover::Mover;
+
+/// A recording under a wrong key.
+#[derive(Clone, Serialize)]
+pub(super) struct Wrong {
+    pub(super) key: String,
+    bytes: u64,
+    /// What it should be called; with a hash of its content where that is another recording's name already.
+    new: String,
+    #[serde(skip)]
+    class: ClassName,
+    #[serde(skip)]
+    time: String,
+    #[serde(skip)]
+    name: String,
+}
+
+/// A recording of which nobody can tell where it belongs.
+#[derive(Serialize)]
+struct Unclear {
+    key: String,
+    why: &'static str,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Report {
+    place: String,
+    moved: bool,
+    wrong: Vec<Wrong>,
+    unclear: Vec<Unclear>,
+    failures: Vec<Failure>,
+}
 
 /// Runs the verb.
-pub(crate) fn fix_keys(_args: &FixKeysArgs, _globals: &Globals, _printer: &Printer) -> Result<ExitStatus, CliError> {
-    Ok(ExitStatus::Ok)
+pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let place = if args.place.is_empty() { root(globals)? } else { Place::parse(&args.place)? };
+    let mover = Mover::new(&place, globals)?;
+    let found = block_on(mover.list())?;
+    let mut report = Report {
+        place: place.to_string(),
+        moved: args.consent.yes,
+        wrong: Vec::new(),
+        unclear: Vec::new(),
+        failures: Vec::new(),
+    };
+    for object in &found {
+        match mended(&object.key, object.modified_ms) {
+            Mended::Fine => {}
+            Mended::Unclear(why) => report.unclear.push(Unclear { key: object.key.clone(), why }),
+            Mended::Better { class, time, name } => {
+                let new = AudioKey::new(&class, &time, &name, None).to_string();
+                let key = object.key.clone();
+                report.wrong.push(Wrong { key, bytes: object.size_bytes, new, class, time, name });
+            }
+        }
+    }
+    let mut failures = Failures::default();
+    if args.consent.yes {
+        apply(&mover, &mut report.wrong, &mut failures, globals);
+    }
+    let close = failures.close(globals.is_cancelled(), "run it again: it goes on where it stopped", printer);
+    report.failures = failures.take();
+    if printer.json {
+        printer.document(&report)?;
+    } else {
+        print(&report, printer)?;
+    }
+    let status = close?;
+    let is_left = args.consent.yes && !report.unclear.is_empty();
+    Ok(if status == ExitStatus::Ok && is_left { ExitStatus::Failed } else { status })
+}
+
+/// Moves all of `wrong`; those that were moved stay in it, under their new names.
+fn apply(mover: &Mover<'_>, wrong: &mut Vec<Wrong>, failures: &mut Failures, globals: &Globals) {
+    // Those that want the same name take turns.
+    let mut groups: BTreeMap<String, Vec<Wrong>> = BTreeMap::new();
+    for wrong in wrong.drain(..) {
+        groups.entry(wrong.new.clone()).or_default().push(wrong);
+    }
+    let work = |group: Vec<Wrong>| async move {
+        let mut results = Vec::new();
+        for wrong in group {
+            let result = mover.bring(&wrong).await;
+            results.push((wrong, result));
+        }
+        results
+    };
+    let moved = &mut *wrong;
+    block_on(each(groups.into_values(), &globals.cancelled, work, |results| {
+        let mut flow = ControlFlow::Continue(());
+        for (wrong, result) in results {
+            match result {
+                Ok(new) => moved.push(Wrong { new, ..wrong }),
+                Err(error) => flow = failures.add(Failure::new(&wrong.key, error)),
+            }
+        }
+        flow
+    }));
+    wrong.sort_by(|a, b| a.key.cmp(&b.key));
+}
+
+fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
+    let Report { wrong, unclear, moved, .. } = report;
+    if !wrong.is_empty() {
+        let rows = wrong.iter().map(|wrong| vec![wrong.key.clone(), wrong.new.clone(), size(wrong.bytes)]);
+        printer.result(&listing(&["key", if *moved { "is now" } else { "should be" }, "size"], rows))?;
+    }
+    for Unclear { key, why } in unclear {
+        printer.note(&format!("unclear: {key}: {why}; `ecosight storage get` and `ecosight ingest` file it anew"));
+    }
+    let names: BTreeSet<_> = wrong.iter().map(|wrong| &wrong.new).collect();
+    match (wrong.is_empty(), *moved) {
+        (true, _) if unclear.is_empty() && report.failures.is_empty() => {
+            printer.note("all recordings lie where they belong");
+        }
+        (true, _) => {}
+        (false, true) => printer.note(&format!("{} moved; `ecosight storage reindex` tells the index", wrong.len())),
+        (false, false) => {
+            if names.len() < wrong.len() {
+                printer.note("where two want one name, a hash of the content tells them apart");
+            }
+            printer.note(&format!("{} to move: `ecosight storage fix-keys --yes` does it", wrong.len()));
+        }
+    }
+    Ok(())
 }

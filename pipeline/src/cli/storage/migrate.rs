@@ -8,6 +8,7 @@ use ecosight_datasets::files::folder_of;
 use ecosight_datasets::layout::Area;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Created, Depth, Labels, Object, Room, Store, each, media_type};
+use ecosight_datasets::tracks::{LocalCopy, Tracks};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use serde::Serialize;
 
@@ -47,8 +48,8 @@ struct Moved {
 
 /// Runs the verb.
 pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    must_exist(globals)?;
     let remote = connect(&bucket(globals)?, globals)?;
+    must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
     let (files, objects) = block_on(both(&local, &remote))?;
     let mut report = Report {
@@ -60,7 +61,15 @@ pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) 
     };
     let bar = bar(files.iter().map(|file| file.size_bytes).sum(), printer);
     let mut failures = Failures::default();
-    let mover = Mover { remote: &remote, objects: &objects, args, root: globals.layout.root(), room: Room::default() };
+    let mover = Mover {
+        remote: &remote,
+        objects: &objects,
+        args,
+        root: globals.layout.root(),
+        room: Room::default(),
+        tracks: Tracks::find(&globals.layout)?,
+        now_ms: globals.started.timestamp_millis(),
+    };
     let work = |file: Object| {
         let (mover, bar) = (&mover, &bar);
         async move {
@@ -108,6 +117,9 @@ struct Mover<'a> {
     args: &'a MigrateArgs,
     root: &'a Path,
     room: Room,
+    /// The index, where there is one.
+    tracks: Option<Tracks>,
+    now_ms: i64,
 }
 
 impl Mover<'_> {
@@ -128,6 +140,11 @@ impl Mover<'_> {
             let created = remote.upload_new(&path, &file.uri, &labels, progress).await?;
             matches!(created, Created::New(_))
         };
+        if let Some(tracks) = self.tracks.as_ref().filter(|_| !self.args.dry_run) {
+            // Told first: a crash in between leaves a file too many, never a row without one.
+            let copy = if self.args.delete_local { LocalCopy::Dropped } else { LocalCopy::Kept };
+            tracks.uploaded(&file.uri, copy, self.now_ms)?;
+        }
         let is_deleted = self.args.delete_local && delete(&path, before)?;
         Ok(Moved { is_new, is_deleted })
     }

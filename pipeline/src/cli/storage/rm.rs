@@ -71,23 +71,20 @@ async fn delete((address, (store, name, _)): (String, (&Store, String, u64))) ->
 /// The objects that a word names, with their sizes. None where there is nothing of that name.
 async fn inside(target: &Target, recursive: bool) -> Result<Vec<(String, u64)>, CliError> {
     let Target { store, name } = target;
-    let is_folder = store.place().local().is_some_and(|root| root.join(name).is_dir());
-    // In a bucket an object and a folder can have the same name.
-    let object = if is_folder { None } else { store.look(name).await? };
-    let mut found: Vec<_> = object.into_iter().map(|object| (object.uri, object.size_bytes)).collect();
-    if recursive {
+    let below = if recursive {
         let listing = store.list_below(name).await?;
-        found.extend(listing.objects.into_iter().map(|object| (object.uri, object.size_bytes)));
+        listing.objects.into_iter().map(|object| (object.uri, object.size_bytes)).collect()
+    } else {
+        let entries = store.entries(name).await?;
+        if !entries.folders.is_empty() || !entries.objects.is_empty() {
+            let error = format!("`{}` is a folder", target.address());
+            return Err(CliError::usage(error, "add `--recursive` to remove all that lies in it"));
+        }
+        Vec::new()
+    };
+    let is_folder = !below.is_empty() || store.place().local().is_some_and(|root| root.join(name).is_dir());
+    if is_folder {
+        return Ok(below);
     }
-    if recursive || !found.is_empty() {
-        return Ok(found);
-    }
-    let entries = store.entries(name).await?;
-    if entries.folders.is_empty() && entries.objects.is_empty() {
-        return Ok(Vec::new());
-    }
-    Err(CliError::usage(
-        format!("`{}` is a folder", target.address()),
-        "add `--recursive` to remove all that lies in it",
-    ))
+    Ok(store.look(name).await?.map(|object| (object.uri, object.size_bytes)).into_iter().collect())
 }

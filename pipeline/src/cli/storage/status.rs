@@ -1,11 +1,15 @@
 //! `ecosight storage status`: which store is used, and why.
 
 use ecosight_datasets::store::{Credentials, Encryption, Settings};
+use ecosight_datasets::tracks::{Backlog, Tracks};
 use serde::Serialize;
 
+use super::ls::time;
 use crate::ExitStatus;
 use crate::cli::error::CliError;
+use crate::cli::ingest::rules;
 use crate::cli::printer::Printer;
+use crate::cli::root::size;
 use crate::cli::session::{Globals, absolute};
 
 /// One line: what is used, and what says so.
@@ -30,6 +34,17 @@ struct Report {
     cloudfront: Option<String>,
     signed_urls: bool,
     cache: String,
+    /// Whether recordings stay in the data root once they are in the bucket.
+    keep_local: bool,
+    /// What is still to be uploaded; nothing where there is no index yet.
+    outbox: Option<Waiting>,
+}
+
+#[derive(Serialize)]
+struct Waiting {
+    recordings: u64,
+    bytes: u64,
+    since: Option<String>,
 }
 
 /// Runs the verb.
@@ -59,6 +74,8 @@ pub(crate) fn status(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
         cloudfront: settings.cloudfront.as_ref().map(|distribution| distribution.domain.clone()),
         signed_urls: settings.cloudfront.as_ref().is_some_and(|distribution| distribution.key_pair.is_some()),
         cache: access.cache.folder().display().to_string(),
+        keep_local: rules(globals, access)?.keep_local,
+        outbox: waiting(globals)?,
     };
     if printer.json {
         printer.document(&report)?;
@@ -68,12 +85,24 @@ pub(crate) fn status(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
     Ok(ExitStatus::Ok)
 }
 
+fn waiting(globals: &Globals) -> Result<Option<Waiting>, CliError> {
+    let Some(tracks) = Tracks::find(&globals.layout)? else { return Ok(None) };
+    let Backlog { count, bytes, oldest_ms } = tracks.backlog()?;
+    Ok(Some(Waiting { recordings: count, bytes, since: oldest_ms.map(time) }))
+}
+
 fn encryption(settings: &Settings) -> Option<String> {
     settings.encryption.as_ref().map(|encryption| match encryption {
         Encryption::Aes256 => "AES256".to_owned(),
         Encryption::Kms(None) => "aws:kms".to_owned(),
         Encryption::Kms(Some(key)) => format!("aws:kms with key {key}"),
     })
+}
+
+fn backlog(waiting: &Waiting) -> String {
+    let Waiting { recordings, bytes, since } = waiting;
+    let since = since.as_ref().map(|since| format!(", the oldest since {since}")).unwrap_or_default();
+    format!("{recordings} recording(s) to upload, {}{since}", size(*bytes))
 }
 
 fn text(report: &Report) -> String {
@@ -90,6 +119,8 @@ fn text(report: &Report) -> String {
         ("encryption", report.encryption.clone().unwrap_or_else(|| "as the bucket says".to_owned())),
         ("cloudfront", report.cloudfront.as_ref().map_or_else(none, |domain| format!("{domain}{signed}"))),
         ("cache", report.cache.clone()),
+        ("local copy", if report.keep_local { "stays" } else { "is dropped once it is uploaded" }.to_owned()),
+        ("outbox", report.outbox.as_ref().map_or_else(none, backlog)),
     ];
     lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
 }

@@ -103,7 +103,9 @@ impl Failures {
         let mut hints: Vec<_> = list.iter().filter_map(|failure| failure.hint.as_deref()).collect();
         hints.sort_unstable();
         hints.dedup();
-        hints.iter().for_each(|hint| printer.note(&format!("hint: {hint}")));
+        for hint in hints {
+            printer.note(&format!("hint: {hint}"));
+        }
         if is_down {
             return Ok(ExitStatus::Store);
         }

@@ -39,12 +39,19 @@ impl Target {
 pub(super) fn root(globals: &Globals) -> Result<Place, CliError> {
     match globals.access()?.settings.configured() {
         Ok(place) => Ok(place.clone()),
-        Err(_) => Ok(Place::Local(absolute(globals.layout.root())?)),
+        Err(_) => Ok(match globals.root() {
+            Place::Local(folder) => Place::Local(absolute(folder)?),
+            bucket @ Place::Bucket(_) => bucket.clone(),
+        }),
     }
 }
 
-/// The bucket that is configured; where there is none, that is a mistake.
+/// The bucket that is configured beside a local data root; where there is none, that is a mistake.
 pub(super) fn bucket(globals: &Globals) -> Result<Place, CliError> {
+    if globals.root().bucket().is_some() {
+        let error = format!("the data root `{}` is in a bucket itself", globals.root());
+        return Err(CliError::usage(error, "name the folder with the local recordings: `--data-root DIR`"));
+    }
     let configured = globals.access()?.settings.configured();
     configured.cloned().map_err(|why| CliError::usage(why, "`ecosight storage status` shows what is configured"))
 }

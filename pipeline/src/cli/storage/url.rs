@@ -41,15 +41,12 @@ pub(crate) fn url(args: &UrlArgs, globals: &Globals, printer: &Printer) -> Resul
     // A distribution serves the configured bucket alone.
     let served =
         served.filter(|_| root(globals).is_ok_and(|root| root.bucket().is_some_and(|b| b.bucket == bucket.bucket)));
-    let (url, expires) = match served {
-        Some(distribution) => {
-            let url = target.store.served(&target.name, distribution, expires.timestamp())?;
-            (url, distribution.key_pair.is_some().then_some(expires))
-        }
-        None => {
-            let may = if args.put { Permission::Put } else { Permission::Get };
-            (block_on(target.store.presigned(&target.name, may, args.expires))?, Some(expires))
-        }
+    let (url, expires) = if let Some(distribution) = served {
+        let url = target.store.served(&target.name, distribution, expires.timestamp())?;
+        (url, distribution.key_pair.is_some().then_some(expires))
+    } else {
+        let may = if args.put { Permission::Put } else { Permission::Get };
+        (block_on(target.store.presigned(&target.name, may, args.expires))?, Some(expires))
     };
     let expires_at = expires.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
     if printer.json {

@@ -13,6 +13,7 @@ use super::target::{bucket, connect};
 use crate::ExitStatus;
 use crate::cli::args::StorageVerifyArgs;
 use crate::cli::error::CliError;
+use crate::cli::ingest::rules;
 use crate::cli::printer::Printer;
 use crate::cli::root::must_exist;
 use crate::cli::session::Globals;
@@ -35,8 +36,8 @@ struct Report<'a> {
 
 /// Runs the verb.
 pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    must_exist(globals)?;
     let remote = connect(&bucket(globals)?, globals)?;
+    must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
     let (files, mut objects) = block_on(both(&local, &remote))?;
     let depth = if args.deep { Depth::Content } else { Depth::Tag };
@@ -82,7 +83,9 @@ pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Prin
     } else {
         printer.result(&text(&report))?;
     }
-    let is_alike = report.missing.is_empty() && report.different.is_empty() && report.extra.is_empty();
+    // Who drops local copies has objects that no file belongs to.
+    let is_extra_fine = report.extra.is_empty() || !rules(globals, globals.access()?)?.keep_local;
+    let is_alike = report.missing.is_empty() && report.different.is_empty() && is_extra_fine;
     if !report.missing.is_empty() {
         printer.note("hint: `ecosight storage migrate` uploads what is missing");
     }

@@ -1,0 +1,160 @@
+//! Moves one recording: the copy is compared with the original before that is removed.
+
+use std::fs::File;
+use std::path::Path;
+
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::admin::{Admin, Wishes};
+use ecosight_datasets::files::folder_of;
+use ecosight_datasets::key::ContentHash;
+use ecosight_datasets::layout::AudioKey;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::runtime::block_on;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::store::Scheme;
+use ecosight_datasets::store::{Labels, Place, Store};
+use ecosight_datasets::tracks::{Placed, Tracks, put_original};
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
+
+use super::Wrong;
+use crate::cli::error::CliError;
+use crate::cli::session::Globals;
+use crate::cli::storage::target::connect;
+
+/// What is known of an object.
+pub(super) struct Found {
+    pub(super) key: String,
+    pub(super) size_bytes: u64,
+    pub(super) modified_ms: i64,
+}
+
+/// Moves recordings within one place.
+pub(super) struct Mover<'a> {
+    store: Store,
+    /// Reaches keys that no path can be.
+    #[cfg(feature = "aws-admin")]
+    admin: Option<Admin>,
+    globals: &'a Globals,
+}
+
+impl<'a> Mover<'a> {
+    pub(super) fn new(place: &Place, globals: &'a Globals) -> Result<Self, CliError> {
+        let store = connect(place, globals)?;
+        #[cfg(feature = "aws-admin")]
+        let admin = match place.bucket().filter(|bucket| bucket.scheme == Scheme::S3) {
+            None => None,
+            Some(bucket) => {
+                let mut settings = (*globals.access()?.settings).clone();
+                settings.bucket = Some((place.clone(), "the command line".to_owned()));
+                let wishes = Wishes { place: bucket.clone(), ..Wishes::new(&settings)? };
+                Some(block_on(Admin::connect(&settings, wishes))?)
+            }
+        };
+        Ok(Self {
+            store,
+            #[cfg(feature = "aws-admin")]
+            admin,
+            globals,
+        })
+    }
+
+    /// All objects of the place.
+    pub(super) async fn list(&self) -> Result<Vec<Found>, CliError> {
+        #[cfg(feature = "aws-admin")]
+        if let Some(admin) = &self.admin {
+            let found = admin.list_raw().await?.into_iter();
+            let found = found.map(|o| Found { key: o.key, size_bytes: o.size_bytes, modified_ms: o.modified_ms });
+            return Ok(found.collect());
+        }
+        let listing = self.store.list().await.map_err(|error| {
+            let error = CliError::from(error);
+            #[cfg(not(feature = "aws-admin"))]
+            let error = error.with_hint("this build has no AWS SDK, without which some wrong keys of a bucket cannot be read: build with the feature `aws-admin`");
+            error
+        })?;
+        let found = listing.objects.into_iter();
+        let found = found.map(|o| Found { key: o.uri, size_bytes: o.size_bytes, modified_ms: o.modified_ms });
+        Ok(found.collect())
+    }
+
+    /// Moves one recording; its new key.
+    pub(super) async fn bring(&self, wrong: &Wrong) -> Result<String, DatasetError> {
+        match self.store.place().local() {
+            Some(root) => self.within_folder(root, wrong),
+            None => self.within_bucket(wrong).await,
+        }
+    }
+
+    fn within_folder(&self, root: &Path, wrong: &Wrong) -> Result<String, DatasetError> {
+        let from = root.join(&wrong.key);
+        let open = || File::open(&from).map_err(DatasetError::at("read file", &from));
+        let hash = ContentHash::of_reader(open()?).map_err(DatasetError::at("read file", &from))?;
+        for key in candidates(wrong, &hash) {
+            match put_original(&root.join(&key), &mut open()?, &hash)? {
+                Placed::Taken => {}
+                Placed::Changed => return Err(DatasetError::invalid("move", &wrong.key, "it is being written")),
+                Placed::New(_) | Placed::Same => {
+                    self.rename_row(&wrong.key, &key)?;
+                    std::fs::remove_file(&from).map_err(DatasetError::at("delete", &from))?;
+                    // It stays while other files are in it.
+                    let _ = std::fs::remove_dir(folder_of(&from));
+                    return Ok(key);
+                }
+            }
+        }
+        Err(DatasetError::new("move", &wrong.key, DatasetErrorKind::Conflict))
+    }
+
+    async fn within_bucket(&self, wrong: &Wrong) -> Result<String, DatasetError> {
+        let local = |error: std::io::Error| DatasetError::new("write file", "a temporary file", error);
+        let copy = tempfile::NamedTempFile::new().map_err(local)?;
+        let labels = self.fetch(&wrong.key, copy.path()).await?;
+        // It may have been replaced by name.
+        let file = File::open(copy.path()).map_err(local)?;
+        let hash = ContentHash::of_reader(file).map_err(local)?;
+        for key in candidates(wrong, &hash) {
+            match self.store.upload_new(copy.path(), &key, &labels, &|_| {}).await {
+                Err(error) if matches!(error.kind, DatasetErrorKind::Conflict) => {}
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    self.delete(&wrong.key).await?;
+                    return Ok(key);
+                }
+            }
+        }
+        Err(DatasetError::new("move", &wrong.key, DatasetErrorKind::Conflict))
+    }
+
+    async fn fetch(&self, key: &str, path: &Path) -> Result<Labels, DatasetError> {
+        #[cfg(feature = "aws-admin")]
+        if let Some(admin) = &self.admin {
+            return admin.fetch_raw(key, path).await;
+        }
+        let labels = self.store.labels(key).await?.unwrap_or_default();
+        let is_there = self.store.download(key, path, &|_| {}).await?;
+        let gone = || DatasetError::invalid("download", self.store.address(key), "it is not there any more");
+        if is_there { Ok(labels) } else { Err(gone()) }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), DatasetError> {
+        #[cfg(feature = "aws-admin")]
+        if let Some(admin) = &self.admin {
+            return admin.delete_raw(key).await;
+        }
+        self.store.delete(key).await
+    }
+
+    /// Tells the index of tracks, where there is one that knows the file.
+    fn rename_row(&self, old: &str, new: &str) -> Result<(), DatasetError> {
+        let Some(tracks) = Tracks::find(&self.globals.layout)? else { return Ok(()) };
+        match tracks.track(old)? {
+            Some(track) => tracks.rekey(&track, new, self.globals.started.timestamp_millis()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The names that a recording may get, the better first.
+fn candidates(wrong: &Wrong, hash: &ContentHash) -> [String; 2] {
+    [None, Some(hash)].map(|hash| AudioKey::new(&wrong.class, &wrong.time, &wrong.name, hash).to_string())
+}

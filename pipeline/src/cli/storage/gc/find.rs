@@ -1,0 +1,145 @@
+//! Finds what is certainly garbage: nobody will ever come back for it.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use ecosight_datasets::DatasetError;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::DatasetErrorKind;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::admin::{Admin, Wishes};
+use ecosight_datasets::layout::Area;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::store::Scheme;
+use ecosight_datasets::store::Store;
+
+use super::{Garbage, Item};
+use crate::cli::error::CliError;
+use crate::cli::session::Globals;
+use crate::cli::storage::target::{connect, root};
+
+/// A writer that has not touched its temporary file for so long is gone.
+const SILENT: Duration = Duration::from_hours(1);
+
+/// What is below `temp/` is gone after a day, and so is an upload that was not completed by then.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+/// Where garbage is looked for: the store and the data root.
+pub(super) struct Place<'a> {
+    pub(super) store: Store,
+    globals: &'a Globals,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn open(globals: &'a Globals) -> Result<Self, CliError> {
+        Ok(Self { store: connect(&root(globals)?, globals)?, globals })
+    }
+
+    /// Temporary files of writers that died, beside the originals in the data root.
+    pub(super) fn temporaries(&self) -> Result<Vec<Item>, CliError> {
+        let folder = self.globals.layout.extracted_audio();
+        let mut paths = Vec::new();
+        temporaries_in(&folder, &mut paths).map_err(DatasetError::at("list folder", &folder))?;
+        let now = SystemTime::from(self.globals.started);
+        let item = |path: PathBuf| {
+            let bytes = abandoned(&path, now)?;
+            let why = "a temporary file of a writer that is gone".to_owned();
+            Some(Item { name: path.display().to_string(), bytes, why, garbage: Garbage::File(path) })
+        };
+        Ok(paths.into_iter().filter_map(item).collect())
+    }
+
+    /// Objects below `temp/` that are older than a day.
+    pub(super) async fn expired(&self) -> Result<Vec<Item>, CliError> {
+        let before = self.globals.started.timestamp_millis() - DAY_MS;
+        let objects = self.store.list_below(Area::Temp.name()).await?.objects.into_iter();
+        let item = |object: ecosight_datasets::store::Object| Item {
+            name: self.store.address(&object.uri),
+            bytes: object.size_bytes,
+            why: "what is below `temp/` is needed for a day".to_owned(),
+            garbage: Garbage::Object(object.uri),
+        };
+        Ok(objects.filter(|object| object.modified_ms < before).map(item).collect())
+    }
+
+    /// Uploads in parts that were begun more than a day ago and never completed. Only those below the areas of the layout.
+    #[cfg(feature = "aws-admin")]
+    pub(super) async fn unfinished(&self) -> Result<Vec<Item>, CliError> {
+        let Some(admin) = self.admin().await? else { return Ok(Vec::new()) };
+        let before = self.globals.started.timestamp_millis() - DAY_MS;
+        let found = match admin.list_unfinished().await {
+            // Servers that are no Amazon's may not tell.
+            Err(error) if matches!(&error.kind, DatasetErrorKind::Server(text) if text.contains("NotImplemented")) => {
+                Vec::new()
+            }
+            found => found?,
+        };
+        let is_ours = |key: &str| Area::ALL.iter().any(|area| key.split('/').next() == Some(area.name()));
+        let found = found.into_iter().filter(|upload| upload.begun_ms < before && is_ours(&upload.key));
+        let item = |upload: ecosight_datasets::admin::Unfinished| Item {
+            name: self.store.address(&upload.key),
+            bytes: 0,
+            why: "an upload in parts that was never completed".to_owned(),
+            garbage: Garbage::Upload(upload),
+        };
+        Ok(found.map(item).collect())
+    }
+
+    #[cfg(feature = "aws-admin")]
+    async fn admin(&self) -> Result<Option<Admin>, DatasetError> {
+        if self.store.place().bucket().is_none_or(|bucket| bucket.scheme != Scheme::S3) {
+            return Ok(None);
+        }
+        let settings = &self.globals.access()?.settings;
+        Admin::connect(settings, Wishes::new(settings)?).await.map(Some)
+    }
+
+    /// Removes one thing.
+    pub(super) async fn remove(&self, garbage: &Garbage) -> Result<(), DatasetError> {
+        match garbage {
+            Garbage::File(path) => match fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(DatasetError::new("delete", path.display().to_string(), error))
+                }
+                _ => Ok(()),
+            },
+            Garbage::Object(name) => self.store.delete(name).await,
+            #[cfg(feature = "aws-admin")]
+            Garbage::Upload(upload) => match self.admin().await? {
+                Some(admin) => admin.abort(upload).await,
+                None => Ok(()),
+            },
+            Garbage::Kept => Ok(()),
+        }
+    }
+}
+
+fn temporaries_in(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (kind, name) = (entry.file_type()?, entry.file_name());
+        let name = name.to_string_lossy();
+        if kind.is_dir() {
+            temporaries_in(&entry.path(), found)?;
+        } else if kind.is_file() && name.starts_with('.') && name.ends_with(".tmp") {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// The size of a temporary file that nobody holds or has touched for a while.
+fn abandoned(path: &Path, now: SystemTime) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        return None;
+    }
+    let meta = file.metadata().ok()?;
+    let silent = now.duration_since(meta.modified().ok()?).ok()?;
+    (silent > SILENT).then_some(meta.len())
+}

@@ -1,0 +1,121 @@
+//! Keys that are put right, and what is left over.
+
+use std::fs::{self, File};
+use std::time::Duration;
+
+use super::{KEYS, beside_bucket, local, names};
+use crate::moto::Moto;
+use crate::support::Sandbox;
+
+/// Originals under wrong keys, with their content.
+const WRONG: [(&str, &str); 6] = [
+    ("audio/dog/20250101_000000_a.wav", "a"),
+    ("extracted_audio/Dog/20250101_000000_a.wav", "another a"),
+    ("extracted_audio/dog/550e8400-e29b-41d4-a716-446655440000_b.wav", "b"),
+    ("extracted_audio/Tree Frog/20250101_000000_c d.wav", "c"),
+    ("extracted_audio/nowhere.wav", "d"),
+    ("temp/dog/a.wav", "e"),
+];
+
+/// The names without times and hashes, which differ from test to test.
+fn plain(names: &[String]) -> Vec<String> {
+    let plain = |name: &String| match name.rsplit_once('/') {
+        Some((folder, file)) if folder.starts_with("extracted_audio/") => format!("{folder}/{}", &file[16..]),
+        _ => name.clone(),
+    };
+    names.iter().map(plain).collect()
+}
+
+#[test]
+fn wrong_keys_in_a_folder_are_shown_first_and_then_put_right() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.path().join("ecosight-data");
+    for (key, text) in WRONG {
+        fs::create_dir_all(root.join(key).parent().unwrap()).unwrap();
+        fs::write(root.join(key), text).unwrap();
+    }
+    let before = names(&root);
+    let shown = sandbox.json("storage fix-keys");
+    assert_eq!((shown["wrong"].as_array().unwrap().len(), shown["unclear"].as_array().unwrap().len()), (4, 1));
+    assert_eq!(names(&root), before);
+    let fixed = sandbox.run("storage fix-keys --yes --json");
+    assert_eq!(fixed.code, 1, "one is left: {}", fixed.stderr);
+    let after = plain(&names(&root));
+    assert_eq!(after.len(), before.len(), "{after:?}");
+    for name in ["dog/a.wav", "dog/b.wav", "tree_frog/c_d.wav"] {
+        assert!(after.contains(&format!("extracted_audio/{name}")), "{name} in {after:?}");
+    }
+    let hashed = after.iter().filter(|name| name.starts_with("extracted_audio/dog/a_")).count();
+    assert_eq!(hashed, 1, "two that want one name are told apart: {after:?}");
+    let again = sandbox.run("storage fix-keys --yes --json");
+    assert!(again.stdout.contains("\"wrong\": []"), "{}", again.stdout);
+}
+
+#[test]
+fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
+    let Some(moto) = Moto::start() else { return };
+    moto.bucket("recordings");
+    let variables = [
+        ("S3_BUCKET", "recordings"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("S3_ENDPOINT_URL", moto.url()),
+    ];
+    let sandbox = Sandbox::with_env(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
+    for (key, text) in WRONG {
+        moto.put(&format!("recordings/{}", key.replace(' ', "%20")), text);
+    }
+    moto.put("recordings/extracted_audio//owl/20250101_000000_h.wav", "h");
+    let blocked = sandbox.run("storage ls -r extracted_audio");
+    assert!(blocked.code != 0 && blocked.stderr.contains("fix-keys"), "{} {}", blocked.code, blocked.stderr);
+    assert_eq!(sandbox.json("storage fix-keys")["wrong"].as_array().unwrap().len(), 5);
+    let fixed = sandbox.run("storage fix-keys --yes --json");
+    assert_eq!(fixed.code, 1, "one is left: {}", fixed.stderr);
+    let listed = sandbox.json("storage ls -r extracted_audio");
+    let names: Vec<_> = listed["objects"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(moto.get("recordings/extracted_audio/owl/20250101_000000_h.wav"), "h");
+    assert!(sandbox.run("storage fix-keys --yes --json").stdout.contains("\"wrong\": []"));
+}
+
+#[test]
+fn only_what_is_certainly_garbage_is_removed() {
+    let sandbox = local();
+    let root = sandbox.path().join("ecosight-data");
+    let stale = ["extracted_audio/dog/.ingest-x.tmp", "extracted_audio/.y.tmp", "temp/old.wav"];
+    let fresh = ["extracted_audio/dog/.z.tmp", "temp/new.wav"];
+    for name in stale.iter().chain(&fresh) {
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), "x").unwrap();
+    }
+    for name in stale.iter().chain(&KEYS) {
+        let file = File::options().write(true).open(root.join(name)).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - Duration::from_hours(30)).unwrap();
+    }
+    let shown = sandbox.json("storage gc");
+    assert_eq!(shown["removable"].as_array().unwrap().len(), 3, "{shown}");
+    assert_eq!(sandbox.json("storage gc --dry-run"), shown);
+    assert_eq!(names(&root).len(), 9);
+    assert_eq!(sandbox.json("storage gc --yes")["removable"].as_array().unwrap().len(), 3);
+    let mut left: Vec<_> = KEYS.iter().chain(&fresh).map(|name| (*name).to_owned()).collect();
+    left.sort();
+    assert_eq!(names(&root), left);
+    assert_eq!(sandbox.json("storage gc --yes")["removable"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn what_index_and_bucket_say_differently_is_told_and_kept() {
+    let (server, sandbox) = beside_bucket();
+    sandbox.ok("storage reindex");
+    sandbox.ok("storage migrate");
+    let nothing = sandbox.json("storage gc");
+    assert_eq!((&nothing["kept"], &nothing["removable"]), (&serde_json::json!([]), &serde_json::json!([])));
+    fs::remove_file(server.bucket_folder().join(KEYS[0])).unwrap();
+    fs::remove_file(sandbox.path().join("ecosight-data").join(KEYS[2])).unwrap();
+    server.put("extracted_audio/fox/20260102_030409_x.wav", vec![1]);
+    let told = sandbox.json("storage gc --yes");
+    let kept: Vec<_> = told["kept"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(kept, [KEYS[2], KEYS[0], "extracted_audio/fox/20260102_030409_x.wav"]);
+    assert!(server.bucket_folder().join("extracted_audio/fox/20260102_030409_x.wav").exists());
+}
