@@ -52,6 +52,9 @@ impl Beside {
         read.sort_by(|(a, _), (b, _)| a.object.uri.cmp(&b.object.uri));
         let mut beside = Self::default();
         for (found, text) in read {
+            if found.format == Format::Audacity && text.as_deref().is_ok_and(is_prose) {
+                continue;
+            }
             beside.files.insert(found.object.uri.clone());
             if let Some(recording) = found.recording {
                 beside.recordings.entry(recording.to_owned()).or_default();
@@ -133,6 +136,12 @@ impl<'a> Recordings<'a> {
     }
 }
 
+/// Whether a text does not even begin as labels do, with a number and a tab: then it is a note about the recording.
+fn is_prose(text: &str) -> bool {
+    let first = text.trim_start_matches('\u{feff}').lines().find(|line| !line.trim().is_empty());
+    first.is_some_and(|line| line.split_once('\t').is_none_or(|(start, _)| start.trim().parse::<f64>().is_err()))
+}
+
 fn parse(format: Format, text: &str) -> Result<Vec<Annotation>, LineProblem> {
     let text = text.trim_start_matches('\u{feff}');
     match format {
@@ -205,8 +214,14 @@ mod tests {
     }
 
     #[test]
+    fn a_note_about_a_recording_is_no_file_with_labels() {
+        let found = beside(&[("dog/a.wav", ""), ("dog/a.txt", "a fine day\n0\t1\tdog\n")]);
+        assert!(found.files.is_empty() && found.recordings.is_empty() && found.problems.is_empty(), "{found:?}");
+    }
+
+    #[test]
     fn a_recording_whose_labels_are_not_understood_has_no_clips() {
-        let found = beside(&[("dog/a.wav", ""), ("dog/a.txt", "a fine day\n")]);
+        let found = beside(&[("dog/a.wav", ""), ("dog/a.txt", "0\tsoon\tdog\n")]);
         assert_eq!(found.recordings["dog/a.wav"], []);
         assert!(found.problems[0].0 == "dog/a.txt" && found.problems[0].1.contains("line 1"), "{found:?}");
     }

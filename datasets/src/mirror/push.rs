@@ -5,9 +5,9 @@ use std::path::Path;
 use futures::{StreamExt, TryStreamExt};
 
 use super::{AREAS, AT_ONCE, FILES, Mirror};
-use crate::{DatasetError, DatasetErrorKind};
 use crate::layout::Area;
 use crate::store::{Created, Labels, Written};
+use crate::{DatasetError, DatasetErrorKind};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

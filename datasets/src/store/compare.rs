@@ -6,7 +6,7 @@ use futures::StreamExt;
 use object_store::ObjectStoreExt;
 
 use super::read::is_missing;
-use super::write::Sum;
+use super::sum::Sum;
 use super::{Object, Store};
 use crate::{DatasetError, DatasetErrorKind};
 

@@ -19,9 +19,11 @@ mod entries;
 mod environment;
 mod many;
 mod media;
+mod open;
 mod place;
 mod read;
 mod settings;
+mod sum;
 mod trouble;
 mod url;
 mod write;
@@ -46,8 +48,9 @@ pub use entries::Entries;
 pub use environment::{Environment, Setting};
 pub use many::{AT_A_TIME, Room, each};
 pub use media::media_type;
+pub use open::{CHANGED, OpenError, Version};
 pub use place::{BucketPlace, Place, Scheme};
-pub use read::{CHANGED, Listing, Object, OpenError, Version};
+pub use read::{Listing, Object};
 pub use settings::{
     BUCKET_VARIABLES, CloudFront, DEFAULT_REGION, ENDPOINT_VARIABLES, Encryption, REGION_VARIABLES, Settings,
 };
