@@ -17,7 +17,7 @@ use std::sync::Mutex;
 use chrono::{DateTime, Utc};
 use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::{AudioKey, ClassName, Layout};
-use ecosight_datasets::store::Store;
+use ecosight_datasets::store::{PART_BYTES, Store};
 use ecosight_datasets::tracks::{
     Age, Incoming, Placed, Reserved, Track, Tracks, Upload, is_held, put_original, remove_remains,
 };
@@ -110,12 +110,14 @@ impl<'a> Ingest<'a> {
         let time = now.format("%Y%m%d_%H%M%S").to_string();
         let name = check::named(name, sound.container);
         let key = |hash: Option<&ContentHash>| AudioKey::new(class, &time, &name, hash).to_string();
+        // What is sent in parts cannot be created under a condition: its name tells its content, so that no other machine uses it.
+        let is_large = self.store.is_some() && sound.size_bytes > PART_BYTES as u64;
         let incoming = Incoming {
             class,
             hash: sound.hash,
             size_bytes: sound.size_bytes,
             duration_s: sound.duration_s,
-            keys: [key(None), key(Some(&sound.hash))],
+            keys: [key(if is_large { Some(&sound.hash) } else { None }), key(Some(&sound.hash))],
             now_ms: now.timestamp_millis(),
         };
         let (reserved, others) = self.tracks.reserve(&incoming)?;

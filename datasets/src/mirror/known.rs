@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::DatasetError;
 use crate::files::{size_and_time, write_atomic};
 
-const NAME: &str = ".mirror.json";
+pub(super) const NAME: &str = ".mirror.json";
 
 /// What is the same on both sides.
 #[derive(Clone, Debug, Serialize, Deserialize)]

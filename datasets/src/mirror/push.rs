@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::{AREAS, AT_ONCE, FILES, Mirror};
 use crate::layout::Area;
-use crate::store::{Created, Labels, Written};
+use crate::store::{Created, Labels};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// What was sent.
@@ -18,6 +18,15 @@ pub struct Pushed {
     pub bytes: u64,
     /// Objects that were removed.
     pub removed: usize,
+}
+
+/// Whether what was removed here is removed in the bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Removal {
+    /// Not while the engine may be between two states: the index in the bucket may name it.
+    Later,
+    /// All that is named was sent.
+    Now,
 }
 
 /// When a file is sent.
@@ -38,16 +47,25 @@ struct Outgoing {
 }
 
 impl Mirror {
-    /// Sends everything that was made or changed here and removes from the bucket what was removed here. May be called while the engine works: what
-    /// vanishes meanwhile ends the round, and the next one goes on; `false` is returned then.
+    /// Sends everything that was made or changed here. May be called while the engine works: what vanishes meanwhile ends the round, and the next one
+    /// goes on; `false` is returned then.
     pub async fn push(&self) -> Result<(Pushed, bool), DatasetError> {
+        self.push_and(Removal::Later).await
+    }
+
+    /// Sends everything once the engine has ended, and removes from the bucket what was removed here.
+    pub async fn push_all(&self) -> Result<Pushed, DatasetError> {
+        self.push_and(Removal::Now).await.map(|(pushed, _)| pushed)
+    }
+
+    async fn push_and(&self, removal: Removal) -> Result<(Pushed, bool), DatasetError> {
         let mut pushed = Pushed::default();
-        let result = self.round(&mut pushed).await;
+        let result = self.round(&mut pushed, removal).await;
         self.known.lock().expect("nobody panics while holding it").write()?;
         result.map(|is_whole| (pushed, is_whole))
     }
 
-    async fn round(&self, pushed: &mut Pushed) -> Result<bool, DatasetError> {
+    async fn round(&self, pushed: &mut Pushed, removal: Removal) -> Result<bool, DatasetError> {
         // The index is taken as it is before the parts are looked for, so that all that it names is among them.
         let before = self.outgoing()?;
         let mut late = Vec::new();
@@ -60,22 +78,25 @@ impl Mirror {
         }
         late.sort_by_key(|outgoing| turn(&outgoing.name));
         let content = self.outgoing()?.into_iter().filter(|name| turn(name) == Turn::Content);
-        let content: Vec<String> = content.collect();
-        let new: Vec<String> = {
-            let known = self.known.lock().expect("nobody panics while holding it");
-            content.iter().filter(|name| is_of_table(name) && !known.files.contains_key(*name)).cloned().collect()
-        };
+        let mut new = Vec::new();
         let mut sent = futures::stream::iter(content)
-            .map(|name| self.send(Outgoing { name, content: None }))
+            .map(|name| async move {
+                self.send(Outgoing { name: name.clone(), content: None }).await.map(|sent| (name, sent))
+            })
             .buffer_unordered(AT_ONCE);
-        while let Some(written) = sent.try_next().await? {
-            let Some(written) = written else { return Ok(false) };
+        while let Some((name, created)) = sent.try_next().await? {
+            let Some(created) = created else { return Ok(false) };
+            if matches!(created, Created::New(_)) && is_of_table(&name) {
+                new.push(name);
+            }
+            let written = created.written();
             (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + written.size_bytes);
         }
         drop(sent);
         for outgoing in late {
             match self.send(outgoing).await {
-                Ok(Some(written)) => {
+                Ok(Some(created)) => {
+                    let written = created.written();
                     (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + written.size_bytes);
                 }
                 Ok(None) => return Ok(false),
@@ -88,7 +109,9 @@ impl Mirror {
                 }
             }
         }
-        pushed.removed = self.remove_gone_there().await?;
+        if removal == Removal::Now {
+            pushed.removed = self.remove_gone_there().await?;
+        }
         Ok(true)
     }
 
@@ -108,33 +131,37 @@ impl Mirror {
     }
 
     /// Sends one file; nothing where it is not there any more.
-    async fn send(&self, Outgoing { name, content }: Outgoing) -> Result<Option<Written>, DatasetError> {
+    async fn send(&self, Outgoing { name, content }: Outgoing) -> Result<Option<Created>, DatasetError> {
         let path = self.path(&name);
         let was =
             self.known.lock().expect("nobody panics while holding it").files.get(&name).map(|same| same.etag.clone());
         // Seen before it is read: what changes in between is sent again.
         let Some(stamp) = stamp(&path) else { return Ok(None) };
         let labels = Labels { content_type: Some(content_type(&name).to_owned()), ..Labels::default() };
-        let written = match (was, content) {
+        let created = match (was, content) {
             (Some(etag), content) => {
                 let content = match content.map_or_else(|| std::fs::read(&path), Ok) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                     content => content.map_err(DatasetError::at("read file", &path))?,
                 };
-                self.store.update(&name, content, &etag).await?
+                Created::Same(self.store.update(&name, content, &etag).await?)
             }
-            (None, Some(content)) => self.store.create(&name, content, &labels).await.map(Created::written)?,
+            (None, Some(content)) => self.store.create(&name, content, &labels).await?,
             (None, None) => match self.store.upload_new(&path, &name, &labels, &|_| {}).await {
                 Err(_) if !path.exists() => return Ok(None),
-                created => created?.written(),
+                created => created?,
             },
         };
+        let etag = match &created {
+            Created::New(written) | Created::Same(written) => written.etag.as_deref(),
+        };
         let mut known = self.known.lock().expect("nobody panics while holding it");
-        known.note(&name, &path, written.etag.as_deref())?;
+        known.note(&name, &path, etag)?;
         if let Some(same) = known.files.get_mut(&name) {
             (same.size_bytes, same.modified_ns) = stamp;
         }
-        Ok(Some(written))
+        drop(known);
+        Ok(Some(created))
     }
 
     /// Removes from the bucket what both sides had and is not here any more.
@@ -144,6 +171,14 @@ impl Mirror {
             let known = self.known.lock().expect("nobody panics while holding it");
             known.files.keys().filter(|name| !here.contains(*name)).cloned().collect()
         };
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        let known_here = self.path(super::known::NAME);
+        if !known_here.is_file() {
+            let why = "the copy of the data root has gone; nothing was removed from the bucket";
+            return Err(DatasetError::invalid("look at", known_here.display().to_string(), why));
+        }
         let deleted = futures::stream::iter(&gone).map(|name| self.store.delete(name)).buffer_unordered(AT_ONCE);
         deleted.try_collect::<Vec<()>>().await?;
         let mut known = self.known.lock().expect("nobody panics while holding it");

@@ -43,7 +43,7 @@ fn pull(mirror: &Mirror) -> Pulled {
 }
 
 fn push(mirror: &Mirror) -> Pushed {
-    block_on(mirror.push()).unwrap().0
+    block_on(mirror.push_all()).unwrap()
 }
 
 #[test]

@@ -17,9 +17,17 @@ use crate::{DatasetError, DatasetErrorKind};
 /// Requests that may be under way at a time.
 pub const MAX_REQUESTS: usize = 64;
 
+/// Within this time an answer begins, and goes on.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Within this time a part is sent and answered: 8 MiB at 75 kbit/s.
+const SENT_WITHIN: Duration = Duration::from_mins(15);
+
 /// A bucket that can be read and written, and what signs URLs for it.
 pub(super) struct Connection {
     pub(super) files: Arc<dyn ObjectStore>,
+    /// The same for requests that carry content, which may take their time on a slow line.
+    pub(super) sender: Arc<dyn ObjectStore>,
     pub(super) signer: Option<Arc<dyn Signer>>,
 }
 
@@ -27,9 +35,12 @@ pub(super) struct Connection {
 pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connection, DatasetError> {
     let failed = |error| DatasetError::new("connect to", place.to_string(), DatasetErrorKind::Store(error));
     if place.scheme == Scheme::S3 {
-        let s3 = Arc::new(s3(&place.bucket, settings)?.build().map_err(failed)?);
+        let build =
+            |patience| s3(&place.bucket, settings)?.with_client_options(client(patience)).build().map_err(failed);
+        let s3 = Arc::new(build(ANSWER_WITHIN)?);
         let files = Arc::new(LimitStore::new(s3.clone(), MAX_REQUESTS));
-        return Ok(Connection { files, signer: Some(s3) });
+        let sender = Arc::new(LimitStore::new(build(SENT_WITHIN)?, MAX_REQUESTS));
+        return Ok(Connection { files, sender, signer: Some(s3) });
     }
     choose_cryptography();
     let address = BucketPlace { prefix: String::new(), ..place.clone() }.to_string();
@@ -37,7 +48,8 @@ pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connec
         .map_err(|error| DatasetError::invalid("connect to", &address, error.to_string()))?;
     let variables = settings.environment.all().map(|(name, value)| (name.to_ascii_lowercase(), value));
     let (files, _) = object_store::parse_url_opts(&url, variables).map_err(failed)?;
-    Ok(Connection { files: Arc::new(LimitStore::new(Arc::<dyn ObjectStore>::from(files), MAX_REQUESTS)), signer: None })
+    let files: Arc<dyn ObjectStore> = Arc::new(LimitStore::new(Arc::<dyn ObjectStore>::from(files), MAX_REQUESTS));
+    Ok(Connection { sender: files.clone(), files, signer: None })
 }
 
 /// The keys that requests are signed with, now.
@@ -54,7 +66,7 @@ fn s3(bucket: &str, settings: &Settings) -> Result<AmazonS3Builder, DatasetError
     let mut builder = AmazonS3Builder::new()
         .with_region(region)
         .with_retry(retry(settings))
-        .with_client_options(client())
+        .with_client_options(client(ANSWER_WITHIN))
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         // The server compares what arrived with what was sent.
         .with_checksum_algorithm(Checksum::SHA256);
@@ -131,10 +143,11 @@ fn retry(settings: &Settings) -> RetryConfig {
     }
 }
 
-/// A large object may take long, but never stands still.
-fn client() -> ClientOptions {
+/// A large object may take long, but never stands still: `patience` is how long nothing may arrive. It begins with the request, so that sending
+/// counts as well.
+fn client(patience: Duration) -> ClientOptions {
     ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(5))
-        .with_read_timeout(Duration::from_secs(30))
+        .with_read_timeout(patience)
         .with_timeout_disabled()
 }

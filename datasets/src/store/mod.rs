@@ -72,6 +72,8 @@ pub struct Access {
 pub struct Store {
     place: Place,
     files: Arc<dyn ObjectStore>,
+    /// The same, for requests that carry content.
+    sender: Arc<dyn ObjectStore>,
     /// Below which names are; empty for a folder, whose store begins there.
     prefix: Location,
     signer: Option<Arc<dyn Signer>>,
@@ -88,11 +90,20 @@ impl Store {
         match place {
             Place::Local(folder) => Ok(Self { access: Some(access.clone()), ..Self::folder(folder)? }),
             Place::Bucket(bucket) => {
-                let connect::Connection { files, signer } = connect::connect(bucket, &access.settings)?;
+                let connect::Connection { files, sender, signer } = connect::connect(bucket, &access.settings)?;
                 let prefix = Location::parse(&bucket.prefix)
                     .map_err(|error| DatasetError::invalid("connect to", place.to_string(), error.to_string()))?;
                 let access = Some(access.clone());
-                Ok(Self { place: place.clone(), files, prefix, signer, access, others: Mutex::default(), stop: None })
+                Ok(Self {
+                    place: place.clone(),
+                    files,
+                    sender,
+                    prefix,
+                    signer,
+                    access,
+                    others: Mutex::default(),
+                    stop: None,
+                })
             }
         }
     }
@@ -110,7 +121,16 @@ impl Store {
     /// Any store of objects that begins at `place`.
     pub fn over(place: Place, files: Arc<dyn ObjectStore>) -> Self {
         let prefix = Location::default();
-        Self { place, files, prefix, signer: None, access: None, others: Mutex::default(), stop: None }
+        Self {
+            place,
+            sender: files.clone(),
+            files,
+            prefix,
+            signer: None,
+            access: None,
+            others: Mutex::default(),
+            stop: None,
+        }
     }
 
     /// The same store, which gives up what it sends or fetches once `stop` is set: nothing half-written stays.

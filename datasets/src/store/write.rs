@@ -71,7 +71,7 @@ impl Store {
         let sum = Sum::of(&bytes);
         let options = PutOptions { attributes: self.attributes(labels), ..PutOptions::default() };
         let bytes = PutPayload::from(bytes);
-        let put = self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await;
+        let put = self.again(|| self.sender.put_opts(&location, bytes.clone(), options.clone())).await;
         put.map_err(|error| self.write_error(name, error))?;
         self.compare(name, &location, &sum).await
     }
@@ -83,7 +83,7 @@ impl Store {
         let options =
             PutOptions { mode: PutMode::Create, attributes: self.attributes(labels), ..PutOptions::default() };
         let bytes = PutPayload::from(bytes);
-        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
+        match self.again(|| self.sender.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
             // Our own first try may be what is there: its answer was lost.
             Err(object_store::Error::AlreadyExists { .. }) => {
@@ -110,10 +110,23 @@ impl Store {
             }
             return self.put(name, bytes, &Labels::default()).await;
         }
-        let version = UpdateVersion { e_tag: Some(etag.to_owned()), version: None };
+        let version = if self.counts_generations() {
+            // Google's condition is the generation, not the tag.
+            match self.again(|| self.files.head(&location)).await {
+                Ok(meta) if meta.e_tag.as_deref() == Some(etag) => meta.version,
+                Ok(_) => {
+                    return self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name));
+                }
+                Err(error) if is_missing(&error) => return Err(self.conflict("update", name)),
+                Err(error) => return Err(self.write_error(name, error)),
+            }
+        } else {
+            None
+        };
+        let version = UpdateVersion { e_tag: Some(etag.to_owned()), version };
         let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
         let bytes = PutPayload::from(bytes);
-        match self.again(|| self.files.put_opts(&location, bytes.clone(), options.clone())).await {
+        match self.again(|| self.sender.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => self.compare(name, &location, &sum).await,
             Err(object_store::Error::Precondition { .. } | object_store::Error::NotFound { .. }) => {
                 self.same(name, &location, &sum).await?.ok_or_else(|| self.conflict("update", name))
@@ -143,7 +156,7 @@ impl Store {
         let location = self.location(name)?;
         let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
         let failed = |error| self.write_error(name, error);
-        let begin = || self.files.put_multipart_opts(&location, options.clone());
+        let begin = || self.sender.put_multipart_opts(&location, options.clone());
         let mut parts = self.again(begin).await.map_err(failed)?;
         match send(&mut *parts, &mut file, progress, &|| self.is_stopped()).await {
             Ok(sum) => match parts.complete().await {
@@ -179,7 +192,8 @@ impl Store {
             progress(size);
             return Ok(created);
         }
-        // An upload in parts cannot be made conditional everywhere: two that begin in the same moment under one name are told apart below.
+        // An upload in parts cannot be made conditional: of two that begin in the same moment under one name the last one stays. Who must not lose
+        // either gives them names that tell their content.
         let location = self.location(name)?;
         if self.look(name).await?.is_some() {
             let sum = Sum::of_file(path).map_err(local)?;
@@ -300,6 +314,11 @@ impl Store {
             hasher.add(&bytes.map_err(failed)?);
         }
         Ok((hasher.finish().blake3 == sum.blake3).then_some(written))
+    }
+
+    /// Whether what is written under a condition names a generation.
+    fn counts_generations(&self) -> bool {
+        self.place.bucket().is_some_and(|bucket| bucket.scheme == super::Scheme::Gcs)
     }
 
     /// Whether objects are encrypted with keys of the Key Management Service, so that their tags are no sums; the server has compared the

@@ -48,9 +48,11 @@ impl Tracks {
     /// What waits behind `position` and is due at `now_ms`: the first `most` in order.
     pub fn due(&self, position: i64, now_ms: i64, most: usize) -> Result<Vec<Waiting>, DatasetError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM outbox WHERE position > ?1 AND next_try_ms <= ?2 ORDER BY position LIMIT ?3"
+            "SELECT {COLUMNS} FROM outbox WHERE position > ?1 AND (next_try_ms <= ?2 OR next_try_ms > ?4) \
+             ORDER BY position LIMIT ?3"
         );
-        let of = params![position, now_ms, most as i64];
+        // What is due later than any pause lasts was put off by a clock that was wrong.
+        let of = params![position, now_ms, most as i64, now_ms.saturating_add(2 * LONGEST_PAUSE_MS)];
         self.read(|connection| connection.prepare(&sql)?.query_map(of, row)?.collect())
     }
 

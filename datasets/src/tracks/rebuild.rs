@@ -20,7 +20,12 @@ impl Tracks {
             for key in old.iter().filter(|key| !keys.contains(key.as_str())) {
                 connection.prepare("DELETE FROM tracks WHERE key = ?1")?.execute([key])?;
             }
-            for track in found {
+            let fresh: BTreeSet<String> = connection
+                .prepare("SELECT key FROM tracks WHERE status = 'stored' AND updated_ms >= ?1")?
+                .query_map([started_ms], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let found: Vec<&Track> = found.iter().filter(|track| !fresh.contains(&track.key)).collect();
+            for track in &found {
                 insert(connection, track)?;
             }
             connection.execute("DELETE FROM outbox WHERE key NOT IN (SELECT key FROM tracks)", [])?;

@@ -2,17 +2,20 @@
 //! sent, and at its end the bucket has all of it.
 
 use std::fs::{File, TryLockError};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Area;
 use ecosight_datasets::lease::{Holder, Lease, LeaseError, RENEW_EVERY};
 use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Place, Store};
-use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 use super::args::{GcArgs, Verb, VerifyArgs};
 use super::error::CliError;
@@ -85,7 +88,7 @@ pub(crate) fn around(
         }
         Use::Write { wait } => {
             let writer = Writer::begin(store()?, *wait, globals, printer)?;
-            writer.finish(verb, globals, printer)
+            writer.finish(verb, printer)
         }
     }
 }
@@ -119,8 +122,8 @@ fn fetch(mirror: &Mirror, areas: &[Area], printer: &Printer) -> Result<(), CliEr
 
 /// The one who writes the data root.
 struct Writer {
-    mirror: Arc<Mirror>,
-    lease: Lease,
+    mirror: Mirror,
+    renewal: Renewal,
     _lock: Lock,
 }
 
@@ -132,57 +135,38 @@ impl Writer {
             Err(error @ LockError::Held { .. }) if wait || waited < PATIENCE => Attempt::Again(error.to_string()),
             result => Attempt::Done(result.map_err(|error| RunError::from(error).into())),
         })?;
-        let holder = Holder {
-            name: format!("process {} on {}", std::process::id(), host()),
-            copy: KeyHasher::new("copy")
-                .str(&host())
-                .str(&globals.layout.root().display().to_string())
-                .finish()
-                .to_string(),
-        };
+        let name = format!("process {} on {}", std::process::id(), host());
+        let holder = Holder { name, copy: copy_id(globals)? };
         let lease = retry(wait, globals, printer, |_| match block_on(Lease::take(store.clone(), &holder, now())) {
             Err(error @ LeaseError::Held { .. }) if wait => Attempt::Again(error.to_string()),
             result => Attempt::Done(result.map_err(CliError::from)),
         })?;
-        let mirror = Arc::new(Mirror::open(store, globals.layout.clone())?);
-        if let Err(error) = fetch(&mirror, &AREAS, printer) {
-            let _ = block_on(lease.release());
-            return Err(error);
-        }
-        Ok(Self { mirror, lease, _lock: lock })
+        let renewal = Renewal::start(lease, globals);
+        let mirror = Mirror::open(store, globals.layout.clone())?;
+        fetch(&mirror, &AREAS, printer)?;
+        Ok(Self { mirror, renewal, _lock: lock })
     }
 
     /// Does `verb`, sends what it has made, and lets others in.
     fn finish(
         self,
         verb: impl FnOnce() -> Result<ExitStatus, CliError>,
-        globals: &Globals,
         printer: &Printer,
     ) -> Result<ExitStatus, CliError> {
-        let Self { mirror, lease, _lock } = self;
+        let Self { mirror, renewal, _lock } = self;
         let (stop, stopped) = channel::<()>();
-        let (result, kept) = std::thread::scope(|scope| {
-            let mirror = &mirror;
-            let keeper = scope.spawn(move || keep(lease, mirror, &stopped, globals));
+        let result = std::thread::scope(|scope| {
+            let (mirror, renewal) = (&mirror, &renewal);
+            scope.spawn(move || send(mirror, renewal, &stopped));
             let result = verb();
             drop(stop);
-            (result, keeper.join())
+            result
         });
-        let lease = match kept {
-            Ok(Ok(lease)) => lease,
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(CliError::bug()),
-        };
         // However it ended: what was made until then need not be made again.
-        let sent = block_on(mirror.push());
-        let released = block_on(lease.release());
+        let sent = if renewal.is_lost() { Ok(()) } else { block_on(mirror.push_all()).map(drop) };
+        renewal.end(printer)?;
         match (result, sent) {
-            (Ok(status), Ok(_)) => {
-                if let Err(error) = released {
-                    printer.warning(&format!("others must wait two minutes: {error}"));
-                }
-                Ok(status)
-            }
+            (Ok(status), Ok(())) => Ok(status),
             (Ok(_), Err(error)) => {
                 Err(CliError::from(error).with_note("everything was made, but not all of it could be sent"))
             }
@@ -196,26 +180,91 @@ impl Writer {
     }
 }
 
-/// Renews the lease and sends what was made, until `stopped`. Where the lease is lost the verb is stopped.
-fn keep(mut lease: Lease, mirror: &Mirror, stopped: &Receiver<()>, globals: &Globals) -> Result<Lease, LeaseError> {
-    let mut sent = Instant::now();
-    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(RENEW_EVERY) {
-        let mut renewed = block_on(lease.renew(now()));
-        if sent.elapsed() >= SEND_EVERY {
-            // What fails now is tried again, and told at the end; but who is refused has no lease any more.
-            match block_on(mirror.push()) {
-                Err(error @ DatasetError { kind: DatasetErrorKind::Conflict, .. }) => renewed = Err(error.into()),
-                _ => sent = Instant::now(),
-            }
+/// Sends what was made, every now and then, until `stopped`. What fails is tried again, and told at the end.
+fn send(mirror: &Mirror, renewal: &Renewal, stopped: &Receiver<()>) {
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(SEND_EVERY) {
+        if !renewal.is_lost() {
+            let _ = block_on(mirror.push());
         }
-        let is_over = now() >= lease.expires_at();
-        match renewed {
-            Err(LeaseError::Store(error)) if !is_over && !matches!(error.kind, DatasetErrorKind::Conflict) => {}
-            Err(error) => {
-                globals.cancelled.store(true, Ordering::Relaxed);
-                return Err(error);
+    }
+}
+
+/// Tells this copy of the data root from all others, whatever their machines are called.
+fn copy_id(globals: &Globals) -> Result<String, CliError> {
+    let path = globals.layout.root().join(".copy-id");
+    if let Ok(id) = std::fs::read_to_string(&path)
+        && !id.trim().is_empty()
+    {
+        return Ok(id.trim().to_owned());
+    }
+    let nanoseconds = now().timestamp_nanos_opt().unwrap_or_default() as u64;
+    let id =
+        KeyHasher::new("copy").str(&host()).u64(u64::from(std::process::id())).u64(nanoseconds).finish().to_string();
+    write_atomic(&path, id.as_bytes())?;
+    Ok(id)
+}
+
+/// A lease that is renewed by a thread of its own, whatever else goes on.
+struct Renewal {
+    thread: Option<JoinHandle<Result<Lease, LeaseError>>>,
+    stop: Option<Sender<()>>,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Renewal {
+    /// Renews `lease` from now on. Where it is lost, the verb is told to stop.
+    fn start(lease: Lease, globals: &Globals) -> Self {
+        let (stop, stopped) = channel::<()>();
+        let is_lost = Arc::new(AtomicBool::new(false));
+        let (lost, cancelled) = (is_lost.clone(), globals.cancelled.clone());
+        let renew = move || {
+            renew(lease, &stopped).inspect_err(|_| {
+                lost.store(true, Ordering::Relaxed);
+                cancelled.store(true, Ordering::Relaxed);
+            })
+        };
+        Self { thread: Some(std::thread::spawn(renew)), stop: Some(stop), is_lost }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.is_lost.load(Ordering::Relaxed)
+    }
+
+    /// Gives the lease back.
+    fn end(mut self, printer: &Printer) -> Result<(), CliError> {
+        match self.stopped() {
+            Some(Ok(Ok(lease))) => {
+                if let Err(error) = block_on(lease.release()) {
+                    printer.warning(&format!("others must wait two minutes: {error}"));
+                }
+                Ok(())
             }
-            Ok(()) => {}
+            Some(Ok(Err(error))) => Err(error.into()),
+            _ => Err(CliError::bug()),
+        }
+    }
+
+    fn stopped(&mut self) -> Option<std::thread::Result<Result<Lease, LeaseError>>> {
+        drop(self.stop.take());
+        self.thread.take().map(JoinHandle::join)
+    }
+}
+
+impl Drop for Renewal {
+    fn drop(&mut self) {
+        // Left early, because of an error that is told: nobody need wait for it to expire.
+        if let Some(Ok(Ok(lease))) = self.stopped() {
+            let _ = block_on(lease.release());
+        }
+    }
+}
+
+/// Renews the lease until `stopped`; an error once it is lost.
+fn renew(mut lease: Lease, stopped: &Receiver<()>) -> Result<Lease, LeaseError> {
+    while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(RENEW_EVERY) {
+        match block_on(lease.renew(now())) {
+            Err(LeaseError::Store(_)) if now() < lease.expires_at() => {}
+            result => result?,
         }
     }
     Ok(lease)

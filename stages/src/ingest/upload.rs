@@ -7,12 +7,11 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use ecosight_datasets::audio::{Container, sniff};
-use ecosight_datasets::files::{folder_of, sync_folder};
 use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::AudioKey;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Labels, Store, Trouble};
-use ecosight_datasets::tracks::{LocalCopy, Track, Waiting};
+use ecosight_datasets::tracks::{LocalCopy, Placed, Track, Waiting, put_original};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 use super::Ingest;
@@ -48,7 +47,8 @@ pub enum Sent {
 impl Sent {
     /// Whether the server is at fault, so that the next upload would end the same way.
     fn is_about_server(&self) -> bool {
-        matches!(self, Self::Failed { trouble, .. } if !["local_file", "conflict"].contains(trouble))
+        // A refusal may be about one class or one recording.
+        matches!(self, Self::Failed { trouble, .. } if Trouble::of_code(trouble).is_some_and(|trouble| trouble != Trouble::Forbidden))
     }
 }
 
@@ -220,17 +220,14 @@ impl Ingest<'_> {
             return Ok(None);
         }
         let [from, to] = [&track.key, &new].map(|key| self.layout.root().join(key));
-        let link = || -> std::io::Result<()> {
-            match fs::hard_link(&from, &to) {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(_) => drop(fs::copy(&from, &to)?),
-                Ok(()) => {}
-            }
-            File::open(&to)?.sync_all()?;
-            sync_folder(folder_of(&to))
+        let mut source = File::open(&from).map_err(DatasetError::at("read file", &from))?;
+        let held = match put_original(&to, &mut source, &track.hash)? {
+            Placed::New(held) => Some(held),
+            Placed::Same => None,
+            Placed::Taken | Placed::Changed => return Ok(None),
         };
-        link().map_err(DatasetError::at("write recording", &to))?;
         self.tracks.rekey(track, &new, self.now_ms())?;
+        drop(held);
         fs::remove_file(&from).map_err(DatasetError::at("remove", &from))?;
         Ok(Some(new))
     }
