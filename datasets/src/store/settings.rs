@@ -108,6 +108,13 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// What is missing where a bucket is named that cannot be used, so that what is meant for it stays on this machine.
+    pub fn half_configured(&self) -> Option<&'static str> {
+        self.configured().err().filter(|_| self.bucket.is_some())
+    }
+}
+
 /// The region that the ARN of an access point names.
 fn region_of(place: Option<&Place>) -> Option<Setting> {
     let value = place?.bucket()?.bucket.strip_prefix("arn:")?.split(':').nth(2)?.to_owned();

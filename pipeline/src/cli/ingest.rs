@@ -56,6 +56,7 @@ struct Report {
 
 /// Runs the verb.
 pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    warn_of_half_configuration(globals, printer)?;
     let named = expand(&args.paths)?;
     let ingest = open(globals, Hurry::Yes)?;
     let new = if args.new_class { NewClass::Welcome } else { NewClass::Refused };
@@ -107,6 +108,14 @@ pub(super) enum Hurry {
 pub(super) fn open(globals: &Globals, hurry: Hurry) -> Result<Ingest<'_>, CliError> {
     let access = globals.access()?;
     Ok(Ingest::open(&globals.layout, rules(globals, access)?, store(access, hurry)?, now)?)
+}
+
+/// Says so where a bucket is named but cannot be used.
+pub(super) fn warn_of_half_configuration(globals: &Globals, printer: &Printer) -> Result<(), CliError> {
+    if let Some(why) = globals.access()?.settings.half_configured() {
+        printer.warning(&format!("recordings stay on this machine: {why}; then `ecosight storage sync` uploads them"));
+    }
+    Ok(())
 }
 
 /// What is taken in, and what becomes of it.

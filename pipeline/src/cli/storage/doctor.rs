@@ -27,8 +27,14 @@ pub(super) fn doctor(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
 /// Recordings stay on this machine.
 fn on_this_machine(globals: &Globals, why: &str) -> Vec<Finding> {
     let folder = globals.layout.extracted_audio();
+    let found = format!("the folder `{}`: {why}", folder.display());
+    let is_meant = globals.access().is_ok_and(|access| access.settings.half_configured().is_some());
     vec![
-        Finding::ok("used", format!("the folder `{}`: {why}", folder.display())),
+        if is_meant {
+            Finding::warn("used", found, "finish the configuration, or name no bucket")
+        } else {
+            Finding::ok("used", found)
+        },
         disk::writable(&folder),
         disk::space("free space", &folder, "--data-root DIR"),
     ]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::ExitStatus;
 use crate::cli::error::CliError;
+use crate::cli::ingest::warn_of_half_configuration;
 use crate::cli::printer::Printer;
 use crate::cli::report::{duration, table};
 use crate::cli::root::size;
@@ -46,6 +47,7 @@ struct Entry {
 
 /// Runs the verb.
 pub(crate) fn outbox(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    warn_of_half_configuration(globals, printer)?;
     let tracks = Tracks::find(&globals.layout)?;
     let (backlog, waiting) = match &tracks {
         Some(tracks) => (tracks.backlog()?, tracks.outbox()?),
