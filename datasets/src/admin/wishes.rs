@@ -228,7 +228,7 @@ pub(super) mod tests {
     fn policies_of_users_have_names_of_their_own() {
         assert_eq!(wishes("clips").name_of_user_policy(), "EcoSight-clips-access");
         let places =
-            ["clips", "other", "clips-a", "clips/a", "clips/a b", "clips/a/b", &format!("clips/{}", "x".repeat(200))];
+            ["clips", "other", "clips-a", "clips/a", "clips/a-b", "clips/a/b", &format!("clips/{}", "x".repeat(200))];
         let names: std::collections::BTreeSet<_> =
             places.iter().map(|place| wishes(place).name_of_user_policy()).collect();
         assert_eq!(names.len(), places.len(), "{names:?}");
