@@ -31,6 +31,16 @@ impl Admin {
         })
     }
 
+    /// Takes the key that the bucket encrypts with as the one that the program's keys must be allowed to use, where nobody asked for another.
+    pub async fn adopt_key(&mut self) -> Result<(), DatasetError> {
+        if self.wishes.encryption.is_none() {
+            let default = self.encryption_rule().await?.and_then(|rule| rule.apply_server_side_encryption_by_default);
+            let of_kms = default.filter(|found| found.sse_algorithm.as_str().starts_with("aws:kms"));
+            self.wishes.encryption = of_kms.map(|found| Encryption::Kms(found.kms_master_key_id));
+        }
+        Ok(())
+    }
+
     fn wanted_encryption(&self) -> String {
         match &self.wishes.encryption {
             None | Some(Encryption::Aes256) => "AES256".to_owned(),

@@ -23,7 +23,8 @@ impl Admin {
                     None => self.location().await,
                 };
                 match region {
-                    Some(region) if region != *wanted => Err(self.elsewhere(&region)),
+                    // Other servers than Amazon's call regions as they like, or by no name at all.
+                    Some(region) if region != *wanted && !self.wishes.is_foreign_server => Err(self.elsewhere(&region)),
                     Some(region) => Ok(Look::Right(format!("in {region}"))),
                     None => Ok(Look::Right("there; its region is not told".to_owned())),
                 }

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::Wishes;
 use crate::layout::Area;
 
+/// Days after which the parts of uploads that were never completed are removed, where nobody says otherwise.
+const ABORT_AFTER_DAYS: u32 = 7;
+
 /// A rule of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
@@ -20,12 +23,12 @@ pub(super) struct Rule {
 /// What a rule does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Removes objects, and their earlier versions, after so many days.
+    /// Removes objects after so many days.
     Expire(u32),
     /// Removes the parts of uploads that were never completed.
     AbortUploads(u32),
     /// Moves objects to other classes of storage after so many days.
-    Move(Vec<(u32, &'static str)>),
+    Move(Vec<(u32, String)>),
 }
 
 /// The rules that are wanted.
@@ -40,14 +43,14 @@ pub(super) fn rules(wishes: &Wishes) -> Vec<Rule> {
         .collect();
     let own = &wishes.place.prefix;
     let prefix = if own.is_empty() { String::new() } else { format!("{own}/") };
-    let action = Action::AbortUploads(wishes.abort_after_days);
+    let action = Action::AbortUploads(wishes.abort_after_days.unwrap_or(ABORT_AFTER_DAYS));
     rules.push(Rule { id: wishes.name("abort-uploads"), prefix, action });
     let moves = [
         (wishes.intelligent_tiering_days, "INTELLIGENT_TIERING"),
         (wishes.standard_ia_days, "STANDARD_IA"),
         (wishes.glacier_days, "GLACIER"),
     ];
-    let moves: Vec<_> = moves.into_iter().filter_map(|(days, class)| Some((days?, class))).collect();
+    let moves: Vec<_> = moves.into_iter().filter_map(|(days, class)| Some((days?, class.to_owned()))).collect();
     if !moves.is_empty() {
         let prefix = wishes.prefix_of(Area::ExtractedAudio);
         rules.push(Rule { id: wishes.name("move-originals"), prefix, action: Action::Move(moves) });
@@ -60,10 +63,7 @@ impl Rule {
     pub(super) fn json(&self) -> Value {
         let mut rule = json!({ "ID": self.id, "Filter": { "Prefix": self.prefix }, "Status": "Enabled" });
         match &self.action {
-            Action::Expire(days) => {
-                rule["Expiration"] = json!({ "Days": days });
-                rule["NoncurrentVersionExpiration"] = json!({ "NoncurrentDays": days });
-            }
+            Action::Expire(days) => rule["Expiration"] = json!({ "Days": days }),
             Action::AbortUploads(days) => {
                 rule["AbortIncompleteMultipartUpload"] = json!({ "DaysAfterInitiation": days });
             }
@@ -73,6 +73,21 @@ impl Rule {
             }
         }
         rule
+    }
+
+    /// Its name, and what it does to which keys, for people.
+    #[cfg(feature = "aws-admin")]
+    pub(super) fn told(&self) -> String {
+        let below = if self.prefix.is_empty() { "everywhere".to_owned() } else { format!("below `{}`", self.prefix) };
+        let what = match &self.action {
+            Action::Expire(days) => format!("objects go after {days} day(s)"),
+            Action::AbortUploads(days) => format!("unfinished uploads go after {days} day(s)"),
+            Action::Move(moves) => {
+                let moves = moves.iter().map(|(days, class)| format!("to {class} after {days} day(s)"));
+                format!("objects move {}", moves.collect::<Vec<_>>().join(", "))
+            }
+        };
+        format!("{} ({below} {what})", self.id)
     }
 }
 
@@ -90,5 +105,6 @@ mod tests {
         assert_eq!(removed, ["pre/temp/", "pre/processed/"]);
         assert_eq!(rules[3].json()["Transitions"], json!([{ "Days": 90, "StorageClass": "GLACIER" }]));
         assert!(rules.iter().all(|rule| rule.id.starts_with("EcoSight-pre-")), "{rules:?}");
+        assert!(rules.iter().all(|rule| rule.json().get("NoncurrentVersionExpiration").is_none()), "{rules:?}");
     }
 }

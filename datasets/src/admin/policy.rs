@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Wishes;
+use super::wishes::told_apart;
 use crate::layout::{Area, LAST_RUN, LEASE};
 use crate::store::Encryption;
 
@@ -18,7 +19,8 @@ fn arn_of_bucket(wishes: &Wishes, bucket: &str) -> String {
 /// The permissions of the program's own keys: nothing but the areas and files of the layout, and nothing that changes the bucket itself.
 pub(super) fn least_privilege(wishes: &Wishes) -> Value {
     let bucket = arn_of_bucket(wishes, &wishes.place.bucket);
-    let mut list = json!({ "Sid": "EcoSightList", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket });
+    let actions = ["s3:ListBucket", "s3:ListBucketMultipartUploads"];
+    let mut list = json!({ "Sid": "EcoSightList", "Effect": "Allow", "Action": actions, "Resource": bucket });
     if !wishes.place.prefix.is_empty() {
         // A question about an object that is missing has no prefix, and without this permission its answer is that it is forbidden.
         list["Condition"] = json!({ "StringLikeIfExists": { "s3:prefix": format!("{}/*", wishes.place.prefix) } });
@@ -91,7 +93,7 @@ pub(super) fn log_statement(wishes: &Wishes, log_bucket: &str) -> Value {
 
 /// A `Sid` has no other characters.
 fn letters_and_digits(text: &str) -> String {
-    text.chars().filter(char::is_ascii_alphanumeric).collect()
+    told_apart(text, text.chars().filter(char::is_ascii_alphanumeric).collect(), "")
 }
 
 #[cfg(test)]
@@ -108,6 +110,13 @@ mod tests {
         assert!(resources.contains(&"arn:aws:s3:::clips/pre/extracted_audio/*"), "{resources:?}");
         assert_eq!(policy["Statement"][0]["Condition"]["StringLikeIfExists"]["s3:prefix"], "pre/*");
         assert!(!policy.to_string().contains("s3:*"));
+    }
+
+    #[test]
+    fn logs_of_two_buckets_are_two_statements() {
+        let sids =
+            ["my-clips", "myclips", "my.clips"].map(|bucket| log_statement(&wishes(bucket), "logs")["Sid"].clone());
+        assert!(sids[0] != sids[1] && sids[0] != sids[2] && sids[1] == "EcoSightLogsOfmyclips", "{sids:?}");
     }
 
     #[test]

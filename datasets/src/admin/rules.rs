@@ -3,27 +3,61 @@
 use aws_sdk_s3::operation::get_bucket_lifecycle_configuration::GetBucketLifecycleConfigurationOutput;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, ExpirationStatus, LifecycleExpiration, LifecycleRule,
-    LifecycleRuleFilter, NoncurrentVersionExpiration, Transition, TransitionDefaultMinimumObjectSize,
-    TransitionStorageClass,
+    LifecycleRuleFilter, Transition, TransitionDefaultMinimumObjectSize, TransitionStorageClass,
 };
 
 use super::lifecycle::{Action, Rule, rules};
-use super::{Admin, Look};
+use super::{Admin, Look, Wishes};
 use crate::layout::Area;
 use crate::{DatasetError, DatasetErrorKind};
 
 impl Admin {
     pub(super) async fn look_at_rules(&self) -> Result<Look, DatasetError> {
         let found = self.rules_of_bucket().await?;
-        let wanted = rules(&self.wishes);
-        let names = |rules: &[&Rule]| rules.iter().map(|rule| rule.id.as_str()).collect::<Vec<_>>().join(", ");
-        let missing: Vec<&Rule> =
-            wanted.iter().filter(|rule| !found.rules().iter().any(|old| is_said_by(rule, old))).collect();
-        Ok(if missing.is_empty() {
-            Look::Right(names(&wanted.iter().collect::<Vec<_>>()))
-        } else {
-            Look::Wrong(format!("add {}", names(&missing)))
+        let wanted = wanted(&self.wishes, found.rules());
+        let told = |rules: &[&Rule]| rules.iter().map(|rule| rule.told()).collect::<Vec<_>>().join(", ");
+        let missing = missing(&wanted, found.rules());
+        if missing.is_empty() {
+            return Ok(Look::Right(told(&wanted.iter().collect::<Vec<_>>())));
+        }
+        Ok(match self.endangered(&missing).await? {
+            None => Look::Wrong(format!("add {}", told(&missing))),
+            Some(why) => {
+                let hint = "move it elsewhere if it must stay; `ecosight storage setup --expire-existing` lets it go";
+                Look::Unsafe { why, hint: hint.to_owned() }
+            }
         })
+    }
+
+    /// What a rule that is missing would remove though somebody put it there before; none where nothing lies there, or that is wanted.
+    async fn endangered(&self, missing: &[&Rule]) -> Result<Option<String>, DatasetError> {
+        if self.wishes.expire_existing {
+            return Ok(None);
+        }
+        for rule in missing {
+            let Action::Expire(days) = rule.action else { continue };
+            let request = self.s3.list_objects_v2().bucket(self.bucket()).prefix(&rule.prefix).max_keys(1);
+            let found = request.send().await.map_err(self.refused("list"))?;
+            if let Some(key) = found.contents().first().and_then(|object| object.key()) {
+                let prefix = &rule.prefix;
+                let why = format!(
+                    "no rule was set: what is below `{prefix}` would be removed after {days} day(s), and `{key}` lies there"
+                );
+                return Ok(Some(why));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Days after which the parts of uploads that were never completed are removed, as the bucket says; as is wanted of it where that may
+    /// not be asked.
+    pub async fn aborts_after_days(&self) -> u32 {
+        let found = self.rules_of_bucket().await.map(|found| found.rules.unwrap_or_default());
+        let days = wanted(&self.wishes, &found.unwrap_or_default()).into_iter().find_map(|rule| match rule.action {
+            Action::AbortUploads(days) => Some(days),
+            _ => None,
+        });
+        days.unwrap_or_default()
     }
 
     /// Rules in force, ours or not, that remove what must stay: their names.
@@ -57,7 +91,11 @@ impl Admin {
         };
         let found = self.rules_of_bucket().await?;
         let mut merged = found.rules.unwrap_or_default();
-        for rule in rules(&self.wishes) {
+        let wanted = wanted(&self.wishes, &merged);
+        if let Some(why) = self.endangered(&missing(&wanted, &merged)).await? {
+            return Err(DatasetError::invalid("set lifecycle of", self.bucket(), why));
+        }
+        for rule in wanted {
             let made = made(&rule).map_err(invalid)?;
             match merged.iter_mut().find(|old| old.id() == Some(&rule.id)) {
                 Some(old) => *old = made,
@@ -73,6 +111,53 @@ impl Admin {
     }
 }
 
+/// The rules that are wanted of a bucket that has these: what nobody asks for now stays as our rules say it.
+fn wanted(wishes: &Wishes, found: &[LifecycleRule]) -> Vec<Rule> {
+    let mut wanted = rules(wishes);
+    for rule in &mut wanted {
+        let is_ours = |old: &&LifecycleRule| old.id() == Some(&rule.id) && old.status == ExpirationStatus::Enabled;
+        let Some(old) = found.iter().find(is_ours) else { continue };
+        match &mut rule.action {
+            Action::Expire(_) => {}
+            Action::AbortUploads(days) => {
+                let kept = if wishes.abort_after_days.is_none() { aborts_after(old) } else { None };
+                *days = kept.unwrap_or(*days);
+            }
+            Action::Move(moves) => {
+                let kept = moves_of(old).into_iter().filter(|(_, class)| moves.iter().all(|(_, new)| fits(new, class)));
+                let kept: Vec<_> = kept.collect();
+                moves.extend(kept);
+                moves.sort();
+            }
+        }
+    }
+    wanted
+}
+
+/// Whether one rule can move objects to both classes. From Intelligent-Tiering nothing moves to Standard-IA.
+fn fits(new: &str, old: &str) -> bool {
+    let warm = ["INTELLIGENT_TIERING", "STANDARD_IA"];
+    new != old && !(warm.contains(&new) && warm.contains(&old))
+}
+
+/// Those of `wanted` that the bucket does not have.
+fn missing<'a>(wanted: &'a [Rule], found: &[LifecycleRule]) -> Vec<&'a Rule> {
+    wanted.iter().filter(|rule| !found.iter().any(|old| is_said_by(rule, old))).collect()
+}
+
+/// Days after which a rule gives up uploads.
+fn aborts_after(rule: &LifecycleRule) -> Option<u32> {
+    let days = rule.abort_incomplete_multipart_upload().and_then(AbortIncompleteMultipartUpload::days_after_initiation);
+    u32::try_from(days?).ok()
+}
+
+/// Where a rule moves objects, and after how many days.
+fn moves_of(rule: &LifecycleRule) -> Vec<(u32, String)> {
+    let one =
+        |found: &Transition| Some((u32::try_from(found.days()?).ok()?, found.storage_class()?.as_str().to_owned()));
+    rule.transitions().iter().filter_map(one).collect()
+}
+
 /// Keys that a rule is about begin with this, wherever it says so.
 fn prefix_of(rule: &LifecycleRule) -> &str {
     let of_filter =
@@ -85,16 +170,13 @@ fn prefix_of(rule: &LifecycleRule) -> &str {
 /// Whether `found` is `rule`, however the server writes it.
 fn is_said_by(rule: &Rule, found: &LifecycleRule) -> bool {
     let expires = found.expiration().and_then(LifecycleExpiration::days);
-    let aborts =
-        found.abort_incomplete_multipart_upload().and_then(AbortIncompleteMultipartUpload::days_after_initiation);
-    let moves = |found: &Transition| Some((found.days()? as u32, found.storage_class()?.as_str().to_owned()));
     let is_same = match &rule.action {
         Action::Expire(days) => expires == Some(*days as i32),
-        Action::AbortUploads(days) => aborts == Some(*days as i32),
+        Action::AbortUploads(days) => aborts_after(found) == Some(*days),
         Action::Move(wanted) => {
-            let mut found: Vec<_> = found.transitions().iter().filter_map(moves).collect();
+            let mut found = moves_of(found);
             found.sort();
-            let mut wanted: Vec<_> = wanted.iter().map(|(days, class)| (*days, (*class).to_owned())).collect();
+            let mut wanted = wanted.clone();
             wanted.sort();
             found == wanted
         }
@@ -108,19 +190,40 @@ fn made(rule: &Rule) -> Result<LifecycleRule, aws_sdk_s3::error::BuildError> {
     let filter = LifecycleRuleFilter::builder().prefix(&rule.prefix).build();
     let made = LifecycleRule::builder().id(&rule.id).status(ExpirationStatus::Enabled).filter(filter);
     match &rule.action {
-        Action::Expire(days) => {
-            let days = *days as i32;
-            let old = NoncurrentVersionExpiration::builder().noncurrent_days(days).build();
-            made.expiration(LifecycleExpiration::builder().days(days).build()).noncurrent_version_expiration(old)
-        }
+        Action::Expire(days) => made.expiration(LifecycleExpiration::builder().days(*days as i32).build()),
         Action::AbortUploads(days) => {
             let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(*days as i32).build();
             made.abort_incomplete_multipart_upload(abort)
         }
         Action::Move(moves) => moves.iter().fold(made, |made, (days, class)| {
-            let class = TransitionStorageClass::from(*class);
+            let class = TransitionStorageClass::from(class.as_str());
             made.transitions(Transition::builder().days(*days as i32).storage_class(class).build())
         }),
     }
     .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::wishes::tests::wishes;
+
+    /// The rules of a bucket that was set up with these wishes.
+    fn set_up(wishes: &Wishes, found: &[LifecycleRule]) -> Vec<LifecycleRule> {
+        wanted(wishes, found).iter().map(|rule| made(rule).unwrap()).collect()
+    }
+
+    #[test]
+    fn an_option_that_is_not_given_again_stays_in_force() {
+        let first = Wishes { standard_ia_days: Some(60), abort_after_days: Some(3), ..wishes("clips") };
+        let found = set_up(&first, &[]);
+        assert!(missing(&wanted(&wishes("clips"), &found), &found).is_empty());
+        let second = set_up(&Wishes { glacier_days: Some(365), ..wishes("clips") }, &found);
+        let kept = [(60, "STANDARD_IA".to_owned()), (365, "GLACIER".to_owned())];
+        assert_eq!(moves_of(second.last().unwrap()), kept);
+        assert_eq!(second.iter().find_map(aborts_after), Some(3));
+        let third = set_up(&Wishes { intelligent_tiering_days: Some(1), ..wishes("clips") }, &second);
+        let left = [(1, "INTELLIGENT_TIERING".to_owned()), (365, "GLACIER".to_owned())];
+        assert_eq!(moves_of(third.last().unwrap()), left);
+    }
 }

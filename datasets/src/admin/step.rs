@@ -74,6 +74,13 @@ pub enum Look {
     LeftOut(String),
     /// It must not be done, and somebody should know why.
     Warning(String),
+    /// Putting it right would remove what somebody may need; nothing is done until somebody says so.
+    Unsafe {
+        /// What would be removed.
+        why: String,
+        /// How to go on.
+        hint: String,
+    },
 }
 
 impl Admin {

@@ -113,7 +113,7 @@ impl Admin {
 
     /// Whether the user may do what the program needs, and no more by our policy.
     pub async fn look_at_user_policy(&self, user: &str) -> Result<Look, DatasetError> {
-        let name = self.wishes.name("access");
+        let name = self.wishes.name_of_user_policy();
         let answer = self.iam.get_user_policy().user_name(user).policy_name(&name).send().await;
         let found = self.unless(NO_SUCH, "look at user's policy of", answer)?;
         let found = found.and_then(|found| parsed(&found.policy_document));
@@ -126,7 +126,7 @@ impl Admin {
 
     /// Gives the user the least privileges that the program needs.
     pub async fn put_user_policy(&self, user: &str) -> Result<(), DatasetError> {
-        let request = self.iam.put_user_policy().user_name(user).policy_name(self.wishes.name("access"));
+        let request = self.iam.put_user_policy().user_name(user).policy_name(self.wishes.name_of_user_policy());
         let answer = request.policy_document(self.wishes.policy().to_string()).send().await;
         answer.map(drop).map_err(refused("attach policy to user", user))
     }

@@ -7,8 +7,9 @@ use crate::DatasetError;
 use crate::layout::Area;
 use crate::store::{BucketPlace, Encryption, Settings};
 
-/// Days after which the parts of uploads that were never completed are removed, where nobody says otherwise.
-const ABORT_AFTER_DAYS: u32 = 7;
+/// So much of the place is in the name of a user's policy, which may have 128 characters.
+#[cfg(feature = "aws-admin")]
+const USER_POLICY_CHARS: usize = 100;
 
 /// For how long a browser may keep the answer to its question whether it may ask.
 pub(super) const CORS_MAX_AGE_S: i32 = 3600;
@@ -24,8 +25,12 @@ pub struct Wishes {
     pub encryption: Option<Encryption>,
     /// Whether the server is reached without encryption, so that a policy against that would lock everybody out.
     pub is_plain_http: bool,
-    /// Days after which the parts of uploads that were never completed are removed.
-    pub abort_after_days: u32,
+    /// Whether the server is another one than Amazon's, which may call regions as it likes.
+    pub is_foreign_server: bool,
+    /// Whether rules may be set that remove what lies in the bucket already.
+    pub expire_existing: bool,
+    /// Days after which the parts of uploads that were never completed are removed; 7 where no rule of ours says otherwise.
+    pub abort_after_days: Option<u32>,
     /// Days after which originals move to Intelligent-Tiering.
     pub intelligent_tiering_days: Option<u32>,
     /// Days after which originals move to Standard-IA.
@@ -57,7 +62,9 @@ impl Wishes {
             region: settings.region.value.clone(),
             encryption: settings.encryption.clone(),
             is_plain_http: settings.endpoint.as_ref().is_some_and(|endpoint| endpoint.value.starts_with("http://")),
-            abort_after_days: ABORT_AFTER_DAYS,
+            is_foreign_server: settings.endpoint.as_ref().is_some_and(|endpoint| !is_of_amazon(&endpoint.value)),
+            expire_existing: false,
+            abort_after_days: None,
             intelligent_tiering_days: None,
             standard_ia_days: None,
             glacier_days: None,
@@ -74,8 +81,20 @@ impl Wishes {
 
     /// The name of one of our rules or statements. Two places in one bucket have rules of their own.
     pub(super) fn name(&self, what: &str) -> String {
-        let prefix = self.place.prefix.replace('/', "-");
+        let prefix = told_apart(&self.place.prefix, self.place.prefix.replace('/', "-"), "-");
         if prefix.is_empty() { format!("EcoSight-{what}") } else { format!("EcoSight-{prefix}-{what}") }
+    }
+
+    /// The name of the policy of a user, who may have one for each of several places.
+    #[cfg(feature = "aws-admin")]
+    pub(super) fn name_of_user_policy(&self) -> String {
+        let place = match self.place.prefix.as_str() {
+            "" => self.place.bucket.clone(),
+            prefix => format!("{}/{prefix}", self.place.bucket),
+        };
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+        let written = place.chars().take(USER_POLICY_CHARS).map(|c| if is_allowed(c) { c } else { '-' }).collect();
+        format!("EcoSight-{}-access", told_apart(&place, written, "-"))
     }
 
     /// The permissions that the keys of the program need, and no more.
@@ -130,7 +149,8 @@ impl Wishes {
                 "BlockPublicAcls": true, "IgnorePublicAcls": true, "BlockPublicPolicy": true, "RestrictPublicBuckets": true,
             },
             "encryption": self.encryption(),
-            "bucket_policy": self.bucket_policy(),
+            // A policy that says nothing cannot be set.
+            "bucket_policy": if policy::bucket_statements(self).is_empty() { Value::Null } else { self.bucket_policy() },
             "lifecycle": self.lifecycle(),
             "policy": self.policy(),
         });
@@ -160,6 +180,22 @@ impl Wishes {
     }
 }
 
+/// `written`, with a mark behind it where characters of `text` were lost, so that two texts are never written alike.
+pub(super) fn told_apart(text: &str, written: String, between: &str) -> String {
+    if written == text {
+        return written;
+    }
+    let hash = blake3::hash(text.as_bytes()).to_hex();
+    format!("{written}{between}{}", &hash.as_str()[..8])
+}
+
+/// Whether an endpoint is one of Amazon's own.
+fn is_of_amazon(endpoint: &str) -> bool {
+    let url = ::url::Url::parse(endpoint).ok();
+    let host = url.as_ref().and_then(::url::Url::host_str).unwrap_or_default();
+    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -178,6 +214,31 @@ pub(super) mod tests {
         assert!(documents.get("cors").is_none() && documents.get("logging").is_none(), "{documents}");
         let asked = Wishes { cors_origins: vec!["https://a".to_owned()], ..wishes("clips") };
         assert_eq!(asked.documents()["cors"]["CORSRules"][0]["ExposeHeaders"], json!(["ETag"]));
+    }
+
+    #[test]
+    fn places_have_names_of_their_own() {
+        let rules = ["clips", "clips/a-b", "clips/a/b"].map(|place| wishes(place).name("expire-temp"));
+        assert_eq!(rules[..2], ["EcoSight-expire-temp", "EcoSight-a-b-expire-temp"]);
+        assert!(rules[2].starts_with("EcoSight-a-b-") && rules[2] != rules[1], "{rules:?}");
+    }
+
+    #[cfg(feature = "aws-admin")]
+    #[test]
+    fn policies_of_users_have_names_of_their_own() {
+        assert_eq!(wishes("clips").name_of_user_policy(), "EcoSight-clips-access");
+        let places =
+            ["clips", "other", "clips-a", "clips/a", "clips/a-b", "clips/a/b", &format!("clips/{}", "x".repeat(200))];
+        let names: std::collections::BTreeSet<_> =
+            places.iter().map(|place| wishes(place).name_of_user_policy()).collect();
+        assert_eq!(names.len(), places.len(), "{names:?}");
+        assert!(names.iter().all(|name| name.len() <= 128 && !name.contains([' ', '/'])), "{names:?}");
+    }
+
+    #[test]
+    fn a_policy_that_says_nothing_is_not_printed() {
+        let plain = Wishes { is_plain_http: true, ..wishes("clips") };
+        assert_eq!(plain.documents()["bucket_policy"], Value::Null);
     }
 
     #[test]

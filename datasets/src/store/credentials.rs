@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::environment::{Environment, Setting};
 use crate::DatasetError;
 
+/// The variables that hold a pair of keys.
+const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
 /// Where credentials come from. Those of roles are asked for when they are needed, and again before they expire.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
@@ -49,11 +52,14 @@ pub enum Credentials {
 impl Credentials {
     /// The credentials that `environment` leads to, in the order in which the AWS tools look. An incomplete pair of keys is an error.
     pub fn find(environment: &Environment) -> Result<Option<Self>, DatasetError> {
-        if let Some(keys) = of_variables(environment)? {
+        let named = environment.first(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]);
+        // Who names a profile on the command line means it, whatever the file holds for daily work.
+        let is_overruled = named.as_ref().is_some_and(|named| !named.is_of_file())
+            && KEYS.iter().all(|name| is_of_file(environment, name));
+        if !is_overruled && let Some(keys) = of_variables(environment)? {
             return Ok(Some(keys));
         }
         let web = (environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"), environment.get("AWS_ROLE_ARN"));
-        let named = environment.first(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]);
         if let (Some(token_file), Some(role), None) = (web.0, web.1, &named) {
             let origin = "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned();
             return Ok(Some(Self::WebIdentity { token_file: token_file.to_owned(), role: role.to_owned(), origin }));
@@ -102,6 +108,11 @@ impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.origin())
     }
+}
+
+/// Whether a variable is set in the file `.env` alone, or nowhere.
+fn is_of_file(environment: &Environment, name: &str) -> bool {
+    environment.first(&[name]).is_none_or(|setting| setting.is_of_file())
 }
 
 fn of_variables(environment: &Environment) -> Result<Option<Credentials>, DatasetError> {
@@ -247,6 +258,27 @@ mod tests {
         let other = find(dir.path(), &[("AWS_PROFILE", "other")]).unwrap().unwrap();
         assert_eq!(other.keys().unwrap().unwrap(), ("P".to_owned(), "hidden".to_owned(), None));
         assert!(find(dir.path(), &[("AWS_PROFILE", "third")]).unwrap_err().kind.to_string().contains("no profile"));
+    }
+
+    #[test]
+    fn a_profile_that_the_process_names_comes_before_keys_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("credentials");
+        std::fs::write(&path, "[admin]\naws_access_key_id = ADMIN\naws_secret_access_key = hidden\n").unwrap();
+        let path = path.to_str().unwrap();
+        let find = |variables: &[(&str, &str)], of_file: &[(&str, &str)]| {
+            let files = [("AWS_CONFIG_FILE", "/nowhere"), ("AWS_SHARED_CREDENTIALS_FILE", path)];
+            let mut environment = Environment::of(variables.iter().copied().chain(files));
+            for (name, value) in of_file {
+                environment.set(name, value, Setting::origin_in_file(name));
+            }
+            Credentials::find(&environment).unwrap().unwrap().keys().unwrap().unwrap().0
+        };
+        let (profile, keys) = ([("AWS_PROFILE", "admin")], [(KEYS[0], "DAILY"), (KEYS[1], "hidden")]);
+        assert_eq!(find(&profile, &keys), "ADMIN");
+        assert_eq!(find(&[], &keys), "DAILY");
+        assert_eq!(find(&[], &[&profile[..], &keys].concat()), "DAILY");
+        assert_eq!(find(&[&profile[..], &keys].concat(), &[]), "DAILY");
     }
 
     #[test]

@@ -27,6 +27,21 @@ pub struct Setting {
     pub origin: String,
 }
 
+/// What is behind the name of a variable that the file sets.
+const IN_FILE: &str = " in .env";
+
+impl Setting {
+    /// Whether the file `.env` sets it, not the process.
+    pub(super) fn is_of_file(&self) -> bool {
+        self.origin.ends_with(IN_FILE)
+    }
+
+    /// The origin of a variable that the file sets.
+    pub(super) fn origin_in_file(name: &str) -> String {
+        format!("{name}{IN_FILE}")
+    }
+}
+
 impl Environment {
     /// The variables of this process over those of the file `.env` in `folder`, if there is one.
     pub fn read(folder: &Path) -> Result<Self, DatasetError> {
@@ -45,7 +60,7 @@ impl Environment {
             };
             for line in dotenvy::from_path_iter(&file).map_err(invalid)? {
                 let (name, value) = line.map_err(invalid)?;
-                environment.set(&name, &value, format!("{name} in .env"));
+                environment.set(&name, &value, Setting::origin_in_file(&name));
             }
         }
         for (name, value) in std::env::vars_os() {
@@ -65,7 +80,7 @@ impl Environment {
         environment
     }
 
-    fn set(&mut self, name: &str, value: &str, origin: String) {
+    pub(super) fn set(&mut self, name: &str, value: &str, origin: String) {
         if !value.trim().is_empty() {
             self.variables.insert(name.to_owned(), Variable { value: value.trim().to_owned(), origin });
         }

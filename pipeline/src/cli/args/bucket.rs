@@ -11,7 +11,7 @@ pub(crate) struct WishArgs {
     #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32).range(1..))]
     pub(crate) abort_incomplete: Option<u32>,
     /// Move recordings to Intelligent-Tiering after so many days
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", conflicts_with = "standard_ia")]
     pub(crate) intelligent_tiering: Option<u32>,
     /// Move recordings to Standard-IA after so many days
     #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32).range(30..))]
@@ -48,6 +48,9 @@ pub(crate) struct SetupArgs {
     /// Show what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Set rules that remove what is below `temp/` and `processed/` even where something lies there already
+    #[arg(long)]
+    pub(crate) expire_existing: bool,
     /// Print everything as JSON for those who apply it by other means; no server is asked
     #[arg(long, conflicts_with_all = ["dry_run", "iam_user"])]
     pub(crate) print: bool,

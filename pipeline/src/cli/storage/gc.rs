@@ -62,7 +62,7 @@ pub(crate) fn gc(args: &StorageGcArgs, globals: &Globals, printer: &Printer) -> 
     let mut found = place.temporaries()?;
     found.extend(block_on(place.expired())?);
     #[cfg(feature = "aws-admin")]
-    found.extend(block_on(place.unfinished())?);
+    found.extend(block_on(place.unfinished(printer))?);
     let kept = block_on(rows::strays(&place, globals))?;
     found.sort_by(|a, b| a.name.cmp(&b.name));
     let mut failures = Failures::default();

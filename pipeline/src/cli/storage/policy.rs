@@ -1,6 +1,6 @@
 //! `ecosight storage policy`: documents for those who apply them by other means. No server is asked.
 
-use super::wishes::wishes;
+use super::wishes::{warn_of_plain_http, wishes};
 use crate::ExitStatus;
 use crate::cli::args::PolicyArgs;
 use crate::cli::error::CliError;
@@ -11,10 +11,8 @@ use crate::cli::session::Globals;
 pub(super) fn policy(args: &PolicyArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let wishes = wishes(&args.wishes, &globals.access()?.settings)?;
     let which = &args.which;
-    if which.bucket_policy && wishes.is_plain_http {
-        printer.warning(
-            "the server is reached over http://: a policy that demands TLS is left out, it would lock everybody out",
-        );
+    if which.bucket_policy {
+        warn_of_plain_http(&wishes, printer);
     }
     if which.cors && wishes.cors_origins.is_empty() {
         let hint = "name the web page: `--cors-origin https://…`, or S3_CORS_ORIGINS";

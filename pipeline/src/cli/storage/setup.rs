@@ -10,7 +10,7 @@ use ecosight_datasets::store::Settings;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::wishes::wishes;
+use super::wishes::{warn_of_plain_http, wishes};
 use crate::ExitStatus;
 use crate::cli::args::SetupArgs;
 use crate::cli::error::CliError;
@@ -71,8 +71,9 @@ struct Report {
 /// Runs the verb.
 pub(super) fn setup(args: &SetupArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let settings = &globals.access()?.settings;
-    let wishes = wishes(&args.wishes, settings)?;
+    let wishes = Wishes { expire_existing: args.expire_existing, ..wishes(&args.wishes, settings)? };
     if args.print {
+        warn_of_plain_http(&wishes, printer);
         printer.document(&wishes.documents())?;
         return Ok(ExitStatus::Ok);
     }
@@ -80,19 +81,21 @@ pub(super) fn setup(args: &SetupArgs, globals: &Globals, printer: &Printer) -> R
         let hint = "`ecosight storage setup --print` needs no credentials";
         return Err(CliError::usage(why, hint));
     }
-    let report = Report {
-        bucket: wishes.place.to_string(),
-        dry_run: args.dry_run,
-        policy: wishes.policy(),
-        steps: carry_out(args, settings, wishes, printer)?,
-    };
+    let bucket = wishes.place.to_string();
+    let (steps, policy) = carry_out(args, settings, wishes, printer)?;
+    let report = Report { bucket, dry_run: args.dry_run, steps, policy };
     show(&report, printer)?;
     let has_failed = report.steps.iter().any(|line| line.state == State::Failed);
     Ok(if has_failed { ExitStatus::Failed } else { ExitStatus::Ok })
 }
 
 #[cfg(feature = "aws-admin")]
-fn carry_out(args: &SetupArgs, settings: &Settings, wishes: Wishes, printer: &Printer) -> Result<Vec<Line>, CliError> {
+fn carry_out(
+    args: &SetupArgs,
+    settings: &Settings,
+    wishes: Wishes,
+    printer: &Printer,
+) -> Result<(Vec<Line>, Value), CliError> {
     use ecosight_datasets::admin::Admin;
     use ecosight_datasets::runtime::block_on;
     if args.iam_user.is_some() && !Admin::knows_iam(settings) {
@@ -100,18 +103,20 @@ fn carry_out(args: &SetupArgs, settings: &Settings, wishes: Wishes, printer: &Pr
         return Err(CliError::usage("the bucket is not on Amazon's servers, so its users are not there either", hint));
     }
     let run = async {
-        let admin = Admin::connect(settings, wishes).await?;
+        let mut admin = Admin::connect(settings, wishes).await?;
         let mut lines = steps::all(&admin, args.dry_run, printer).await;
+        // Where this cannot be asked, the step about encryption has said so.
+        let _ = admin.adopt_key().await;
         if let Some(user) = &args.iam_user {
             lines.extend(key::all(&admin, user, args.dry_run).await);
         }
-        Ok(lines)
+        Ok((lines, admin.wishes().policy()))
     };
     block_on(run)
 }
 
 #[cfg(not(feature = "aws-admin"))]
-fn carry_out(_: &SetupArgs, _: &Settings, _: Wishes, _: &Printer) -> Result<Vec<Line>, CliError> {
+fn carry_out(_: &SetupArgs, _: &Settings, _: Wishes, _: &Printer) -> Result<(Vec<Line>, Value), CliError> {
     Err(super::wishes::without_sdk())
 }
 

@@ -5,11 +5,12 @@ use ecosight_datasets::store::Settings;
 
 use crate::cli::args::WishArgs;
 use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
 
 /// The wishes; the command line comes before the environment.
 pub(super) fn wishes(args: &WishArgs, settings: &Settings) -> Result<Wishes, CliError> {
     let mut wishes = of_settings(settings)?;
-    wishes.abort_after_days = args.abort_incomplete.unwrap_or(wishes.abort_after_days);
+    wishes.abort_after_days = args.abort_incomplete;
     wishes.intelligent_tiering_days = args.intelligent_tiering;
     wishes.standard_ia_days = args.standard_ia;
     wishes.glacier_days = args.glacier;
@@ -29,6 +30,15 @@ pub(super) fn wishes(args: &WishArgs, settings: &Settings) -> Result<Wishes, Cli
 pub(super) fn of_settings(settings: &Settings) -> Result<Wishes, CliError> {
     let hint = "name it: `S3_BUCKET=name` in the environment or in `.env`";
     Wishes::new(settings).map_err(|error| CliError::from(error).with_hint(hint))
+}
+
+/// Says that the bucket's policy demands no TLS, where that is so.
+pub(super) fn warn_of_plain_http(wishes: &Wishes, printer: &Printer) {
+    if wishes.is_plain_http {
+        printer.warning(
+            "the server is reached over http://: a policy that demands TLS is left out, it would lock everybody out",
+        );
+    }
 }
 
 /// What is said where the AWS SDK was left out of the build.

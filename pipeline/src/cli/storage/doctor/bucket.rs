@@ -43,6 +43,7 @@ fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
         Ok(Look::Right(what)) => Finding::ok(check, what),
         Ok(Look::LeftOut(_)) => return None,
         Ok(Look::Warning(why)) => Finding::warn(check, why, "reach the server over https://"),
+        Ok(Look::Unsafe { why, hint }) => Finding::warn(check, why, hint),
         Ok(Look::Wrong(_)) if step == Step::Bucket => {
             Finding::fail(check, "there is no such bucket", "make it: `ecosight storage setup`; or check `S3_BUCKET`")
         }
@@ -87,7 +88,7 @@ async fn rules(admin: &Admin) -> Finding {
 
 async fn uploads(admin: &Admin) -> Finding {
     const CHECK: &str = "unfinished";
-    let days = i64::from(admin.wishes().abort_after_days);
+    let days = i64::from(admin.aborts_after_days().await);
     // The server removes them once a day.
     let before = now().timestamp() - (days + 2) * 24 * 3600;
     match admin.unfinished_uploads(before).await {

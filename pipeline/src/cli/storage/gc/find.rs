@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use ecosight_datasets::DatasetError;
 #[cfg(feature = "aws-admin")]
-use ecosight_datasets::DatasetErrorKind;
-#[cfg(feature = "aws-admin")]
 use ecosight_datasets::admin::{Admin, Wishes};
 use ecosight_datasets::layout::Area;
-#[cfg(feature = "aws-admin")]
-use ecosight_datasets::store::Scheme;
 use ecosight_datasets::store::Store;
+#[cfg(feature = "aws-admin")]
+use ecosight_datasets::store::{Scheme, Trouble};
 
 use super::{Garbage, Item};
 use crate::cli::error::CliError;
+#[cfg(feature = "aws-admin")]
+use crate::cli::printer::Printer;
 use crate::cli::session::Globals;
 use crate::cli::storage::target::{connect, root};
 
@@ -65,12 +65,19 @@ impl<'a> Place<'a> {
 
     /// Uploads in parts that were begun more than a day ago and never completed. Only those below the areas of the layout.
     #[cfg(feature = "aws-admin")]
-    pub(super) async fn unfinished(&self) -> Result<Vec<Item>, CliError> {
+    pub(super) async fn unfinished(&self, printer: &Printer) -> Result<Vec<Item>, CliError> {
         let Some(admin) = self.admin().await? else { return Ok(Vec::new()) };
         let before = self.globals.started.timestamp_millis() - DAY_MS;
         let found = match admin.list_unfinished().await {
             // Servers that are no Amazon's may not tell.
-            Err(error) if matches!(&error.kind, DatasetErrorKind::Server(text) if text.contains("NotImplemented")) => {
+            Err(error) if Admin::is_unknown(&error) => {
+                printer.note("uploads that were never completed are not looked for: this server does not tell them");
+                Vec::new()
+            }
+            Err(error) if Trouble::of(&error) == Some(Trouble::Forbidden) => {
+                printer.note(
+                    "uploads that were never completed are not looked for: the keys lack `s3:ListBucketMultipartUploads`; `ecosight storage policy` prints what they need",
+                );
                 Vec::new()
             }
             found => found?,
@@ -91,8 +98,12 @@ impl<'a> Place<'a> {
         if self.store.place().bucket().is_none_or(|bucket| bucket.scheme != Scheme::S3) {
             return Ok(None);
         }
-        let settings = &self.globals.access()?.settings;
-        Admin::connect(settings, Wishes::new(settings)?).await.map(Some)
+        // What is looked at may be another bucket than the one that is configured.
+        let mut settings = (*self.globals.access()?.settings).clone();
+        settings.bucket = Some((self.store.place().clone(), "the command line".to_owned()));
+        // An access point is reached by the store alone.
+        let Ok(wishes) = Wishes::new(&settings) else { return Ok(None) };
+        Admin::connect(&settings, wishes).await.map(Some)
     }
 
     /// Removes one thing.

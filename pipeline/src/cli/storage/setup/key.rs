@@ -67,7 +67,7 @@ fn told(look: Look) -> (State, String) {
     match look {
         Look::Right(what) => (State::AlreadySo, what),
         Look::Wrong(what) => (State::WouldDo, what),
-        Look::LeftOut(why) | Look::Warning(why) => (State::LeftOut, why),
+        Look::LeftOut(why) | Look::Warning(why) | Look::Unsafe { why, .. } => (State::LeftOut, why),
     }
 }
 

@@ -34,6 +34,7 @@ async fn one(admin: &Admin, step: Step, is_dry: bool, is_bucket_missing: bool, p
             printer.warning(&format!("{name}: {why}"));
             line(name, State::LeftOut, why)
         }
+        Ok(Look::Unsafe { why, hint }) => Line { hint: Some(hint), ..line(name, State::Failed, why) },
         Ok(Look::Wrong(what)) if is_dry => line(name, State::WouldDo, what),
         Ok(Look::Wrong(what)) => match admin.put_right(step).await {
             Ok(()) => line(name, State::Done, what),
