@@ -57,9 +57,9 @@ impl<'a> Mover<'a> {
         let prefix = prefix.filter(|_| place.bucket().is_some());
         Ok(Self {
             store,
-            prefix,
             #[cfg(feature = "aws-admin")]
             admin,
+            prefix,
             globals,
         })
     }
