@@ -61,7 +61,7 @@ fn a_recording_that_a_link_shows_under_its_right_key_stays() {
     fs::write(root.join(key), "a").unwrap();
     std::os::unix::fs::symlink("extracted_audio", root.join("audio")).unwrap();
     std::os::unix::fs::symlink("dog", root.join("extracted_audio/Dog")).unwrap();
-    // Links to folders may not be followed; this one is to the file.
+    // A link to the file alone.
     fs::create_dir_all(root.join("Extracted_Audio/dog")).unwrap();
     let link = root.join("Extracted_Audio/dog/20250101_000000_a.wav");
     std::os::unix::fs::symlink(root.join(key), &link).unwrap();
