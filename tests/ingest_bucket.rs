@@ -134,6 +134,45 @@ fn copies_here_are_dropped_once_the_bucket_has_them_and_not_before() {
 }
 
 #[test]
+fn what_was_removed_from_the_bucket_is_uploaded_again_when_it_is_taken_in_again() {
+    for keep_local in [true, false] {
+        let (server, sandbox) = impatient();
+        clips(&sandbox, "in", 0..1);
+        let text = format!("version = 1\n[ingest]\nkeep_local = {keep_local}\n");
+        fs::write(sandbox.path().join("ecosight.toml"), text).unwrap();
+        let key = key(&sandbox.json("ingest in --class dog --new-class"));
+        assert_eq!(bucket(&server).len(), 1);
+        sandbox.ok(&format!("storage rm {key} --yes"));
+        assert_eq!(bucket(&server).len(), 0);
+        let again = sandbox.json("ingest in --class dog --new-class");
+        assert_eq!(
+            (bucket(&server).len(), &again["files"][0]["s3_uploaded"]),
+            (1, &true.into()),
+            "{keep_local}: {again}"
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_shows_what_waits_and_writes_nothing() {
+    let server = Server::start();
+    let sandbox = Sandbox::new();
+    clips(&sandbox, "in", 0..2);
+    sandbox.ok("ingest in --class dog --new-class");
+    let dry = || {
+        let mut command = sandbox.command("storage sync --dry-run --json");
+        let ran = ran(&command.envs(server.env()).output().unwrap());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        document["would_upload"].as_array().unwrap().len()
+    };
+    assert_eq!((dry(), &sandbox.json("storage outbox")["count"]), (2, &0.into()));
+    let index = sandbox.path().join("ecosight-data/index");
+    fs::remove_dir_all(&index).unwrap();
+    assert_eq!((dry(), index.exists()), (2, false));
+}
+
+#[test]
 fn a_lost_index_is_made_again_from_both_sides() {
     let (server, sandbox) = impatient();
     clips(&sandbox, "in", 0..4);

@@ -51,6 +51,61 @@ fn wrong_keys_in_a_folder_are_shown_first_and_then_put_right() {
     assert!(again.stdout.contains("\"wrong\": []"), "{}", again.stdout);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_recording_that_a_link_shows_under_its_right_key_stays() {
+    let sandbox = Sandbox::new();
+    let root = sandbox.path().join("ecosight-data");
+    let key = "extracted_audio/dog/20250101_000000_a.wav";
+    fs::create_dir_all(root.join("extracted_audio/dog")).unwrap();
+    fs::write(root.join(key), "a").unwrap();
+    std::os::unix::fs::symlink("extracted_audio", root.join("audio")).unwrap();
+    std::os::unix::fs::symlink("dog", root.join("extracted_audio/Dog")).unwrap();
+    // A link to the file alone.
+    fs::create_dir_all(root.join("Extracted_Audio/dog")).unwrap();
+    let link = root.join("Extracted_Audio/dog/20250101_000000_a.wav");
+    std::os::unix::fs::symlink(root.join(key), &link).unwrap();
+    let fixed = sandbox.run("storage fix-keys --yes");
+    assert!(fixed.code != 0 && fixed.stderr.contains("is the same file"), "{} {}", fixed.code, fixed.stderr);
+    assert_eq!(fs::read(root.join(key)).unwrap(), b"a");
+    assert!(link.exists());
+}
+
+#[test]
+fn a_recording_with_labels_beside_it_is_left_to_people() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.path().join("ecosight-data/extracted_audio/dog");
+    fs::create_dir_all(&folder).unwrap();
+    for (name, text) in [("a.wav", "a"), ("a.txt", "0\t1\tdog\n"), ("20250101T000000_b.wav", "b")] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let fixed = sandbox.run("storage fix-keys --yes");
+    assert!(fixed.code == 1 && fixed.stderr.contains("labels lies beside it; move both by hand"), "{}", fixed.stderr);
+    assert_eq!(names(&folder), ["20250101_000000_b.wav", "a.txt", "a.wav"]);
+}
+
+#[test]
+fn a_place_within_a_store_is_refused_because_its_keys_tell_nothing() {
+    let sandbox = local();
+    for place in ["ecosight-data/extracted_audio", "ecosight-data/extracted_audio/dog"] {
+        let refused = sandbox.run(&format!("storage fix-keys {place}"));
+        assert!(refused.code == 2 && refused.stderr.contains("name the root"), "{} {}", refused.code, refused.stderr);
+    }
+    sandbox.ok("storage fix-keys ecosight-data");
+}
+
+#[test]
+fn the_index_follows_a_key_that_is_put_right_in_its_bucket() {
+    let (server, sandbox) = beside_bucket();
+    let wrong = "extracted_audio/dog/20260102T030405_x.wav";
+    server.put(wrong, fs::read(sandbox.path().join("ecosight-data").join(KEYS[0])).unwrap());
+    sandbox.ok("storage reindex");
+    sandbox.ok("storage fix-keys --yes");
+    let right = "extracted_audio/dog/20260102_030405_x.wav";
+    assert!(server.bucket_folder().join(right).exists() && !server.bucket_folder().join(wrong).exists());
+    assert_eq!(sandbox.json("storage gc")["kept"], serde_json::json!([]));
+}
+
 #[test]
 fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
     let Some(moto) = Moto::start() else { return };

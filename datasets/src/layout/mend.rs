@@ -8,8 +8,14 @@ use chrono::{DateTime, NaiveDateTime};
 use super::{AudioKey, ClassName};
 use crate::audio::AUDIO_EXTENSIONS;
 
-/// First folders that were meant to be `extracted_audio`, in lower case with `_` for `-`.
-const MEANT: [&str; 3] = ["extracted_audio", "extractedaudio", "audio"];
+/// How surely a folder was meant to be `extracted_audio`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// It has that name, written in some way.
+    Surely,
+    /// It has a name that others have, too.
+    Maybe,
+}
 
 /// What is to be done with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +42,7 @@ pub fn mended(key: &str, modified_ms: i64) -> Mended {
     }
     let parts: Vec<_> = key.split('/').filter(|part| !part.is_empty()).collect();
     let Some((first, rest)) = parts.split_first() else { return Mended::Fine };
-    if !MEANT.contains(&first.to_lowercase().replace('-', "_").as_str()) {
+    if meant(first).is_none() {
         return Mended::Fine;
     }
     let Some((file, folders)) = rest.split_last() else { return Mended::Fine };
@@ -50,6 +56,15 @@ pub fn mended(key: &str, modified_ms: i64) -> Mended {
     let changed = || DateTime::from_timestamp_millis(modified_ms).unwrap_or_default();
     let (time, name) = timed(file).unwrap_or_else(|| (changed().format("%Y%m%d_%H%M%S").to_string(), *file));
     Mended::Better { class, time, name: without_random(name).to_owned() }
+}
+
+/// Whether a folder of this name was meant to be `extracted_audio`. A whole store may be called `audio` as well.
+pub fn meant(folder: &str) -> Option<Meant> {
+    match folder.to_lowercase().replace('-', "_").as_str() {
+        "extracted_audio" | "extractedaudio" => Some(Meant::Surely),
+        "audio" => Some(Meant::Maybe),
+        _ => None,
+    }
 }
 
 /// The class that a folder was meant to be.

@@ -19,5 +19,5 @@ mod root;
 
 pub use area::Area;
 pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
-pub use mend::{Mended, mended};
+pub use mend::{Meant, Mended, meant, mended};
 pub use root::{LAST_RUN, LEASE, Layout};

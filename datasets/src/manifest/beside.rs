@@ -42,8 +42,12 @@ struct Found<'a> {
 impl Beside {
     /// What the files with labels among `objects` say of the recordings there. A file that is on this machine is not fetched again.
     pub async fn read(store: &Store, objects: &[Object]) -> Result<Self, DatasetError> {
-        let recordings = Recordings::of(objects);
-        let found: Vec<Found<'_>> = objects.iter().filter_map(|object| recordings.labels(object)).collect();
+        let recordings = Recordings::of(objects.iter().map(|object| object.uri.as_str()));
+        let found = objects.iter().filter_map(|object| {
+            let (format, recording) = recordings.labels(&object.uri)?;
+            Some(Found { object, format, recording })
+        });
+        let found: Vec<Found<'_>> = found.collect();
         let read = found.into_iter().map(|found| async move {
             let text = text(store, found.object).await?;
             Ok::<_, DatasetError>((found, text))
@@ -65,6 +69,23 @@ impl Beside {
             }
         }
         Ok(beside)
+    }
+
+    /// Those of the recordings among `names` that a file with labels lies beside, going by the names alone. A table may be about all recordings of
+    /// its folder.
+    pub fn labelled<'a>(names: &[&'a str]) -> BTreeSet<&'a str> {
+        let recordings = Recordings::of(names.iter().copied());
+        let (mut labelled, mut folders) = (BTreeSet::new(), BTreeSet::new());
+        for name in names {
+            match recordings.labels(name) {
+                None => {}
+                Some((Format::Audacity, recording)) => labelled.extend(recording),
+                Some((Format::Raven, _)) => drop(folders.insert(split(name).0)),
+            }
+        }
+        let by_table = recordings.by_name.iter().filter(|((folder, _), _)| folders.contains(folder));
+        labelled.extend(by_table.map(|(_, name)| *name));
+        labelled
     }
 
     /// Adds what one file marks; nothing of it where it names a recording that is not there.
@@ -103,14 +124,14 @@ struct Recordings<'a> {
 }
 
 impl<'a> Recordings<'a> {
-    fn of(objects: &'a [Object]) -> Self {
+    fn of(names: impl Iterator<Item = &'a str>) -> Self {
         let mut by_name = BTreeMap::new();
-        for object in objects {
-            let (folder, name) = object.uri.rsplit_once('/').unwrap_or(("", &object.uri));
+        for uri in names {
+            let (folder, name) = split(uri);
             let Some((stem, extension)) = name.rsplit_once('.') else { continue };
             if AUDIO_EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
-                by_name.insert((folder, name), object.uri.as_str());
-                by_name.entry((folder, stem)).or_insert(object.uri.as_str());
+                by_name.insert((folder, name), uri);
+                by_name.entry((folder, stem)).or_insert(uri);
             }
         }
         Self { by_name }
@@ -120,9 +141,9 @@ impl<'a> Recordings<'a> {
         self.by_name.get(&(folder, name)).copied()
     }
 
-    /// The file with labels that `object` is, going by its name. A text that lies beside no recording is a text.
-    fn labels(&self, object: &'a Object) -> Option<Found<'a>> {
-        let (folder, name) = object.uri.rsplit_once('/').unwrap_or(("", &object.uri));
+    /// What file with labels `uri` is, going by its name, and beside which recording. A text that lies beside no recording is a text.
+    fn labels(&self, uri: &str) -> Option<(Format, Option<&'a str>)> {
+        let (folder, name) = split(uri);
         let name = name.strip_suffix(".txt")?;
         let raven = name.strip_suffix(".selections").or_else(|| name.strip_suffix(".selection.table"));
         let (format, name) = raven.map_or((Format::Audacity, name), |name| (Format::Raven, name));
@@ -132,8 +153,13 @@ impl<'a> Recordings<'a> {
             front.or_else(|| name.strip_suffix(".BirdNET"))
         };
         let recording = self.named(folder, name).or_else(|| self.named(folder, without_table()?));
-        (recording.is_some() || format == Format::Raven).then_some(Found { object, format, recording })
+        (recording.is_some() || format == Format::Raven).then_some((format, recording))
     }
+}
+
+/// The folder of a file, and its name there.
+fn split(uri: &str) -> (&str, &str) {
+    uri.rsplit_once('/').unwrap_or(("", uri))
 }
 
 /// Whether a text does not even begin as labels do, with a number and a tab: then it is a note about the recording.
@@ -211,6 +237,13 @@ mod tests {
         assert_eq!(found.recordings.keys().collect::<Vec<_>>(), ["a.wav", "b.wav"]);
         let found = beside(&[("a.wav", ""), ("night.selections.txt", &table)]);
         assert!(found.problems[0].1.contains("`b.wav`") && found.recordings.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn what_has_labels_is_told_by_the_names_alone() {
+        let names =
+            ["n/a.wav", "n/b.wav", "n/a.txt", "n/readme.txt", "m/a.wav", "t/a.wav", "t/night.Table.1.selections.txt"];
+        assert_eq!(Beside::labelled(&names).into_iter().collect::<Vec<_>>(), ["n/a.wav", "t/a.wav"]);
     }
 
     #[test]

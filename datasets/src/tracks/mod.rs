@@ -10,6 +10,7 @@
 //! 3. the row becomes `stored`, and in the same transaction the outbox gets its entry ([`Tracks::complete`]). Now it counts as taken in.
 
 mod database;
+mod objects;
 mod original;
 mod outbox;
 mod rebuild;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Tracks;
 use crate::DatasetError;
+use crate::layout::AudioKey;
 
 /// A recording that waits for its upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,14 +83,12 @@ impl Tracks {
 
     /// Puts everything in line that no bucket has yet.
     pub fn enqueue_missing(&self, now_ms: i64) -> Result<(), DatasetError> {
-        let sql = "SELECT key FROM tracks WHERE status = 'stored' AND path IS NOT NULL AND s3_object_key IS NULL
-                   ORDER BY created_ms, key";
-        self.write(|connection| {
-            let keys: Vec<String> =
-                connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            let uploads = keys.iter().filter(|key| crate::layout::AudioKey::parse(key).is_some());
-            uploads.into_iter().try_for_each(|key| enqueue(connection, key, now_ms))
-        })
+        self.write(|connection| missing(connection)?.iter().try_for_each(|key| enqueue(connection, key, now_ms)))
+    }
+
+    /// What no bucket has yet, in the order in which it was accepted; whether it waits or not.
+    pub fn missing(&self) -> Result<Vec<String>, DatasetError> {
+        self.read(missing)
     }
 
     /// The upload of `key` was verified: it waits no longer. `is_kept` says whether the copy in the data root stays.
@@ -120,6 +119,14 @@ pub enum LocalCopy {
     Kept,
     /// It is removed.
     Dropped,
+}
+
+fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT key FROM tracks WHERE status = 'stored' AND path IS NOT NULL AND s3_object_key IS NULL
+               ORDER BY created_ms, key";
+    let mut keys: Vec<String> = connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    keys.retain(|key| AudioKey::parse(key).is_some());
+    Ok(keys)
 }
 
 /// Puts `key` at the end of the line, if it does not wait yet.

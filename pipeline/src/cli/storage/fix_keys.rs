@@ -5,7 +5,8 @@ mod mover;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use ecosight_datasets::layout::{AudioKey, ClassName, Mended, mended};
+use ecosight_datasets::layout::{AudioKey, ClassName, Meant, Mended, meant, mended};
+use ecosight_datasets::manifest::Beside;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Place, each};
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::cli::printer::Printer;
 use crate::cli::report::listing;
 use crate::cli::root::size;
 use crate::cli::session::Globals;
-use mover::Mover;
+use mover::{Found, Mover};
 
 /// A recording under a wrong key.
 #[derive(Clone, Serialize)]
@@ -41,7 +42,12 @@ pub(super) struct Wrong {
 struct Unclear {
     key: String,
     why: &'static str,
+    #[serde(skip)]
+    remedy: &'static str,
 }
+
+/// What mends most of what is unclear.
+const ANEW: &str = "`ecosight storage get` and `ecosight ingest` file it anew";
 
 /// The document.
 #[derive(Serialize)]
@@ -58,6 +64,11 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
     let place = if args.place.is_empty() { root(globals)? } else { Place::parse(&args.place)? };
     let mover = Mover::new(&place, globals)?;
     let found = block_on(mover.list())?;
+    if !args.place.is_empty() {
+        refuse_inside(&place, &found)?;
+    }
+    let names: Vec<&str> = found.iter().map(|object| object.key.as_str()).collect();
+    let labelled = Beside::labelled(&names);
     let mut report = Report {
         place: place.to_string(),
         moved: args.consent.yes,
@@ -68,7 +79,13 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
     for object in &found {
         match mended(&object.key, object.modified_ms) {
             Mended::Fine => {}
-            Mended::Unclear(why) => report.unclear.push(Unclear { key: object.key.clone(), why }),
+            Mended::Unclear(why) => {
+                report.unclear.push(Unclear { key: object.key.clone(), why, remedy: ANEW });
+            }
+            Mended::Better { .. } if labelled.contains(object.key.as_str()) => {
+                let (why, remedy) = ("a file with labels lies beside it", "move both by hand");
+                report.unclear.push(Unclear { key: object.key.clone(), why, remedy });
+            }
             Mended::Better { class, time, name } => {
                 let new = AudioKey::new(&class, &time, &name, None).to_string();
                 let key = object.key.clone();
@@ -90,6 +107,30 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
     let status = close?;
     let is_left = args.consent.yes && !report.unclear.is_empty();
     Ok(if status == ExitStatus::Ok && is_left { ExitStatus::Failed } else { status })
+}
+
+/// Keys say where recordings belong only as seen from the root of the store: another place is refused.
+fn refuse_inside(place: &Place, found: &[Found]) -> Result<(), CliError> {
+    let path = place.local().and_then(|path| path.canonicalize().ok());
+    let mut here = path.map_or_else(|| place.clone(), Place::Local);
+    for depth in 0..2 {
+        let (above, name) = here.split();
+        let is_inside = match meant(&name) {
+            None => false,
+            Some(Meant::Surely) => true,
+            Some(Meant::Maybe) => {
+                let is_root =
+                    |object: &Found| object.key.split('/').find(|part| !part.is_empty()).and_then(meant).is_some();
+                depth == 0 && !found.iter().any(is_root)
+            }
+        };
+        if is_inside {
+            let error = format!("`{place}` lies within a store, and what belongs where is told from its root");
+            return Err(CliError::usage(error, format!("name the root: `ecosight storage fix-keys {above}`")));
+        }
+        here = above;
+    }
+    Ok(())
 }
 
 /// Moves all of `wrong`; those that were moved stay in it, under their new names.
@@ -127,8 +168,8 @@ fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
         let rows = wrong.iter().map(|wrong| vec![wrong.key.clone(), wrong.new.clone(), size(wrong.bytes)]);
         printer.result(&listing(&["key", if *moved { "is now" } else { "should be" }, "size"], rows))?;
     }
-    for Unclear { key, why } in unclear {
-        printer.note(&format!("unclear: {key}: {why}; `ecosight storage get` and `ecosight ingest` file it anew"));
+    for Unclear { key, why, remedy } in unclear {
+        printer.note(&format!("unclear: {key}: {why}; {remedy}"));
     }
     let names: BTreeSet<_> = wrong.iter().map(|wrong| &wrong.new).collect();
     match (wrong.is_empty(), *moved) {

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Store, each};
+use ecosight_datasets::tracks::Tracks;
 use serde_json::json;
 
 use super::tally::{Failure, Failures};
-use super::target::Target;
+use super::target::{Target, name_in_bucket};
 use crate::ExitStatus;
 use crate::cli::args::RmArgs;
 use crate::cli::error::CliError;
@@ -45,13 +46,20 @@ pub(crate) fn rm(args: &RmArgs, globals: &Globals, printer: &Printer) -> Result<
         }
         return Err(CliError::usage("nothing was removed yet", "add `--yes` to remove what is listed"));
     }
+    let tracks = Tracks::find(&globals.layout)?;
     let (mut removed, mut failures) = (Vec::new(), Failures::default());
-    block_on(each(found, &globals.cancelled, delete, |(address, result)| match result {
-        Ok(()) => {
-            removed.push(address);
-            ControlFlow::Continue(())
+    let forget = |address: &str| match (&tracks, name_in_bucket(address, globals)) {
+        (Some(tracks), Ok(Some(name))) => tracks.forget_object(&name, globals.started.timestamp_millis()),
+        _ => Ok(()),
+    };
+    block_on(each(found, &globals.cancelled, delete, |(address, result)| {
+        match result.and_then(|()| forget(&address)) {
+            Ok(()) => {
+                removed.push(address);
+                ControlFlow::Continue(())
+            }
+            Err(error) => failures.add(Failure::new(&address, error)),
         }
-        Err(error) => failures.add(Failure::new(&address, error)),
     }));
     removed.sort();
     if printer.json {

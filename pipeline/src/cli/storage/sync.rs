@@ -1,5 +1,11 @@
 //! `ecosight storage sync`: uploads everything that waits.
 
+use std::collections::BTreeSet;
+
+use ecosight_datasets::layout::{Area, AudioKey};
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::Store;
+use ecosight_datasets::tracks::Tracks;
 use ecosight_stages::Event;
 use ecosight_stages::ingest::{Sent, Which};
 use serde::Serialize;
@@ -32,12 +38,11 @@ pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Resul
             "`ecosight storage status` shows what is set",
         )
     })?;
+    if dry_run {
+        return preview(&would_upload(globals)?, printer);
+    }
     let ingest = open(globals, Hurry::No)?;
     ingest.tracks().enqueue_missing(globals.started.timestamp_millis())?;
-    if dry_run {
-        let keys: Vec<String> = ingest.tracks().outbox()?.into_iter().map(|waiting| waiting.key).collect();
-        return preview(&keys, printer);
-    }
     let progress = Progress::new(printer);
     let total = ingest.tracks().backlog()?.count;
     let mut done = 0;
@@ -69,7 +74,27 @@ pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Resul
     Ok(if report.waiting == 0 { ExitStatus::Ok } else { ExitStatus::Store })
 }
 
-/// What would be uploaded, in order.
+/// What waits, and what would be put in line; nothing is written to find it out.
+fn would_upload(globals: &Globals) -> Result<Vec<String>, CliError> {
+    let Some(tracks) = Tracks::find(&globals.layout)? else {
+        // The index that `sync` makes would know all recordings that are here.
+        if !globals.layout.extracted_audio().is_dir() {
+            return Ok(Vec::new());
+        }
+        let store = Store::folder(globals.layout.root())?;
+        let objects = block_on(store.list_below(Area::ExtractedAudio.name()))?.objects;
+        let mut keys: Vec<_> = objects.into_iter().map(|object| object.uri).collect();
+        keys.retain(|key| AudioKey::parse(key).is_some());
+        keys.sort();
+        return Ok(keys);
+    };
+    let mut keys: Vec<_> = tracks.outbox()?.into_iter().map(|waiting| waiting.key).collect();
+    let waiting: BTreeSet<_> = keys.iter().cloned().collect();
+    keys.extend(tracks.missing()?.into_iter().filter(|key| !waiting.contains(key)));
+    Ok(keys)
+}
+
+/// Shows what would be uploaded, in order.
 fn preview(keys: &[String], printer: &Printer) -> Result<ExitStatus, CliError> {
     if printer.json {
         printer.document(&serde_json::json!({ "would_upload": keys }))?;

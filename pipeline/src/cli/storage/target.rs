@@ -56,6 +56,13 @@ pub(super) fn bucket(globals: &Globals) -> Result<Place, CliError> {
     configured.cloned().map_err(|why| CliError::usage(why, "`ecosight storage status` shows what is configured"))
 }
 
+/// The name in the bucket that is configured, of the object at `address`; nothing where it lies elsewhere.
+pub(super) fn name_in_bucket(address: &str, globals: &Globals) -> Result<Option<String>, CliError> {
+    let Ok(bucket) = globals.access()?.settings.configured() else { return Ok(None) };
+    let below = address.strip_prefix(&bucket.to_string()).and_then(|rest| rest.strip_prefix('/'));
+    Ok(below.map(str::to_owned))
+}
+
 /// The store at `place`, which gives up when the user asks for that.
 pub(super) fn connect(place: &Place, globals: &Globals) -> Result<Store, CliError> {
     if place.local().is_some_and(|folder| !folder.is_dir()) {

@@ -1,6 +1,7 @@
 //! Moves one recording: the copy is compared with the original before that is removed.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 #[cfg(feature = "aws-admin")]
@@ -19,7 +20,7 @@ use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use super::Wrong;
 use crate::cli::error::CliError;
 use crate::cli::session::Globals;
-use crate::cli::storage::target::connect;
+use crate::cli::storage::target::{connect, name_in_bucket};
 
 /// What is known of an object.
 pub(super) struct Found {
@@ -34,6 +35,8 @@ pub(super) struct Mover<'a> {
     /// Reaches keys that no path can be.
     #[cfg(feature = "aws-admin")]
     admin: Option<Admin>,
+    /// What stands before its keys in the bucket that is configured; nothing where it lies elsewhere.
+    prefix: Option<String>,
     globals: &'a Globals,
 }
 
@@ -56,10 +59,13 @@ impl<'a> Mover<'a> {
                 }
             }
         };
+        let prefix = name_in_bucket(&format!("{place}/"), globals)?;
+        let prefix = prefix.filter(|_| place.bucket().is_some());
         Ok(Self {
             store,
             #[cfg(feature = "aws-admin")]
             admin,
+            prefix,
             globals,
         })
     }
@@ -96,11 +102,18 @@ impl<'a> Mover<'a> {
         let open = || File::open(&from).map_err(DatasetError::at("read file", &from));
         let hash = ContentHash::of_reader(open()?).map_err(DatasetError::at("read file", &from))?;
         for key in candidates(wrong, &hash) {
-            match put_original(&root.join(&key), &mut open()?, &hash)? {
+            let to = root.join(&key);
+            if is_same_file(&from, &to).map_err(DatasetError::at("read file", &to))? {
+                let why = format!(
+                    "`{key}` is the same file, by a link or because the disk does not tell upper case from lower; it stays: rename it by hand"
+                );
+                return Err(DatasetError::invalid("move", &wrong.key, why));
+            }
+            match put_original(&to, &mut open()?, &hash)? {
                 Placed::Taken => {}
                 Placed::Changed => return Err(DatasetError::invalid("move", &wrong.key, "it is being written")),
                 Placed::New(_) | Placed::Same => {
-                    self.rename_row(&wrong.key, &key)?;
+                    self.rename_row(root, &wrong.key, &key)?;
                     std::fs::remove_file(&from).map_err(DatasetError::at("delete", &from))?;
                     // It stays while other files are in it.
                     let _ = std::fs::remove_dir(folder_of(&from));
@@ -123,6 +136,8 @@ impl<'a> Mover<'a> {
                 Err(error) if matches!(error.kind, DatasetErrorKind::Conflict) => {}
                 Err(error) => return Err(error),
                 Ok(_) => {
+                    // First, so that the index never names an object that is gone.
+                    self.move_object(&wrong.key, &key)?;
                     self.delete(&wrong.key).await?;
                     return Ok(key);
                 }
@@ -150,14 +165,46 @@ impl<'a> Mover<'a> {
         self.store.delete(key).await
     }
 
+    /// Tells the index of tracks, where this is the bucket that it speaks of.
+    fn move_object(&self, old: &str, new: &str) -> Result<(), DatasetError> {
+        let now_ms = self.globals.started.timestamp_millis();
+        match (&self.prefix, Tracks::find(&self.globals.layout)?) {
+            (Some(prefix), Some(tracks)) => {
+                tracks.move_object(&format!("{prefix}{old}"), &format!("{prefix}{new}"), now_ms)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tells the index of tracks, where there is one that knows the file.
-    fn rename_row(&self, old: &str, new: &str) -> Result<(), DatasetError> {
+    fn rename_row(&self, root: &Path, old: &str, new: &str) -> Result<(), DatasetError> {
+        // Another folder may have files of the same names.
+        if !is_same_file(root, self.globals.layout.root()).unwrap_or(false) {
+            return Ok(());
+        }
         let Some(tracks) = Tracks::find(&self.globals.layout)? else { return Ok(()) };
         match tracks.track(old)? {
             Some(track) => tracks.rekey(&track, new, self.globals.started.timestamp_millis()),
             None => Ok(()),
         }
     }
+}
+
+/// Whether both paths lead to one file. A path that leads to none is no other's.
+fn is_same_file(a: &Path, b: &Path) -> std::io::Result<bool> {
+    let real = |path: &Path| match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    };
+    let (Some(a), Some(b)) = (real(a)?, real(b)?) else { return Ok(false) };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (a, b) = (a.metadata()?, b.metadata()?);
+        Ok((a.dev(), a.ino()) == (b.dev(), b.ino()))
+    }
+    #[cfg(not(unix))]
+    Ok(a == b)
 }
 
 /// The names that a recording may get, the better first.
