@@ -17,6 +17,7 @@ use std::sync::Mutex;
 use chrono::{DateTime, Utc};
 use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::{AudioKey, ClassName, Layout};
+use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{PART_BYTES, Store};
 use ecosight_datasets::tracks::{
     Age, Incoming, Placed, Reserved, Track, Tracks, Upload, is_held, put_original, remove_remains,
@@ -123,8 +124,14 @@ impl<'a> Ingest<'a> {
         let (reserved, others) = self.tracks.reserve(&incoming)?;
         let track = match reserved {
             Reserved::Present(track) if self.is_there(&track) => return self.again(&track),
-            // Its file is gone: it comes back under its key.
-            Reserved::Present(track) | Reserved::Announced(track) => track,
+            // It is gone: it comes back under its key.
+            Reserved::Present(track) => {
+                if let Some(key) = &track.s3_object_key {
+                    self.tracks.forget_object(key, self.now_ms())?;
+                }
+                track
+            }
+            Reserved::Announced(track) => track,
         };
         let [_, with_hash] = incoming.keys;
         let Some((track, held)) = self.place(track, sound.file, &with_hash)? else {
@@ -173,8 +180,15 @@ impl<'a> Ingest<'a> {
 
     /// The answer for bytes that are stored.
     fn again(&self, track: &Track) -> Result<Answer, DatasetError> {
-        if self.store.is_some() && track.s3_object_key.is_none() {
-            self.tracks.complete(track, Upload::Wanted, self.now_ms())?;
+        if let Some(store) = &self.store {
+            // Somebody may have removed the object, or this is another bucket.
+            let gone = track.s3_object_key.as_ref().filter(|key| matches!(block_on(store.look(key)), Ok(None)));
+            if let Some(key) = gone {
+                self.tracks.forget_object(key, self.now_ms())?;
+            }
+            if gone.is_some() || track.s3_object_key.is_none() {
+                self.tracks.complete(track, Upload::Wanted, self.now_ms())?;
+            }
         }
         self.receipt(&track.key, Vec::new()).map(Answer::AlreadyPresent)
     }
@@ -199,7 +213,13 @@ impl<'a> Ingest<'a> {
             let meta = self.layout.root().join(path).metadata();
             meta.is_ok_and(|meta| meta.is_file() && meta.len() == track.size_bytes)
         };
-        track.s3_object_key.is_some() || track.path.as_ref().is_some_and(is_whole)
+        track.path.as_ref().is_some_and(is_whole) || self.has_object(track)
+    }
+
+    /// Whether the bucket has it. Where that cannot be asked it does not count: what is stored twice harms nobody.
+    fn has_object(&self, track: &Track) -> bool {
+        let (Some(key), Some(store)) = (&track.s3_object_key, &self.store) else { return false };
+        matches!(block_on(store.look(key)), Ok(Some(object)) if object.size_bytes == track.size_bytes)
     }
 
     /// Confirms files that appeared before their process was killed, and removes what never became one.
