@@ -35,8 +35,7 @@ pub(super) struct Connection {
 pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connection, DatasetError> {
     let failed = |error| DatasetError::new("connect to", place.to_string(), DatasetErrorKind::Store(error));
     if place.scheme == Scheme::S3 {
-        let build =
-            |patience| s3(&place.bucket, settings)?.with_client_options(client(patience)).build().map_err(failed);
+        let build = |patience| s3(&place.bucket, settings, patience)?.build().map_err(failed);
         let s3 = Arc::new(build(ANSWER_WITHIN)?);
         let files = Arc::new(LimitStore::new(s3.clone(), MAX_REQUESTS));
         let sender = Arc::new(LimitStore::new(build(SENT_WITHIN)?, MAX_REQUESTS));
@@ -56,17 +55,17 @@ pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connec
 pub async fn keys(settings: &Settings) -> Result<Arc<AwsCredential>, DatasetError> {
     let failed = |error| DatasetError::new("get credentials of", "S3", DatasetErrorKind::Store(error));
     // Credentials do not depend on the bucket.
-    let s3: AmazonS3 = s3("any", settings)?.build().map_err(failed)?;
+    let s3: AmazonS3 = s3("any", settings, ANSWER_WITHIN)?.build().map_err(failed)?;
     s3.credentials().get_credential().await.map_err(failed)
 }
 
-fn s3(bucket: &str, settings: &Settings) -> Result<AmazonS3Builder, DatasetError> {
+fn s3(bucket: &str, settings: &Settings, patience: Duration) -> Result<AmazonS3Builder, DatasetError> {
     choose_cryptography();
     let region = settings.region.value.as_str();
     let mut builder = AmazonS3Builder::new()
         .with_region(region)
         .with_retry(retry(settings))
-        .with_client_options(client(ANSWER_WITHIN))
+        .with_client_options(client(patience))
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         // The server compares what arrived with what was sent.
         .with_checksum_algorithm(Checksum::SHA256);
