@@ -48,7 +48,7 @@ pub use entries::Entries;
 pub use environment::{Environment, Setting};
 pub use many::{AT_A_TIME, Room, each};
 pub use media::media_type;
-pub use open::{CHANGED, OpenError, Version};
+pub use open::{CHANGED, FORBIDDEN, OpenError, Version};
 pub use place::{BucketPlace, Place, Scheme};
 pub use read::{Listing, Object};
 pub use settings::{

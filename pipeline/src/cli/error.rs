@@ -149,6 +149,7 @@ fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
     match kind {
         StageErrorKind::Dataset(error) => dataset(error),
         StageErrorKind::FailureBudget { .. } => (ExitStatus::FailureBudget, kind.hint()),
+        StageErrorKind::Forbidden { .. } => (ExitStatus::Store, kind.hint()),
         StageErrorKind::Cancelled => (ExitStatus::Interrupted, kind.hint()),
         _ if is_full(kind) => (ExitStatus::Store, Some(FREE_SOME_SPACE.to_owned())),
         _ => (ExitStatus::Failed, kind.hint()),
