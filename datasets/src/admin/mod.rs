@@ -8,9 +8,10 @@
 //! * Statements and rules of others stay. Ours are known by their names, which begin with `EcoSight`.
 
 mod cloudfront;
+mod held;
 mod lifecycle;
+mod nonsense;
 mod policy;
-mod prices;
 mod wishes;
 
 #[cfg(feature = "aws-admin")]
@@ -38,7 +39,8 @@ mod uploads;
 #[cfg(feature = "aws-admin")]
 mod user;
 
-pub use prices::{Prices, PricesError};
+pub use held::{Held, Sum};
+pub use nonsense::Nonsense;
 pub use wishes::Wishes;
 
 #[cfg(feature = "aws-admin")]
@@ -47,7 +49,5 @@ pub use client::Admin;
 pub use raw::{RawObject, Unfinished};
 #[cfg(feature = "aws-admin")]
 pub use step::{Look, Step};
-#[cfg(feature = "aws-admin")]
-pub use uploads::Held;
 #[cfg(feature = "aws-admin")]
 pub use user::{KeyFile, KeyOutcome};
