@@ -49,6 +49,7 @@ It can be run again at any time: what is so already is left alone, and so are th
 leaves as it is what it is about.
 
 Exit code 1 if a step fails; the others are still done.")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct SetupArgs {
     #[command(flatten)]
     pub(crate) wishes: WishArgs,

@@ -5,8 +5,10 @@ mod bucket;
 mod clock;
 mod probes;
 
+use ecosight_datasets::admin::Wishes;
 use ecosight_datasets::store::{Access, Credentials, Place, Store};
 
+use super::wishes::{asked, of_settings};
 use crate::ExitStatus;
 use crate::cli::args::BucketDoctorArgs;
 use crate::cli::doctor::disk;
@@ -67,13 +69,12 @@ fn in_bucket(args: &BucketDoctorArgs, place: &Place, access: &Access) -> Result<
     Ok(findings)
 }
 
-/// Adds what is found of the configuration; whether the bucket can be there.
-#[cfg(feature = "aws-admin")]
+/// Adds what is found of the configuration; whether the bucket can be there. What no server would grant is a mistake.
 fn configuration(args: &BucketDoctorArgs, access: &Access, findings: &mut Vec<Finding>) -> Result<bool, CliError> {
-    match super::wishes::of_settings(&access.settings) {
+    match of_settings(&access.settings) {
         Ok(wishes) => {
-            let wishes = super::wishes::asked(&args.wishes, args.iam_user.as_ref(), wishes)?;
-            Ok(bucket::findings(&access.settings, wishes, findings))
+            let wishes = asked(&args.wishes, args.iam_user.as_ref(), wishes)?;
+            Ok(examined(access, wishes, findings))
         }
         Err(error) => {
             findings.push(Finding::ok("configuration", format!("not checked: {}", error.chain().join(": "))));
@@ -82,10 +83,15 @@ fn configuration(args: &BucketDoctorArgs, access: &Access, findings: &mut Vec<Fi
     }
 }
 
+#[cfg(feature = "aws-admin")]
+fn examined(access: &Access, wishes: Wishes, findings: &mut Vec<Finding>) -> bool {
+    bucket::findings(&access.settings, wishes, findings)
+}
+
 #[cfg(not(feature = "aws-admin"))]
-fn configuration(_: &BucketDoctorArgs, _: &Access, findings: &mut Vec<Finding>) -> Result<bool, CliError> {
+fn examined(_: &Access, _: Wishes, findings: &mut Vec<Finding>) -> bool {
     let error = super::wishes::without_sdk();
     let fix = error.hint().unwrap_or_default().to_owned();
     findings.push(Finding::warn("configuration", "not checked: this build of EcoSight has no AWS SDK", fix));
-    Ok(true)
+    true
 }

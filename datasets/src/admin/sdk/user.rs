@@ -133,21 +133,21 @@ impl Admin {
     /// Whether there is such a user.
     pub async fn look_at_user(&self, user: &str) -> Result<Look, DatasetError> {
         let answer = self.iam.get_user().user_name(user).send().await;
-        let found = unless(NO_SUCH, answer).map_err(refused("look at user", user))?;
+        let found = unless(NO_SUCH, "look at user", user, answer)?;
         Ok(if found.is_some() { Look::Right(user.to_owned()) } else { Look::Wrong(format!("make user {user}")) })
     }
 
     /// Makes a user who may do nothing yet.
     pub async fn make_user(&self, user: &str) -> Result<(), DatasetError> {
         let answer = self.iam.create_user().user_name(user).send().await;
-        unless("EntityAlreadyExists", answer).map(drop).map_err(refused("make user", user))
+        unless("EntityAlreadyExists", "make user", user, answer).map(drop)
     }
 
     /// Whether the user may do what the program needs, and no more by our policy.
     pub async fn look_at_user_policy(&self, user: &str) -> Result<Look, DatasetError> {
         let name = self.wishes.name_of_user_policy();
         let answer = self.iam.get_user_policy().user_name(user).policy_name(&name).send().await;
-        let found = unless(NO_SUCH, answer).map_err(refused("look at policy of user", user))?;
+        let found = unless(NO_SUCH, "look at policy of user", user, answer)?;
         let found = found.and_then(|found| parsed(&found.policy_document));
         Ok(if found == Some(self.wishes.policy()) {
             Look::Right(name)
@@ -166,7 +166,7 @@ impl Admin {
     /// The ids of the user's keys; none where there is no such user.
     pub async fn keys_of(&self, user: &str) -> Result<Vec<String>, DatasetError> {
         let answer = self.iam.list_access_keys().user_name(user).send().await;
-        let found = unless(NO_SUCH, answer).map_err(refused("list keys of user", user))?;
+        let found = unless(NO_SUCH, "list keys of user", user, answer)?;
         let keys = found.map(|found| found.access_key_metadata).unwrap_or_default();
         Ok(keys.into_iter().filter_map(|key| key.access_key_id).collect())
     }

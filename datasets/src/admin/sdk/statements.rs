@@ -26,8 +26,9 @@ impl Admin {
 
     /// The policy of a bucket; none where it has none.
     pub(super) async fn policy_of_bucket(&self, bucket: &str) -> Result<Option<Value>, DatasetError> {
-        let answer = unless("NoSuchBucketPolicy", self.s3.get_bucket_policy().bucket(bucket).send().await);
-        policy_of(answer.map_err(refused("read policy of", address(bucket)))?.and_then(|answer| answer.policy))
+        let answer = self.s3.get_bucket_policy().bucket(bucket).send().await;
+        let found = unless("NoSuchBucketPolicy", "read policy of", &address(bucket), answer)?;
+        policy_of(found.and_then(|found| found.policy))
     }
 
     pub(super) async fn put_statements(&self) -> Result<(), DatasetError> {

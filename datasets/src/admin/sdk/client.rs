@@ -99,7 +99,7 @@ impl Admin {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        unless(code, answer).map_err(self.refused(action))
+        unless(code, action, &self.wishes.place.to_string(), answer)
     }
 
     /// For `map_err`: the server's words about a failed `action` on the bucket.
@@ -111,15 +111,20 @@ impl Admin {
     }
 }
 
-/// The answer, or none where it is a refusal with this code, which says that there is no such thing.
-pub(super) fn unless<T, E>(code: &str, answer: Result<T, SdkError<E>>) -> Result<Option<T>, SdkError<E>>
+/// The answer about `at`, or none where it is a refusal with this code, which says that there is no such thing.
+pub(super) fn unless<T, E>(
+    code: &str,
+    action: &'static str,
+    at: &str,
+    answer: Result<T, SdkError<E>>,
+) -> Result<Option<T>, DatasetError>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.code() == Some(code) => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(server_error(action, at.to_owned(), &error)),
     }
 }
 
