@@ -7,7 +7,7 @@ use super::environment::{Environment, Setting};
 use crate::DatasetError;
 
 /// The variables that hold a pair of keys.
-const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 /// Where credentials come from. Those of roles are asked for when they are needed, and again before they expire.
 #[derive(Clone, PartialEq, Eq)]

@@ -9,6 +9,8 @@ use crate::DatasetError;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, Variable>,
+    /// What the file says, in force or not.
+    pub(super) of_file: BTreeMap<String, String>,
 }
 
 /// A variable and where it was set.
@@ -82,6 +84,9 @@ impl Environment {
 
     pub(super) fn set(&mut self, name: &str, value: &str, origin: String) {
         if !value.trim().is_empty() {
+            if origin.ends_with(IN_FILE) {
+                self.of_file.insert(name.to_owned(), value.trim().to_owned());
+            }
             self.variables.insert(name.to_owned(), Variable { value: value.trim().to_owned(), origin });
         }
     }

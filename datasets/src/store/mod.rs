@@ -20,6 +20,7 @@ mod environment;
 mod many;
 mod media;
 mod open;
+mod overruled;
 mod place;
 mod read;
 mod settings;
@@ -49,6 +50,7 @@ pub use environment::{Environment, Setting};
 pub use many::{AT_A_TIME, Room, each};
 pub use media::media_type;
 pub use open::{CHANGED, FORBIDDEN, OpenError, Version};
+pub use overruled::Overruled;
 pub use place::{BucketPlace, Place, Scheme};
 pub use read::{Listing, Object};
 pub use settings::{

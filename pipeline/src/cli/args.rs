@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
-pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
+pub(crate) use bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use ingest::IngestArgs;
 pub(crate) use objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,

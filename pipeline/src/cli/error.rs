@@ -108,6 +108,9 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("`ecosight retrain` computes it again; `ecosight verify` finds whatever else is damaged")
         }
         _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
+        _ if error.action == "look at bucket for logs" => {
+            Some("make that bucket first, or name another one: `--log-bucket NAME`")
+        }
         _ if error.action == "understand address" => Some("a place is a path, or `s3://bucket/prefix`"),
         _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
             Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")

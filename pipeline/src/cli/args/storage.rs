@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::bucket::{CostArgs, PolicyArgs, SetupArgs};
+use super::bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs};
 use super::objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
@@ -64,12 +64,7 @@ pub(crate) enum StorageVerb {
     /// Print permissions, lifecycle rules and the like as JSON
     Policy(PolicyArgs),
     /// Check the bucket and what these keys may do there, and say how to mend what is wrong
-    #[command(after_help = "Examples:
-  ecosight storage doctor
-  ecosight storage doctor --json | jq '.findings[] | select(.state != \"ok\")'
-
-Some 20 MB are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
-    Doctor,
+    Doctor(BucketDoctorArgs),
     /// Estimate what a month costs, from what is stored
     Cost(CostArgs),
     /// Tell what is still to be uploaded, since when, and why the last try failed

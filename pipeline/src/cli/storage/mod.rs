@@ -44,7 +44,7 @@ pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) 
         StorageVerb::Gc(args) => gc::gc(args, globals, printer),
         StorageVerb::Setup(args) => setup::setup(args, globals, printer),
         StorageVerb::Policy(args) => policy::policy(args, globals, printer),
-        StorageVerb::Doctor => doctor::doctor(globals, printer),
+        StorageVerb::Doctor(args) => doctor::doctor(args, globals, printer),
         StorageVerb::Cost(args) => cost::cost(args, globals, printer),
         StorageVerb::Outbox => outbox::outbox(globals, printer),
         StorageVerb::Sync { dry_run } => sync::sync(*dry_run, globals, printer),

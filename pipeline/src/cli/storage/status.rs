@@ -1,6 +1,6 @@
 //! `ecosight storage status`: which store is used, and why.
 
-use ecosight_datasets::store::{Credentials, Encryption, Settings};
+use ecosight_datasets::store::{Credentials, Encryption, Overruled, Settings};
 use ecosight_datasets::tracks::{Backlog, Tracks};
 use serde::Serialize;
 
@@ -36,6 +36,8 @@ struct Report {
     cache: String,
     /// Whether recordings stay in the data root once they are in the bucket.
     keep_local: bool,
+    /// Variables in `.env` that those of the shell go before.
+    overruled: Vec<Overruled>,
     /// What is still to be uploaded; nothing where there is no index yet.
     outbox: Option<Waiting>,
 }
@@ -75,6 +77,7 @@ pub(crate) fn status(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
         signed_urls: settings.cloudfront.as_ref().is_some_and(|distribution| distribution.key_pair.is_some()),
         cache: access.cache.folder().display().to_string(),
         keep_local: rules(globals, access)?.keep_local,
+        overruled: settings.environment.overruled(),
         outbox: waiting(globals)?,
     };
     if printer.json {
@@ -122,5 +125,6 @@ fn text(report: &Report) -> String {
         ("local copy", if report.keep_local { "stays" } else { "is dropped once it is uploaded" }.to_owned()),
         ("outbox", report.outbox.as_ref().map_or_else(none, backlog)),
     ];
-    lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+    let notes = report.overruled.iter().map(|overruled| ("note", overruled.to_string()));
+    lines.into_iter().chain(notes).map(|(name, value)| format!("{name:<12} {value}\n")).collect()
 }
