@@ -38,6 +38,8 @@ fn keys_are_put_right_on_both_sides_and_the_old_ones_never_come_back() {
     sandbox.ok("storage verify --deep");
     assert_eq!(sandbox.json("storage migrate")["uploaded"], 0);
     assert_eq!(sandbox.json("storage sync")["uploaded"], 0);
+    // One lay where the index does not look.
+    assert_eq!(sandbox.json("storage reindex")["added"], 1);
     assert_eq!(sandbox.json("storage gc")["kept"], serde_json::json!([]));
     assert_eq!(bucket(&server), before);
 }

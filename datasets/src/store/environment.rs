@@ -104,11 +104,12 @@ impl Environment {
     }
 }
 
-/// Which line of `file` begins as `wrong` does, from 1; a value in quotes may go on over several.
+/// Which line of `file`, from 1, is the one of which `wrong` is a part: one that says nothing on its own.
 fn number_of(wrong: &str, file: &Path) -> Option<usize> {
     let text = std::fs::read_to_string(file).ok()?;
     let first = wrong.lines().next()?.trim();
-    text.lines().position(|line| line.trim() == first).map(|at| at + 1)
+    let is_wrong = |line: &str| dotenvy::from_read_iter(line.as_bytes()).any(|found| found.is_err());
+    text.lines().position(|line| line.contains(first) && is_wrong(line)).map(|at| at + 1)
 }
 
 impl std::fmt::Debug for Environment {

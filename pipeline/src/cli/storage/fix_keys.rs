@@ -208,7 +208,10 @@ fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
             printer.note("all recordings lie where they belong");
         }
         (true, _) => {}
-        (false, true) => printer.note(&format!("{} moved", wrong.len())),
+        (false, true) => printer.note(&format!(
+            "{} moved; `ecosight storage reindex` tells the index of those that it did not know",
+            wrong.len()
+        )),
         (false, false) => {
             if names.len() < wrong.len() {
                 printer.note("where two want one name, a hash of the content tells them apart");
