@@ -70,16 +70,14 @@ impl Ingest<'_> {
         }
         // Another machine may have filed recordings under it.
         let folder = ecosight_datasets::layout::Area::ExtractedAudio.name();
-        match self.store.as_ref().map(|store| block_on(store.folders(folder))).transpose() {
-            Ok(classes) => known.extend(classes.into_iter().flatten().filter(|class| ClassName::new(class).is_ok())),
-            Err(_) => {
-                let message = format!(
-                    "this machine has no recording of a class `{name}`, and the bucket, which may know it, does not answer"
-                );
-                let hint = "`--new-class` takes it all the same; `ecosight storage doctor` tells what keeps the bucket";
-                return Ok(Err(Rejection::new("unknown_class", message, hint)));
-            }
-        }
+        let Ok(classes) = self.store.as_ref().map(|store| block_on(store.folders(folder))).transpose() else {
+            let message = format!(
+                "this machine has no recording of a class `{name}`, and the bucket, which may know it, does not answer"
+            );
+            let hint = "`--new-class` takes it all the same; `ecosight storage doctor` tells what keeps the bucket";
+            return Ok(Err(Rejection::new("unknown_class", message, hint)));
+        };
+        known.extend(classes.into_iter().flatten().filter(|class| ClassName::new(class).is_ok()));
         if known.contains(&name) {
             return Ok(Ok(class));
         }

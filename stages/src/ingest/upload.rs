@@ -202,28 +202,27 @@ impl Ingest<'_> {
 
     /// The object with the same content, in the same class, that another machine has put there.
     fn twin(&self, store: &Store, track: &Track) -> Result<Option<String>, DatasetError> {
-        let mut listed = self.listed.lock().expect("nobody panics while holding it");
-        let twins = match listed.get(&track.class).filter(|(at, _)| at.elapsed() < LISTED_FOR) {
-            Some((_, twins)) => twins.clone(),
-            None => {
-                let found = block_on(store.list_below(&Area::ExtractedAudio.key(&track.class)));
-                let twins = match found {
-                    Ok(found) => Arc::new(Twins::of(&found.objects)),
-                    // Who may not list can still upload.
-                    Err(error) if Trouble::of(&error).is_none_or(|trouble| trouble == Trouble::Forbidden) => {
-                        Arc::default()
-                    }
-                    Err(error) => return Err(error),
-                };
-                listed.insert(track.class.clone(), (Instant::now(), twins.clone()));
-                twins
-            }
-        };
-        drop(listed);
+        let twins = self.twins(store, &track.class)?;
         let Some(found) = twins.find(&track.key, &self.layout.root().join(&track.key))? else { return Ok(None) };
         // It may have gone since it was listed.
         let there = block_on(store.look(&found.uri))?;
         Ok(there.filter(|there| there.etag == found.etag).map(|there| there.uri))
+    }
+
+    /// What the bucket has of a class, listed now or a while ago.
+    fn twins(&self, store: &Store, class: &str) -> Result<Arc<Twins>, DatasetError> {
+        let mut listed = self.listed.lock().expect("nobody panics while holding it");
+        if let Some((_, twins)) = listed.get(class).filter(|(at, _)| at.elapsed() < LISTED_FOR) {
+            return Ok(twins.clone());
+        }
+        let twins = match block_on(store.list_below(&Area::ExtractedAudio.key(class))) {
+            Ok(found) => Arc::new(Twins::of(&found.objects)),
+            // Who may not list can still upload.
+            Err(error) if Trouble::of(&error).is_none_or(|trouble| trouble == Trouble::Forbidden) => Arc::default(),
+            Err(error) => return Err(error),
+        };
+        listed.insert(class.to_owned(), (Instant::now(), twins.clone()));
+        Ok(twins)
     }
 
     /// The bucket has what lies under `key`, as `name`; the key it has afterwards.
