@@ -26,6 +26,7 @@ mod read;
 mod settings;
 mod sum;
 mod trouble;
+mod twins;
 mod url;
 mod write;
 
@@ -56,7 +57,8 @@ pub use read::{Listing, Object};
 pub use settings::{
     BUCKET_VARIABLES, CloudFront, DEFAULT_REGION, ENDPOINT_VARIABLES, Encryption, REGION_VARIABLES, Settings,
 };
-pub use trouble::Trouble;
+pub use trouble::{Trouble, without_markup};
+pub use twins::Twins;
 pub use write::{Created, Labels, PART_BYTES, Written};
 
 use crate::DatasetError;
@@ -148,6 +150,14 @@ impl Store {
     /// Where it is.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// What tells this store from every other: its place, and the server where that is not the usual one.
+    pub fn identity(&self) -> String {
+        match &self.access {
+            Some(access) => access.settings.identity(&self.place),
+            None => self.place.to_string(),
+        }
     }
 
     /// The address of `name` in it, for people.

@@ -79,7 +79,8 @@ Nothing is asked of a server.")]
   ecosight storage sync --dry-run
   ecosight storage sync
 
-Exit code 6 if anything had to stay in the outbox. What is in the bucket is never overwritten, and nothing is deleted there.")]
+Exit code 6 if anything had to stay in the outbox. What is in the bucket is never overwritten, and nothing is deleted there. After a change of
+bucket the new one gets what it lacks. What `ecosight storage rm` has removed stays away.")]
     Sync {
         /// Show what would be uploaded, and do nothing
         #[arg(long)]
@@ -88,8 +89,13 @@ Exit code 6 if anything had to stay in the outbox. What is in the bucket is neve
     /// Make the table of tracks and the outbox again from the recordings in the data root and in the bucket
     #[command(after_help = "Examples:
   ecosight storage reindex
+  ecosight storage reindex --dry-run
   ecosight storage reindex --json | jq .strange
 
 A damaged index is moved aside first. Recordings are read, never changed.")]
-    Reindex,
+    Reindex {
+        /// Show what the index would be, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }

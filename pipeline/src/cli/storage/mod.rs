@@ -6,6 +6,7 @@ mod du;
 mod fix_keys;
 mod gc;
 mod get;
+mod left_out;
 mod ls;
 mod migrate;
 mod outbox;
@@ -48,6 +49,6 @@ pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) 
         StorageVerb::Cost(args) => cost::cost(args, globals, printer),
         StorageVerb::Outbox => outbox::outbox(globals, printer),
         StorageVerb::Sync { dry_run } => sync::sync(*dry_run, globals, printer),
-        StorageVerb::Reindex => reindex::reindex(globals, printer),
+        StorageVerb::Reindex { dry_run } => reindex::reindex(*dry_run, globals, printer),
     }
 }
