@@ -63,8 +63,9 @@ impl Environment {
             };
             let text = std::fs::read(&file).map_err(DatasetError::at("read environment file", &file))?;
             let text = String::from_utf8(text).map_err(|error| {
-                let line =
-                    1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count();
+                let before =
+                    String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+                let line = 1 + before.matches('\n').count();
                 let why = format!("line {line} is not written in UTF-8; save the file in that encoding");
                 DatasetError::invalid("read environment file", file.display().to_string(), why)
             })?;
