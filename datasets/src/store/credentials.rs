@@ -268,6 +268,16 @@ mod tests {
     }
 
     #[test]
+    fn halves_of_two_pairs_are_no_pair() {
+        for (in_shell, in_file) in [(KEYS[0], KEYS[1]), (KEYS[1], KEYS[0])] {
+            let mut environment = Environment::of([(in_shell, "a")]);
+            environment.set(in_file, "b", Setting::origin_in_file(in_file));
+            let error = Credentials::find(&environment).unwrap_err();
+            assert!(error.kind.to_string().contains(&format!("`{in_file}` is set in .env alone")), "{}", error.kind);
+        }
+    }
+
+    #[test]
     fn a_profile_that_the_process_names_comes_before_keys_in_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("credentials");

@@ -148,6 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn files_of_other_editors_are_read_or_refused_by_their_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(".env");
+        std::fs::write(&file, "\u{feff}ECOSIGHT_T_A=file\r\n").unwrap();
+        assert_eq!(Environment::read(dir.path()).unwrap().get("ECOSIGHT_T_A"), Some("file"));
+        std::fs::write(&file, b"ECOSIGHT_T_A=file\nECOSIGHT_T_B=\xfcber\n").unwrap();
+        let error = Environment::read(dir.path()).unwrap_err();
+        assert!(error.kind.to_string().contains("line 2 is not written in UTF-8"), "{}", error.kind);
+    }
+
+    #[test]
     fn a_secret_in_a_broken_file_is_not_shown() {
         let dir = tempfile::tempdir().unwrap();
         for wrong in ["AWS_SECRET_ACCESS_KEY = 'hidden", "hidden", "AWS SECRET = hidden", "A=hidden hidden"] {

@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -71,6 +72,18 @@ pub struct Access {
     pub settings: Arc<Settings>,
     /// Keeps audio from buckets on this machine.
     pub cache: Arc<AudioCache>,
+}
+
+impl Access {
+    /// The same for somebody who waits: requests are tried for `patience`, unless `S3_RETRY_SECONDS` says for how long.
+    #[must_use]
+    pub fn patient_for(&self, patience: Duration) -> Self {
+        let mut settings = Settings::clone(&self.settings);
+        if settings.environment.get(settings::RETRY_SECONDS).is_none() {
+            settings.retry_for = patience;
+        }
+        Self { settings: settings.into(), cache: self.cache.clone() }
+    }
 }
 
 /// A collection of files below one place.

@@ -7,6 +7,9 @@ use super::environment::{Environment, Setting};
 use super::place::Place;
 use crate::DatasetError;
 
+/// Variable that says for how many seconds a request is tried.
+pub(super) const RETRY_SECONDS: &str = "S3_RETRY_SECONDS";
+
 /// Variables that name the bucket, the first first.
 pub const BUCKET_VARIABLES: [&str; 3] = ["S3_BUCKET", "AWS_S3_BUCKET", "S3_BUCKET_NAME"];
 
@@ -89,7 +92,7 @@ impl Settings {
             credentials,
             encryption: encryption(environment)?,
             cloudfront: cloudfront(environment)?,
-            retry_for: Duration::from_secs(seconds(environment, "S3_RETRY_SECONDS", 30)?),
+            retry_for: Duration::from_secs(seconds(environment, RETRY_SECONDS, 30)?),
             environment: environment.clone(),
         })
     }

@@ -138,6 +138,7 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ => None,
     };
     let hint = match error.kind {
+        DatasetErrorKind::Interrupted => Some("run the same command again: it goes on where it was"),
         DatasetErrorKind::Conflict => Some("another run has written there; run the same command again"),
         _ => hint,
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::key::ClipId;
-use ecosight_datasets::store::{Access, Settings, Store};
+use ecosight_datasets::store::{Access, Store};
 use ecosight_stages::Event;
 use ecosight_stages::ingest::{Answer, Ingest, NewClass, Receipt, Rejection, Rules, Which};
 use serde::Serialize;
@@ -141,12 +141,12 @@ pub(super) fn rules(globals: &Globals, access: &Access) -> Result<Rules, CliErro
 
 /// The bucket, where one is configured.
 pub(super) fn store(access: &Access, hurry: Hurry) -> Result<Option<Store>, CliError> {
-    let settings = &access.settings;
-    let Ok(place) = settings.configured() else { return Ok(None) };
-    let is_told = settings.environment.get("S3_RETRY_SECONDS").is_some();
-    let retry_for = if is_told || hurry == Hurry::No { settings.retry_for } else { PATIENCE };
-    let settings = Settings { retry_for, ..Settings::clone(settings) };
-    Ok(Some(Store::connect(place, &Access { settings: settings.into(), cache: access.cache.clone() })?))
+    let Ok(place) = access.settings.configured() else { return Ok(None) };
+    let access = match hurry {
+        Hurry::Yes => &access.patient_for(PATIENCE),
+        Hurry::No => access,
+    };
+    Ok(Some(Store::connect(place, access)?))
 }
 
 /// Earlier uploads that have rested long enough.

@@ -15,7 +15,7 @@ use ecosight_datasets::layout::Area;
 use ecosight_datasets::lease::{Holder, Lease, LeaseError, RENEW_EVERY};
 use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Access, Place, Settings, Store, Trouble};
+use ecosight_datasets::store::{Place, Store, Trouble};
 
 use super::args::{GcArgs, Verb, VerifyArgs};
 use super::error::CliError;
@@ -84,10 +84,7 @@ pub(crate) fn around(
     let store = || Ok::<_, DatasetError>(Arc::new(Store::connect(place, globals.access()?)?));
     // Who only reads has something to go by, and should not wait for long.
     let reading = || -> Result<_, DatasetError> {
-        let access = globals.access()?;
-        let retry_for = access.settings.retry_for.min(READ_WITHIN);
-        let settings = Arc::new(Settings { retry_for, ..Settings::clone(&access.settings) });
-        let access = Access { settings, cache: access.cache.clone() };
+        let access = globals.access()?.patient_for(READ_WITHIN);
         Ok(Arc::new(Store::connect(place, &access)?.until(&globals.cancelled)))
     };
     match how {
