@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::names;
 use crate::ingest::{clip, clips};
-use crate::s3::{Fault, Faults, Server};
+use crate::s3::{Fault, Faults, Server, State};
 use crate::support::{Sandbox, ran};
 
 /// Runs `line` against a slow server, and stops it once something has `begun`.
@@ -86,4 +86,36 @@ fn ctrl_c_stops_a_sync() {
     assert!((missing..=missing + 8).contains(&waiting), "{waiting} wait, {missing} are missing");
     sandbox.ok("storage sync");
     assert_eq!(names(&there).len(), 300);
+}
+
+#[test]
+fn ctrl_c_is_heard_while_a_server_that_is_away_is_asked_again_and_again() {
+    let (server, mut sandbox) = server_and_clips(2);
+    server.state(State::Down);
+    // Far longer than anybody waits: who does not hear Ctrl-C ends with the code of a failing store.
+    sandbox.set("S3_RETRY_SECONDS", "120");
+    for line in ["storage verify", "storage gc", "storage migrate", "storage ls", "retrain --source s3://recordings/x"]
+    {
+        let child = sandbox.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_secs(1));
+        let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+        assert!(sent.success());
+        let ran = ran(&child.wait_with_output().unwrap());
+        assert_eq!(ran.code, 130, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("hint: "), "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_sync_asks_a_server_that_is_away_for_one_recording_and_leaves_the_rest() {
+    let (server, mut sandbox) = server_and_clips(20);
+    sandbox.set("S3_RETRY_SECONDS", "1");
+    server.state(State::Down);
+    let ran = sandbox.run("storage sync --json");
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&report["failed"], &report["uploaded"]), (&1.into(), &0.into()), "{report}");
+    server.state(State::Up);
+    sandbox.ok("storage sync");
+    assert_eq!(sandbox.json("storage outbox")["count"], 0);
 }

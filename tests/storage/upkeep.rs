@@ -106,9 +106,9 @@ fn the_index_follows_a_key_that_is_put_right_in_its_bucket() {
     assert_eq!(sandbox.json("storage gc")["kept"], serde_json::json!([]));
 }
 
-#[test]
-fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
-    let Some(moto) = Moto::start() else { return };
+/// A server of buckets, which tells more than ours, and a machine that uses one of them; none where there is no Python.
+fn beside_moto() -> Option<(Moto, Sandbox)> {
+    let moto = Moto::start()?;
     moto.bucket("recordings");
     let variables = [
         ("S3_BUCKET", "recordings"),
@@ -117,6 +117,12 @@ fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
         ("S3_ENDPOINT_URL", moto.url()),
     ];
     let sandbox = Sandbox::with_env(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
+    Some((moto, sandbox))
+}
+
+#[test]
+fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
+    let Some((moto, sandbox)) = beside_moto() else { return };
     for (key, text) in WRONG {
         moto.put(&format!("recordings/{}", key.replace(' ', "%20")), text);
     }
@@ -177,15 +183,7 @@ fn what_index_and_bucket_say_differently_is_told_and_kept() {
 
 #[test]
 fn uploads_that_were_never_completed_and_files_that_nobody_knows_are_found() {
-    let Some(moto) = Moto::start() else { return };
-    moto.bucket("recordings");
-    let variables = [
-        ("S3_BUCKET", "recordings"),
-        ("AWS_ACCESS_KEY_ID", "id"),
-        ("AWS_SECRET_ACCESS_KEY", "secret"),
-        ("S3_ENDPOINT_URL", moto.url()),
-    ];
-    let sandbox = Sandbox::with_env(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
+    let Some((moto, sandbox)) = beside_moto() else { return };
     super::fill(&sandbox);
     sandbox.ok("storage migrate");
     sandbox.ok("storage reindex");
