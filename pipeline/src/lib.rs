@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod engine;
+pub mod report;
 mod exit;
 
 pub use exit::ExitStatus;

@@ -2,23 +2,24 @@
 
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
-use ecosight_datasets::tables::Digests;
+use ecosight_datasets::tables::{PredictionRow, Side, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, MODEL_FILE};
-use ecosight_models::metrics::Metrics;
 
 use crate::error::InStage;
+use crate::figures::{measure, predictions};
 use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
-use crate::train::Pointer;
+use crate::rows::replace;
+use crate::train::{PREDICTIONS_FILE, Pointer};
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
-    about: "measure the model on the val and test recordings",
+    version: 2,
+    about: "measure the model on the test recordings, which had no part in it",
     inputs: &["manifest", "split", "embed", "train"],
     parameters: &[],
     configure: |table| parse::<NoParams>(table).map(|_| Box::new(Evaluate) as Box<dyn Stage>),
@@ -33,7 +34,7 @@ impl Stage for Evaluate {
     fn reads(&self) -> Vec<Input> {
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "split"]),
             Input::of("embed", &["rows"]),
             Input::of("train", &["model"]),
         ]
@@ -67,20 +68,24 @@ impl Stage for Evaluate {
             ))
             .in_stage(NAME);
         }
-        for (on, rows) in [("val", &sides.val), ("test", &sides.test)] {
-            let probabilities = artefact.head.probabilities(&rows.x);
-            let metrics =
-                Metrics::compute(&probabilities, &rows.y, &labels.classes).map_err(ModelError::from).in_stage(NAME)?;
-            artefact.meta.metrics.insert(on.to_owned(), metrics.clone());
-            context.emit(Event::Evaluated { model: version.clone(), on: on.to_owned(), metrics });
+        let test = &sides.test;
+        let scores = artefact.head.probabilities(&test.x);
+        let metrics = measure(&scores, &test.y, &test.groups, &labels.classes).in_stage(NAME)?;
+        artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
+        for (on, metrics) in &artefact.meta.metrics {
+            context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
         }
+        let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
+        rows.extend(predictions(Side::Test, test.units.iter(), &scores, &test.y, &labels.classes).in_stage(NAME)?);
+        rows.sort_by_key(|row| row.clip_id);
+        let table = replace(context.layout, &rows, |row: &PredictionRow| row.clip_id).in_stage(NAME)?;
         artefact.save_meta(&folder).map_err(ModelError::from).in_stage(NAME)?;
         let file = FileStamp::take(context.layout.root(), &folder.join(MODEL_FILE)).in_stage(NAME)?;
         let figures = serde_json::to_string(&artefact.meta.metrics).expect("metrics are plain data");
         let key = KeyHasher::new("metrics").str(&artefact.meta.digest).str(&figures).finish();
-        let rows = RowCounts { new: (sides.val.len() + sides.test.len()) as u64, ..RowCounts::default() };
-        let columns = Digests::from([("metrics".to_owned(), key)]);
-        Ok(Output { columns, files: vec![file], rows, is_provisional: false })
+        let rows = RowCounts { new: test.len() as u64, ..RowCounts::default() };
+        let columns = table.columns.into_iter().chain([("metrics".to_owned(), key)]).collect();
+        Ok(Output { columns, files: table.files.into_iter().chain([file]).collect(), rows, is_provisional: false })
     }
 }
 

@@ -6,15 +6,17 @@ use std::ops::ControlFlow;
 use ecosight_datasets::files::{FileStamp, write_atomic};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::schema::Vectors;
-use ecosight_datasets::tables::{Digests, EpochRow, PartWriter, Row};
+use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
 use ecosight_models::ModelError;
-use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, WEIGHTS_FILE};
+use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
 use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
+use ecosight_models::metrics::{Metrics, Ranking, temperature};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
 use crate::evaluate::candidate;
+use crate::figures::{measure, predictions, probabilities};
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Labels, Sides, check_usable, read_sides};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
@@ -23,18 +25,21 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
-    about: "fit the classifier head",
-    inputs: &["manifest", "split", "embed"],
+    version: 2,
+    about: "choose the settings of the classifier head on the train and val sides, and fit it on both",
+    inputs: &["manifest", "split", "embed", "audit"],
     parameters: TrainConfig::KEYS,
     configure: |table| Ok(Box::new(parse::<TrainConfig>(table)?)),
 };
 
 const NAME: &str = "train";
 
+/// Name of the file, in a model's folder, of predictions for the clips of the train and val sides.
+pub(crate) const PREDICTIONS_FILE: &str = "predictions.parquet";
+
 impl Params for TrainConfig {
     const KEYS: &'static [&'static str] =
-        &["head", "pooling", "l2", "seed", "max_epochs", "batch_size", "learning_rate", "patience"];
+        &["head", "pooling", "l2", "class_weights", "thresholds", "seed", "max_epochs", "batch_size", "learning_rate", "patience"];
 
     fn problems(&self) -> Vec<Problem> {
         let key_of = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
@@ -85,8 +90,9 @@ impl Stage for TrainConfig {
     fn reads(&self) -> Vec<Input> {
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "split"]),
             Input::of("embed", &["rows"]),
+            Input::of("audit", &["clip_a", "clip_b"]),
         ]
     }
 
@@ -101,11 +107,14 @@ impl Stage for TrainConfig {
         let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels.classes)?;
         let fingerprint = sides.fingerprint(&labels.classes).to_string();
+        let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).in_stage(NAME)?;
+        let is_leaky = !leaks.is_empty();
         let plain = "settings and identities are plain data";
         let digest = KeyHasher::new("model")
             .str(&fingerprint)
             .str(&serde_json::to_string(self).expect(plain))
             .str(&serde_json::to_string(&embedder).expect(plain))
+            .u64(u64::from(is_leaky))
             .u64(u64::from(DEFINITION.version))
             .finish();
         let (key, digest) = (digest, digest.to_string());
@@ -116,7 +125,8 @@ impl Stage for TrainConfig {
             recount(context, &version, artefact, counts).in_stage(NAME)?;
             version
         } else {
-            let trained = fit(self, context, key, &mut sides, labels.classes.len()).in_stage(NAME)?;
+            let mut trained = fit(self, context, key, &mut sides, labels.classes.len()).in_stage(NAME)?;
+            let judged = judge(self, &sides, &labels.classes, &mut trained).in_stage(NAME)?;
             let meta = ModelMeta {
                 schema_version: SCHEMA_VERSION,
                 digest,
@@ -124,13 +134,15 @@ impl Stage for TrainConfig {
                 embedder,
                 train: self.clone(),
                 seeds: BTreeMap::from([(NAME.to_owned(), self.seed)]),
+                selection: Some(judged.selection),
+                is_leaky,
                 data_fingerprint: fingerprint,
                 counts,
-                metrics: BTreeMap::new(),
+                metrics: judged.metrics,
             };
             let (rows, epochs) = (sides.train.len(), trained.history.len());
             context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
-            let version = save(context, meta, trained).in_stage(NAME)?;
+            let version = save(context, meta, trained, &judged.predictions).in_stage(NAME)?;
             Checkpoint::new(context.layout.checkpoint(NAME), key).remove();
             version
         };
@@ -169,7 +181,12 @@ fn recount(
 }
 
 /// Saves a model under a version of its own, and makes it the candidate.
-fn save(context: &Context<'_>, meta: ModelMeta, trained: Trained) -> Result<String, StageErrorKind> {
+fn save(
+    context: &Context<'_>,
+    meta: ModelMeta,
+    trained: Trained,
+    predictions: &[PredictionRow],
+) -> Result<String, StageErrorKind> {
     let version = format!("{}-{}", context.run_id, &meta.digest[..8]);
     let folder = context.layout.model(&version);
     Artefact { meta, head: trained.head }.save(&folder).map_err(ModelError::from)?;
@@ -181,12 +198,68 @@ fn save(context: &Context<'_>, meta: ModelMeta, trained: Trained) -> Result<Stri
         val_accuracy: epoch.val_accuracy,
     };
     let history: Vec<EpochRow> = trained.history.iter().map(epoch).collect();
-    let path = folder.join("training_history.parquet");
-    let mut part = PartWriter::create(&path, EpochRow::TABLE.arrow(Vectors::NONE), &[])?;
-    part.write(&EpochRow::batch(&history)?)?;
-    part.finish()?;
+    write_file(&folder.join("training_history.parquet"), &history)?;
+    write_file(&folder.join(PREDICTIONS_FILE), predictions)?;
     Pointer::write(&context.layout.candidate(), &version, context.started_at)?;
     Ok(version)
+}
+
+/// Writes rows into a file of their own.
+fn write_file<R: Row>(path: &std::path::Path, rows: &[R]) -> Result<(), StageErrorKind> {
+    let mut part = PartWriter::create(path, R::TABLE.arrow(Vectors::NONE), &[])?;
+    part.write(&R::batch(rows)?)?;
+    Ok(part.finish()?)
+}
+
+/// What is known of a head before anything is asked of the test side.
+struct Judged {
+    selection: Selection,
+    metrics: BTreeMap<String, Metrics>,
+    predictions: Vec<PredictionRow>,
+}
+
+/// Calibrates the head on the clips that were scored without their recording: the val side, and the originals of the train side where there was a
+/// cross-validation. More clips than the val side alone make thresholds of rare classes less of a guess.
+fn judge(
+    config: &TrainConfig,
+    sides: &Sides,
+    classes: &[String],
+    trained: &mut Trained,
+) -> Result<Judged, StageErrorKind> {
+    let k = classes.len();
+    let originals: Vec<usize> = (0..sides.train.len()).filter(|&row| sides.train.is_original[row]).collect();
+    let of = |rows: &[usize]| -> (Vec<usize>, Vec<u32>) {
+        (rows.iter().map(|&row| sides.train.y[row]).collect(), rows.iter().map(|&row| sides.train.groups[row]).collect())
+    };
+    let (train_logits, (train_y, train_groups)) = match &trained.unseen.train {
+        Some(logits) => (logits.clone(), of(&originals)),
+        None => (Vec::new(), of(&[])),
+    };
+    let logits = [&train_logits[..], &trained.unseen.val].concat();
+    let truth = [&train_y[..], &sides.val.y].concat();
+    let temperature = temperature(&logits, &truth, k).map_err(ModelError::from)?;
+    let scores = probabilities(&logits, k, temperature);
+    let rankings = Ranking::of_classes(&scores, &truth, k).map_err(ModelError::from)?;
+    let thresholds = rankings.iter().map(|ranking| ranking.threshold(config.thresholds.into())).collect();
+    trained.head = trained.head.clone().cooled(temperature);
+
+    let (on_train, on_val) = scores.split_at(train_y.len() * k);
+    let mut metrics = BTreeMap::from([(Side::Val.word().to_owned(), measure(on_val, &sides.val.y, &sides.val.groups, classes)?)]);
+    if !train_y.is_empty() {
+        metrics.insert(Side::Train.word().to_owned(), measure(on_train, &train_y, &train_groups, classes)?);
+    }
+    let train_units = originals.iter().map(|&row| &sides.train.units[row]);
+    let mut rows = predictions(Side::Train, train_units, on_train, &train_y, classes)?;
+    rows.extend(predictions(Side::Val, sides.val.units.iter(), on_val, &sides.val.y, classes)?);
+    let selection = Selection {
+        l2: trained.l2,
+        tried: trained.tried.clone(),
+        fitted_on: [Side::Train, Side::Val].map(|side| side.word().to_owned()).into(),
+        temperature,
+        thresholds,
+        calibrated_on: truth.len() as u64,
+    };
+    Ok(Judged { selection, metrics, predictions: rows })
 }
 
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.

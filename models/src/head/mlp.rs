@@ -19,7 +19,7 @@ pub(super) const HIDDEN: [(usize, f32); 4] = [(512, 0.5), (256, 0.4), (128, 0.3)
 const MOMENTUM: f64 = 0.1;
 
 /// Added to a variance before its root (Keras `BatchNormalization`).
-const EPSILON: f64 = 1e-3;
+pub(super) const EPSILON: f64 = 1e-3;
 
 /// The network without its normaliser.
 #[derive(Module, Debug)]
