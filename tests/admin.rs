@@ -99,7 +99,7 @@ fn rules_and_statements_of_others_stay() {
     moto.put("clips?lifecycle", &format!("<LifecycleConfiguration>{rule}</LifecycleConfiguration>"));
     let statement = json!({ "Sid": "Theirs", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::clips" });
     moto.put("clips?policy", &json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string());
-    let line = "storage setup --distribution arn:aws:cloudfront::1:distribution/E";
+    let line = "storage setup --distribution arn:aws:cloudfront::123456789012:distribution/E1";
     let report = document(&mut moto.command(&sandbox, "clips", line));
     assert!(states(&report).contains(&("bucket policy", "done")), "{report:#}");
     let lifecycle = moto.get("clips?lifecycle");
@@ -166,6 +166,10 @@ fn a_user_gets_one_key_which_is_written_and_not_shown() {
         let mode = fs::metadata(sandbox.path().join(".env")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+    // The next command needs no variables to find the bucket.
+    assert!(env.ends_with(&format!("S3_BUCKET=clips\nS3_ENDPOINT_URL={}\n", moto.url())), "the region was there");
+    let status = sandbox.json("storage status");
+    assert_eq!((&status["used"], &status["bucket"]["value"]), (&json!("s3"), &json!("s3://clips")), "{status:#}");
     let second = document(&mut moto.command(&sandbox, "clips", line));
     for step in ["user", "user policy", "access key"] {
         assert!(states(&second).contains(&(step, "already_so")), "{second:#}");
@@ -189,6 +193,125 @@ fn a_user_gets_one_key_which_is_written_and_not_shown() {
     // While moto checks permissions it fails at every URL that is signed.
     assert_eq!(failed, ["presigned_get", "presigned_put"], "{report:#}");
     assert_eq!(finding(&report, "lifecycle").0, "warn", "{report:#}");
+}
+
+#[test]
+fn a_user_gets_no_second_key_unless_that_is_asked_for() {
+    let Some(moto) = Moto::start() else { return };
+    let setup = |sandbox: &Sandbox, line: &str| run(&mut moto.command(sandbox, "clips", line));
+    let (first, second, third) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
+    assert_eq!(setup(&first, "storage setup --iam-user robot").code, 0);
+    let refused = setup(&second, "storage setup --iam-user robot");
+    assert!(refused.code == 1 && refused.stdout.contains("--new-key"), "{}{}", refused.stdout, refused.stderr);
+    assert!(!second.path().join(".env").exists());
+    assert_eq!(setup(&second, "storage setup --iam-user robot --new-key").code, 0);
+    let full = setup(&third, "storage setup --iam-user robot --new-key");
+    assert!(full.code == 1 && full.stdout.contains("delete-access-key"), "{}{}", full.stdout, full.stderr);
+    assert!(!third.path().join(".env").exists());
+    // A file with the key alone gets the rest.
+    let path = first.path().join(".env");
+    let keys = |text: &str| {
+        text.lines().filter(|line| line.starts_with("AWS_") && !line.contains("REGION")).collect::<Vec<_>>().join("\n")
+    };
+    let before = fs::read_to_string(&path).unwrap();
+    fs::write(&path, keys(&before)).unwrap();
+    let report = document(&mut moto.command(&first, "clips", "storage setup --iam-user robot"));
+    assert!(states(&report).contains(&("access key", "done")), "{report:#}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), before);
+}
+
+#[test]
+fn nonsense_is_refused_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    let refused = |bucket: &str, line: &str| {
+        // Nobody listens there.
+        let mut command = sandbox.command(line);
+        command.env("S3_BUCKET", bucket).env("S3_ENDPOINT_URL", "https://s3.us-east-1.amazonaws.com");
+        command
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("HTTPS_PROXY", "http://127.0.0.1:9");
+        let ran = run(&mut command);
+        assert!(ran.code == 2 && ran.stderr.contains("hint:"), "{bucket} {line}: {}{}", ran.stdout, ran.stderr);
+        ran.stderr
+    };
+    for (option, shown) in [
+        ("--distribution E123", "E123"),
+        ("--cors-origin clips.example.org", "clips.example.org"),
+        ("--log-bucket No_Logs", "No_Logs"),
+        ("--iam-user ü", "--iam-user"),
+        ("--standard-ia 60 --glacier 61", "--glacier 90"),
+        ("--standard-ia 60 --glacier 61 --dry-run", "--glacier 90"),
+    ] {
+        assert!(refused("clips", &format!("storage setup {option}")).contains(shown), "{option}");
+    }
+    for line in ["storage setup", "storage policy", "storage setup --print"] {
+        assert!(refused("Clips_", line).contains("S3_BUCKET: `Clips_`"), "{line}");
+    }
+    assert!(refused("clips", "storage doctor --iam-user a/b").contains("a/b"));
+}
+
+#[test]
+fn a_missing_bucket_for_logs_is_the_one_that_is_blamed() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    for line in ["storage setup --log-bucket nolog", "storage doctor --log-bucket nolog"] {
+        let ran = run(&mut moto.command(&sandbox, "clips", line));
+        assert_eq!(ran.code, 1, "{}{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains("s3://nolog") && ran.stdout.contains("make that bucket first"), "{}", ran.stdout);
+        assert!(!ran.stdout.contains("S3_BUCKET"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn the_doctor_knows_what_was_asked_for_and_tells_what_is_there_without() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    moto.bucket("logs");
+    let checks = ["logging", "transitions", "cloudfront", "user"];
+    let examined = || {
+        let (code, report) = doctor(&mut moto.command(&sandbox, "clips", ""));
+        (code, checks.map(|check| finding(&report, check).0.to_owned()), report)
+    };
+    let options = "--log-bucket logs --standard-ia 60 --distribution arn:aws:cloudfront::123456789012:distribution/E1 --iam-user robot";
+    document(&mut moto.command(&sandbox, "clips", "storage setup"));
+    let left_out = |report: &Value| {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|one| one["found"].as_str().unwrap().starts_with("n/a")).count()
+    };
+    let (code, found, report) = examined();
+    assert_eq!((code, found.each_ref().map(String::as_str), left_out(&report)), (0, ["ok"; 4], 5), "{report:#}");
+    let asked = |expected: [&str; 4], expected_code: i32| {
+        let ran = run(&mut moto.command(&sandbox, "clips", &format!("storage doctor --json {options}")));
+        let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!((ran.code, checks.map(|check| finding(&report, check).0)), (expected_code, expected), "{report:#}");
+        report
+    };
+    let report = asked(["warn", "warn", "fail", "fail"], 1);
+    assert!(finding(&report, "user").1.contains("setup --iam-user robot"), "{report:#}");
+    document(&mut moto.command(&sandbox, "clips", &format!("storage setup {options}")));
+    let report = asked(["ok"; 4], 0);
+    assert_eq!(finding(&report, "user policy").0, "ok");
+    let (code, _, report) = examined();
+    let text = report.to_string();
+    assert!(code == 0 && text.contains("s3://logs/clips/") && text.contains("STANDARD_IA after 60"), "{report:#}");
+    assert!(text.contains("distribution/E1 may read"), "{report:#}");
+}
+
+#[test]
+fn a_variable_of_the_shell_that_goes_before_the_file_is_told_without_its_value() {
+    let Some(moto) = Moto::start() else { return };
+    let sandbox = Sandbox::new();
+    moto.bucket("clips");
+    fs::write(sandbox.path().join(".env"), "S3_BUCKET=other\nAWS_SECRET_ACCESS_KEY=hidden\nS3_RETRY_SECONDS=5\n")
+        .unwrap();
+    let status = run(&mut moto.command(&sandbox, "clips", "storage status"));
+    assert!(status.stdout.contains("S3_BUCKET of the shell goes before what .env says"), "{}", status.stdout);
+    assert!(!status.stdout.contains("hidden") && !status.stdout.contains("S3_RETRY"), "{}", status.stdout);
+    let (_, report) = doctor(&mut moto.command(&sandbox, "clips", ""));
+    let (state, fix) = finding(&report, "variables");
+    assert!(state == "warn" && fix.contains("unset"), "{report:#}");
+    assert!(!report.to_string().contains("hidden"));
 }
 
 #[test]
@@ -283,8 +406,29 @@ fn documents_are_printed_without_asking_anybody() {
     let template = print("storage policy --cloudfront");
     let control = &template["Resources"]["OriginAccessControl"]["Properties"]["OriginAccessControlConfig"];
     assert_eq!(control["SigningBehavior"], "always", "{template:#}");
-    let all = print("storage setup --print --log-bucket logs");
+    let all = print("storage setup --print --log-bucket logs --iam-user robot");
     assert_eq!((&all["policy"], &all["logging"]["LoggingEnabled"]["TargetBucket"]), (&expected, &json!("logs")));
+    assert_eq!((&all["cloudfront"], &all["create_access_key"]), (&template, &json!({ "UserName": "robot" })));
+    let attached: Value = serde_json::from_str(all["put_user_policy"]["PolicyDocument"].as_str().unwrap()).unwrap();
+    assert_eq!((&attached, &all["put_user_policy"]["PolicyName"]), (&expected, &json!("EcoSight-clips-access")));
+    assert!(!sandbox.path().join(".env").exists());
+}
+
+#[test]
+fn a_policy_without_statements_is_not_printed() {
+    let sandbox = Sandbox::new();
+    let print = |line: &str| {
+        let mut command = sandbox.command(line);
+        run(command.env("S3_BUCKET", "clips").env("S3_ENDPOINT_URL", "http://127.0.0.1:9"))
+    };
+    let refused = print("storage policy --bucket-policy");
+    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("http://") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+    let arn = "arn:aws:cloudfront::123456789012:distribution/E1";
+    let served = print(&format!("storage policy --bucket-policy --distribution {arn}"));
+    let policy: Value = serde_json::from_str(&served.stdout).unwrap();
+    assert_eq!(policy["Statement"].as_array().unwrap().len(), 1);
+    assert_eq!(policy["Statement"][0]["Condition"]["StringEquals"]["AWS:SourceArn"], arn);
 }
 
 #[test]
@@ -303,10 +447,30 @@ fn a_month_is_priced_from_what_is_there() {
     );
     assert_eq!(report["asked"][0]["month"], 0.01);
 
-    fs::write(sandbox.path().join("prices.toml"), "of = \"ours\"\nwrite_1000_requests = 1.0\n").unwrap();
-    let ran = run(&mut moto.command(&sandbox, "clips", "storage cost --uploads 2000 --prices prices.toml"));
-    assert!(ran.stdout.contains("2.0000") && ran.stdout.contains("ours"), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!((&report["asked"][0]["from"], &report["asked"][1]["count"]), (&json!("--uploads"), &json!(0)));
+
+    // What was done lately is counted.
+    for run in ["20200101-000000-aaaa", "29990101-000000-aaaa", "29990101-000001-bbbb"] {
+        fs::create_dir_all(sandbox.path().join("ecosight-data/runs").join(run)).unwrap();
+        fs::write(sandbox.path().join("ecosight-data/runs").join(run).join("run.json"), "{}").unwrap();
+    }
+    let counted = document(&mut moto.command(&sandbox, "clips", "storage cost"));
+    let counts: Vec<_> =
+        counted["asked"].as_array().unwrap().iter().map(|row| row["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [2, 2, 4, 0], "{counted:#}");
+    assert!(counted["asked"][0]["from"].as_str().unwrap().contains("30 days"));
+
+    let file = sandbox.path().join("ecosight.toml");
+    fs::write(&file, "[storage.prices]\nof = \"ours\"\nwrite_1000_requests = 1\n").unwrap();
+    let ran = run(&mut moto.command(&sandbox, "clips", "storage cost --uploads 2000"));
+    for part in ["2.0000", "prices: ours; your own: write_1000_requests", "aws.amazon.com/s3/pricing"] {
+        assert!(ran.stdout.contains(part), "{part} is missing in {}{}", ran.stdout, ran.stderr);
+    }
     assert_eq!(document(&mut sandbox.command("storage cost"))["is_in_bucket"], false);
+    fs::write(&file, "[storage.prices]\nwrite_100_requests = 1\n").unwrap();
+    let wrong = sandbox.run("storage cost");
+    assert!(wrong.code == 2 && wrong.stderr.contains("did you mean `write_1000_requests`?"), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("hint:"), "{}", wrong.stderr);
 }
 
 #[test]

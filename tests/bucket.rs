@@ -197,6 +197,20 @@ fn an_object_that_is_missing_or_forbidden_costs_its_clip_alone() {
 }
 
 #[test]
+fn a_bucket_that_lists_but_may_not_be_read_is_a_matter_of_permissions() {
+    let (server, sandbox) = clips();
+    let keys: Vec<_> = (0..6).flat_map(|n| [format!("clips/high/{n}.wav"), format!("clips/low/{n}.wav")]).collect();
+    server.forbid(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+    let retrain = format!("retrain --source s3://{BUCKET}/clips {SETTINGS}");
+    let ran = sandbox.run(&retrain);
+    assert_eq!(ran.code, 6, "{}", ran.stderr);
+    assert!(ran.stderr.contains("12 of 12 clips may not be read"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("hint: the keys lack a permission (`s3:GetObject`"), "{}", ran.stderr);
+    server.forbid(&[]);
+    sandbox.json(&retrain);
+}
+
+#[test]
 fn a_place_where_nothing_is_says_so() {
     let (_server, sandbox) = clips();
     for (source, code, words) in [

@@ -63,6 +63,13 @@ impl Moto {
         assert!(response.status().is_success(), "{path}: {}", text(response));
     }
 
+    /// A request without content, such as `bucket/key?uploads`.
+    pub(crate) fn post(&self, path: &str) {
+        let request = agent().post(format!("{}/{path}", self.url)).header("Authorization", scope("s3"));
+        let response = request.send_empty().unwrap();
+        assert!(response.status().is_success(), "{path}: {}", text(response));
+    }
+
     /// Reads an object, or with `bucket?lifecycle` and the like a configuration; empty where there is none.
     pub(crate) fn get(&self, path: &str) -> String {
         let request = agent().get(format!("{}/{path}", self.url)).header("Authorization", scope("s3"));

@@ -131,6 +131,28 @@ fn a_bucket_that_is_gone_at_the_end_gets_everything_later() {
 }
 
 #[test]
+fn what_was_fetched_is_there_while_the_bucket_does_not_answer() {
+    let (server, sandbox) = root();
+    let summary = sandbox.ok(&format!("retrain {SETTINGS}")).stdout;
+    assert!(summary.contains(&format!("tables  s3://{BUCKET}/root/tables")), "{summary}");
+    let clip = sandbox.path().join("recordings/low/1.wav").display().to_string();
+    let other = machine(&server);
+    let doctor = sandbox.run("doctor");
+    assert!(doctor.stdout.contains(&format!("`s3://{BUCKET}/root` answers")), "{}", doctor.stdout);
+    server.state(State::Down);
+    for line in [format!("predict {clip}"), "runs list".to_owned(), format!("predict -q {clip}")] {
+        let ran = sandbox.run(&line);
+        assert_eq!(ran.code, 0, "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("does not answer; what follows is as it was"), "{line}: {}", ran.stderr);
+    }
+    // Another machine has nothing to go by.
+    assert_eq!(other.run(&format!("predict {clip}")).code, 6);
+    let doctor = sandbox.run("doctor");
+    assert_eq!(doctor.code, 1, "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("data root"), "{}", doctor.stdout);
+}
+
+#[test]
 fn a_bucket_without_a_data_root_is_not_taken_for_an_empty_one() {
     let server = Server::start();
     let sandbox = machine(&server);

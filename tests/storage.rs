@@ -1,7 +1,10 @@
 //! The verbs on the objects of a store: on a folder, and on a bucket.
 
+mod interrupt;
 mod migrate;
+mod mistakes;
 mod objects;
+mod sides;
 mod upkeep;
 mod urls;
 

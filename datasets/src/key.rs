@@ -117,6 +117,11 @@ impl FromStr for ContentHash {
 }
 
 impl ContentHash {
+    /// The hash that was summed up elsewhere.
+    pub(crate) fn of(hash: blake3::Hash) -> Self {
+        Self(*hash.as_bytes())
+    }
+
     /// Hash of everything that `reader` gives, read in blocks.
     pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<Self> {
         let mut hasher = blake3::Hasher::new();

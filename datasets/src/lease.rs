@@ -93,6 +93,12 @@ impl Lease {
         }
     }
 
+    /// Who has the lease of the data root in `store` at `now`, and since when.
+    pub async fn holder(store: &Store, now: DateTime<Utc>) -> Result<Option<(String, String)>, DatasetError> {
+        let there = read(store).await?.map(|(there, _)| there).filter(|there| there.expires_at > now);
+        Ok(there.map(|there| (there.holder.name, there.since)))
+    }
+
     /// Keeps it for some more time.
     pub async fn renew(&mut self, now: DateTime<Utc>) -> Result<(), LeaseError> {
         let since = self.content.expires_at - GOOD_FOR;

@@ -1,6 +1,7 @@
 //! Why a stage stopped.
 
 use ecosight_datasets::DatasetError;
+use ecosight_datasets::store::Trouble;
 use ecosight_models::ModelError;
 
 /// A stage stopped: which one, and why.
@@ -46,6 +47,18 @@ pub enum StageErrorKind {
         /// The first failure in words.
         first: String,
     },
+    /// More clips than the budget allows may not be read, and hardly any failed for another reason.
+    #[error("{failed} of {expected} clips may not be read (first: {first})")]
+    Forbidden {
+        /// Clips that may not be read.
+        failed: usize,
+        /// Clips that were to be processed.
+        expected: usize,
+        /// The first refusal in words.
+        first: String,
+        /// Whether they lie in a bucket, not in a folder.
+        is_bucket: bool,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -65,6 +78,10 @@ impl StageErrorKind {
             Self::FailureBudget { .. } => Some(
                 "`ecosight failed` lists the reasons; repair or remove the files, or allow more with `--set pipeline.max_failed=0.2`".into(),
             ),
+            Self::Forbidden { is_bucket: true, .. } => Some(Trouble::Forbidden.hint("read object")),
+            Self::Forbidden { is_bucket: false, .. } => {
+                Some("let the user that runs this read the files, for instance with `chmod -R u+rX`".into())
+            }
             Self::Cancelled => Some("what was computed is kept; the same command goes on from there".into()),
             Self::Dataset(_) => None,
         }

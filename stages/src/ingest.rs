@@ -25,7 +25,7 @@ use ecosight_datasets::tracks::{
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 pub use check::Rejection;
-pub use reindex::Reindexed;
+pub use reindex::{Reindexed, survey};
 pub use rules::{NewClass, Rules};
 pub use upload::{Drained, Sent, Which};
 
@@ -39,7 +39,10 @@ pub struct Ingest<'a> {
     store: Option<Store>,
     clock: fn() -> DateTime<Utc>,
     tracks: Tracks,
+    age: Age,
     rest: Mutex<upload::Rest>,
+    /// What the bucket has of each class, as it was listed.
+    listed: Mutex<upload::Listed>,
 }
 
 /// What became of an upload.
@@ -80,7 +83,8 @@ impl<'a> Ingest<'a> {
         clock: fn() -> DateTime<Utc>,
     ) -> Result<Self, DatasetError> {
         let (tracks, age) = Tracks::open(layout)?;
-        let ingest = Self { layout, rules, store, clock, tracks, rest: Mutex::default() };
+        let ingest =
+            Self { layout, rules, store, clock, tracks, age, rest: Mutex::default(), listed: Mutex::default() };
         if age == Age::New && layout.extracted_audio().is_dir() {
             ingest.reindex_folder()?;
         }
@@ -182,7 +186,9 @@ impl<'a> Ingest<'a> {
     fn again(&self, track: &Track) -> Result<Answer, DatasetError> {
         if let Some(store) = &self.store {
             // Somebody may have removed the object, or this is another bucket.
-            let gone = track.s3_object_key.as_ref().filter(|key| matches!(block_on(store.look(key)), Ok(None)));
+            let is_elsewhere = track.s3_bucket.as_ref().is_some_and(|bucket| *bucket != store.identity());
+            let is_gone = |key: &&String| is_elsewhere || matches!(block_on(store.look(key)), Ok(None));
+            let gone = track.s3_object_key.as_ref().filter(is_gone);
             if let Some(key) = gone {
                 self.tracks.forget_object(key, self.now_ms())?;
             }
@@ -266,6 +272,11 @@ impl<'a> Ingest<'a> {
     fn now_ms(&self) -> i64 {
         (self.clock)().timestamp_millis()
     }
+}
+
+/// Why the file at `path` would not be taken in, whatever its class; nothing where it would be.
+pub fn refusal(path: &Path, rules: &Rules) -> Option<Rejection> {
+    check::check(path, rules.max_bytes(), |_| Ok(None)).err()
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Predictor {
     pub fn open(layout: &Layout, version: Option<&str>, weights: &WeightsCache) -> Result<Self, StageErrorKind> {
         let none = || {
             StageErrorKind::data(
-                format!("there is no model in production in `{}`", layout.root().display()),
+                format!("there is no model in production in `{}`", layout.place()),
                 "train one with `ecosight retrain --source DIR`, or name another folder with `--data-root`",
             )
         };

@@ -11,7 +11,7 @@ use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
-use ecosight_datasets::store::Store;
+use ecosight_datasets::store::{FORBIDDEN, Store};
 use ecosight_datasets::tables::{Digests, QuarantineRow};
 use ecosight_models::metrics::Metrics;
 use ecosight_models::weights::WeightsCache;
@@ -217,6 +217,16 @@ impl Context<'_> {
         }
         let Some(first) = rows.first() else { return Ok(()) };
         if rows.len() as f64 > self.max_failed * expected as f64 {
+            let forbidden: Vec<_> = rows.iter().filter(|row| row.code == FORBIDDEN).collect();
+            // That most may not be read is the fault of the store, or of who reads; removing files would not help.
+            if forbidden.len() * 2 > rows.len() {
+                return Err(StageErrorKind::Forbidden {
+                    failed: forbidden.len(),
+                    expected,
+                    first: format!("`{}`: {}", forbidden[0].uri, forbidden[0].message),
+                    is_bucket: self.source.place().bucket().is_some() || forbidden[0].uri.contains("://"),
+                });
+            }
             return Err(StageErrorKind::FailureBudget {
                 failed: rows.len(),
                 expected,

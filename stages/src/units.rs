@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ecosight_datasets::audio::Span;
 use ecosight_datasets::effects::Effect;
 use ecosight_datasets::key::{ClipId, KeyHasher, UnitKey};
-use ecosight_datasets::store::{CHANGED, Version};
+use ecosight_datasets::store::{CHANGED, FORBIDDEN, Version};
 use ecosight_datasets::tables::{ClipRow, QuarantineRow, RecipeRow, Unit, UnitEntry};
 use ecosight_models::embedder::EmbedderId;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -21,7 +21,7 @@ use crate::stage::{Context, RowCounts};
 const NAME: &str = "embed";
 
 /// Codes of failures that another try may mend: they are about the store, not about the clip.
-const PASSING: [&str; 5] = ["io", "missing", "forbidden", "not_a_file", CHANGED];
+const PASSING: [&str; 5] = ["io", "missing", FORBIDDEN, "not_a_file", CHANGED];
 
 /// Whether another try may mend a failure with this code.
 pub(crate) fn is_passing(code: &str) -> bool {

@@ -4,6 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::{KEYS, beside_bucket, names};
+use crate::clips::{wav, write_wav};
+use crate::ingest::clip;
 use crate::s3::{Faults, State};
 
 #[test]
@@ -58,9 +60,9 @@ fn a_fifth_of_all_requests_goes_wrong_and_everything_arrives_once() {
     let folder = sandbox.path().join("ecosight-data/extracted_audio/owl");
     fs::create_dir_all(&folder).unwrap();
     for number in 0..60 {
-        fs::write(folder.join(format!("20260102_0304{number:02}_x.wav")), format!("{number}")).unwrap();
+        clip(&folder.join(format!("20260102_0304{number:02}_x.wav")), number);
     }
-    fs::write(folder.join("20260102_030500_large.wav"), vec![3; 20 << 20]).unwrap();
+    write_wav(&folder.join("20260102_030500_large.wav"), &vec![3; 10 << 20]);
     for seed in 0..2 {
         server.faults(Faults::of_all_kinds(0.2, seed));
         let report = sandbox.json("storage migrate");
@@ -77,7 +79,7 @@ fn a_migration_that_is_killed_goes_on_where_it_was() {
     let folder = sandbox.path().join("ecosight-data/extracted_audio/owl");
     fs::create_dir_all(&folder).unwrap();
     for number in 0..600 {
-        fs::write(folder.join(format!("20260102_{number:06}_x.wav")), format!("{number}")).unwrap();
+        clip(&folder.join(format!("20260102_{number:06}_x.wav")), number);
     }
     let mut child = sandbox.command("storage migrate -q").spawn().unwrap();
     let arrived = || names(&server.bucket_folder()).len();
@@ -108,4 +110,45 @@ fn a_server_that_disappears_stops_the_migration_and_nothing_is_lost() {
     let mut keys = KEYS.to_vec();
     keys.sort_unstable();
     assert_eq!(names(&server.bucket_folder()), keys);
+}
+
+#[test]
+fn what_ingest_would_reject_stays_and_is_told() {
+    let (server, mut sandbox) = beside_bucket();
+    let folder = sandbox.path().join("ecosight-data/extracted_audio");
+    sandbox.set("MAX_UPLOAD_MB", "0.05");
+    for (name, text) in
+        [("dog/no_audio.wav", "text"), ("dog/notes.txt", "notes"), ("dog/20260102_030405_a.txt", "0\t1\tdog\n")]
+    {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    wav(&folder.join("Big Dog/20260102_030405_b.wav"), 440.0, 8);
+    wav(&folder.join("20260102_030405_c.wav"), 440.0, 9);
+    write_wav(&folder.join("dog/20260102_030405_long.wav"), &vec![1; 40_000]);
+    for line in ["storage migrate --dry-run", "storage migrate"] {
+        let report = sandbox.json(line);
+        let counts = ["uploaded", "skipped", "failed", "total"].map(|name| report[name].as_u64().unwrap());
+        assert_eq!(counts, [5, 5, 0, 10], "{line}: {report}");
+        let left = report["left_out"].as_array().unwrap();
+        let why =
+            |name: &str| left.iter().find(|l| l["name"].as_str().unwrap().ends_with(name)).unwrap()["why"].to_string();
+        for (name, words) in [
+            ("no_audio.wav", "not_audio"),
+            ("_b.wav", "fix-keys"),
+            ("_c.wav", "folder of a class"),
+            ("_long.wav", "too_large"),
+        ] {
+            assert!(why(name).contains(words), "{}", why(name));
+        }
+    }
+    assert!(
+        server.bucket_folder().join("extracted_audio/dog/20260102_030405_a.txt").exists(),
+        "labels go with their recording"
+    );
+    let verified = sandbox.ok("storage verify");
+    assert!(
+        verified.stdout.contains("5 same, 0 missing") && verified.stderr.contains("left out: "),
+        "{}",
+        verified.stderr
+    );
 }

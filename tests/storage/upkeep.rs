@@ -174,3 +174,41 @@ fn what_index_and_bucket_say_differently_is_told_and_kept() {
     assert_eq!(kept, [KEYS[2], KEYS[0], "extracted_audio/fox/20260102_030409_x.wav"]);
     assert!(server.bucket_folder().join("extracted_audio/fox/20260102_030409_x.wav").exists());
 }
+
+#[test]
+fn uploads_that_were_never_completed_and_files_that_nobody_knows_are_found() {
+    let Some(moto) = Moto::start() else { return };
+    moto.bucket("recordings");
+    let variables = [
+        ("S3_BUCKET", "recordings"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("S3_ENDPOINT_URL", moto.url()),
+    ];
+    let sandbox = Sandbox::with_env(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec());
+    super::fill(&sandbox);
+    sandbox.ok("storage migrate");
+    sandbox.ok("storage reindex");
+    // The server says of all of them that they were begun years ago.
+    for name in ["extracted_audio/dog/big1.wav", "extracted_audio/dog/big2.wav", "elsewhere/big.wav"] {
+        moto.post(&format!("recordings/{name}?uploads"));
+    }
+    let root = sandbox.path().join("ecosight-data/extracted_audio");
+    for name in ["dog/20260102_030405_new1.wav", "dog/20260102_030405_new2.wav", "dog/odd.wav"] {
+        fs::copy(root.join("dog/20260102_030405_a.wav"), root.join(name)).unwrap();
+    }
+    let shown = sandbox.json("storage gc");
+    let kinds = |list: &str| -> Vec<String> {
+        shown[list].as_array().unwrap().iter().map(|item| item["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds("removable"), ["unfinished"; 2], "{shown}");
+    assert_eq!(kinds("kept"), ["unknown_file", "unknown_file", "misplaced_file"], "{shown}");
+    let text = sandbox.ok("storage gc");
+    assert_eq!(text.stdout.matches("never completed").count(), 1, "{}", text.stdout);
+    assert_eq!(text.stderr.matches("the index does not know it").count(), 2, "{}", text.stderr);
+    sandbox.ok("storage gc --yes");
+    assert_eq!(sandbox.json("storage gc")["removable"], serde_json::json!([]));
+    assert!(moto.get("recordings?uploads").contains("elsewhere/big.wav"), "what is not ours stays");
+    sandbox.ok("storage reindex");
+    assert_eq!(sandbox.json("storage gc")["kept"], serde_json::json!([]));
+}

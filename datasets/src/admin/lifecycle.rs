@@ -45,17 +45,44 @@ pub(super) fn rules(wishes: &Wishes) -> Vec<Rule> {
     let prefix = if own.is_empty() { String::new() } else { format!("{own}/") };
     let action = Action::AbortUploads(wishes.abort_after_days.unwrap_or(ABORT_AFTER_DAYS));
     rules.push(Rule { id: wishes.name("abort-uploads"), prefix, action });
-    let moves = [
-        (wishes.intelligent_tiering_days, "INTELLIGENT_TIERING"),
-        (wishes.standard_ia_days, "STANDARD_IA"),
-        (wishes.glacier_days, "GLACIER"),
-    ];
-    let moves: Vec<_> = moves.into_iter().filter_map(|(days, class)| Some((days?, class.to_owned()))).collect();
+    let moves = moves(wishes);
     if !moves.is_empty() {
         let prefix = wishes.prefix_of(Area::ExtractedAudio);
         rules.push(Rule { id: wishes.name("move-originals"), prefix, action: Action::Move(moves) });
     }
     rules
+}
+
+/// Where originals are to move, and after how many days.
+pub(super) fn moves(wishes: &Wishes) -> Vec<(u32, String)> {
+    let moves = [
+        (wishes.intelligent_tiering_days, "INTELLIGENT_TIERING"),
+        (wishes.standard_ia_days, "STANDARD_IA"),
+        (wishes.glacier_days, "GLACIER"),
+    ];
+    moves.into_iter().filter_map(|(days, class)| Some((days?, class.to_owned()))).collect()
+}
+
+/// Why S3 would not take these moves, where Glacier comes too soon behind another class, and when it may come.
+pub(super) fn too_early(moves: &[(u32, String)]) -> Option<(String, u32)> {
+    let days_of = |class: &str| moves.iter().find(|(_, found)| found == class).map(|(days, _)| *days);
+    let glacier = days_of("GLACIER")?;
+    let before = [("STANDARD_IA", 30), ("INTELLIGENT_TIERING", 1)];
+    before.into_iter().find_map(|(class, apart)| {
+        let days = days_of(class)?;
+        let earliest = days + apart;
+        let why = format!(
+            "what moves to {class} after {days} day(s) can move to GLACIER after {earliest} at the earliest, not after {glacier}"
+        );
+        (glacier < earliest).then_some((why, earliest))
+    })
+}
+
+/// Moves for people.
+#[cfg(feature = "aws-admin")]
+pub(super) fn told_moves(moves: &[(u32, String)]) -> String {
+    let moves = moves.iter().map(|(days, class)| format!("to {class} after {days} day(s)"));
+    moves.collect::<Vec<_>>().join(", ")
 }
 
 impl Rule {
@@ -82,10 +109,7 @@ impl Rule {
         let what = match &self.action {
             Action::Expire(days) => format!("objects go after {days} day(s)"),
             Action::AbortUploads(days) => format!("unfinished uploads go after {days} day(s)"),
-            Action::Move(moves) => {
-                let moves = moves.iter().map(|(days, class)| format!("to {class} after {days} day(s)"));
-                format!("objects move {}", moves.collect::<Vec<_>>().join(", "))
-            }
+            Action::Move(moves) => format!("objects move {}", told_moves(moves)),
         };
         format!("{} ({below} {what})", self.id)
     }

@@ -8,46 +8,16 @@
 //! * Statements and rules of others stay. Ours are known by their names, which begin with `EcoSight`.
 
 mod cloudfront;
+mod held;
 mod lifecycle;
+mod nonsense;
 mod policy;
-mod prices;
+#[cfg(feature = "aws-admin")]
+mod sdk;
 mod wishes;
 
+pub use held::{Held, Sum};
+pub use nonsense::Nonsense;
 #[cfg(feature = "aws-admin")]
-mod client;
-#[cfg(feature = "aws-admin")]
-mod cors;
-#[cfg(feature = "aws-admin")]
-mod encryption;
-#[cfg(feature = "aws-admin")]
-mod existence;
-#[cfg(feature = "aws-admin")]
-mod logging;
-#[cfg(feature = "aws-admin")]
-mod public_access;
-#[cfg(feature = "aws-admin")]
-mod raw;
-#[cfg(feature = "aws-admin")]
-mod rules;
-#[cfg(feature = "aws-admin")]
-mod statements;
-#[cfg(feature = "aws-admin")]
-mod step;
-#[cfg(feature = "aws-admin")]
-mod uploads;
-#[cfg(feature = "aws-admin")]
-mod user;
-
-pub use prices::{Prices, PricesError};
+pub use sdk::{Admin, KeyFile, KeyOutcome, Look, RawObject, Step, Unfinished};
 pub use wishes::Wishes;
-
-#[cfg(feature = "aws-admin")]
-pub use client::Admin;
-#[cfg(feature = "aws-admin")]
-pub use raw::{RawObject, Unfinished};
-#[cfg(feature = "aws-admin")]
-pub use step::{Look, Step};
-#[cfg(feature = "aws-admin")]
-pub use uploads::Held;
-#[cfg(feature = "aws-admin")]
-pub use user::{KeyFile, KeyOutcome};

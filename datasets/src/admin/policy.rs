@@ -66,7 +66,13 @@ pub(super) fn bucket_statements(wishes: &Wishes) -> Vec<Value> {
         "Resource": [bucket, format!("{bucket}/*")],
         "Condition": { "Bool": { "aws:SecureTransport": "false" } },
     });
-    let served = wishes.distribution.as_ref().map(|distribution| {
+    (!wishes.is_plain_http).then_some(tls).into_iter().chain(served(wishes)).collect()
+}
+
+/// What lets the distribution that is named read recordings.
+pub(super) fn served(wishes: &Wishes) -> Option<Value> {
+    let bucket = arn_of_bucket(wishes, &wishes.place.bucket);
+    wishes.distribution.as_ref().map(|distribution| {
         json!({
             "Sid": format!("EcoSightCloudFront{}", letters_and_digits(&wishes.place.prefix)),
             "Effect": "Allow",
@@ -75,8 +81,7 @@ pub(super) fn bucket_statements(wishes: &Wishes) -> Vec<Value> {
             "Resource": format!("{bucket}/{}*", wishes.prefix_of(Area::ExtractedAudio)),
             "Condition": { "StringEquals": { "AWS:SourceArn": distribution } },
         })
-    });
-    (!wishes.is_plain_http).then_some(tls).into_iter().chain(served).collect()
+    })
 }
 
 /// What the bucket for access logs must allow.
@@ -110,6 +115,29 @@ mod tests {
         assert!(resources.contains(&"arn:aws:s3:::clips/pre/extracted_audio/*"), "{resources:?}");
         assert_eq!(policy["Statement"][0]["Condition"]["StringLikeIfExists"]["s3:prefix"], "pre/*");
         assert!(!policy.to_string().contains("s3:*"));
+    }
+
+    #[test]
+    fn a_key_of_kms_is_allowed_by_its_name_or_by_the_service_that_asks_for_it() {
+        let of = |key: Option<&str>| {
+            let key = key.map(str::to_owned);
+            of_keys(&Wishes {
+                encryption: Some(Encryption::Kms(key)),
+                region: "eu-west-1".to_owned(),
+                ..wishes("clips")
+            })
+        };
+        let arn = "arn:aws:kms:eu-west-1:123456789012:key/K1";
+        assert_eq!(of(Some(arn)).unwrap()["Resource"], arn);
+        assert_eq!(of(Some("K1")).unwrap()["Resource"], "arn:aws:kms:eu-west-1:*:key/K1");
+        for key in [None, Some("alias/clips"), Some("arn:aws:kms:eu-west-1:123456789012:alias/clips")] {
+            let statement = of(key).unwrap();
+            assert_eq!(
+                statement["Condition"]["StringEquals"]["kms:ViaService"], "s3.eu-west-1.amazonaws.com",
+                "{key:?}"
+            );
+        }
+        assert_eq!(of_keys(&wishes("clips")), None);
     }
 
     #[test]

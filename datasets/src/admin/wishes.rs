@@ -8,7 +8,6 @@ use crate::layout::Area;
 use crate::store::{BucketPlace, Encryption, Settings};
 
 /// So much of the place is in the name of a user's policy, which may have 128 characters.
-#[cfg(feature = "aws-admin")]
 const USER_POLICY_CHARS: usize = 100;
 
 /// For how long a browser may keep the answer to its question whether it may ask.
@@ -43,6 +42,8 @@ pub struct Wishes {
     pub log_bucket: Option<String>,
     /// ARN of the CloudFront distribution that may read originals.
     pub distribution: Option<String>,
+    /// User of IAM for the program alone.
+    pub iam_user: Option<String>,
 }
 
 impl Wishes {
@@ -52,7 +53,9 @@ impl Wishes {
             return Err(DatasetError::invalid("read variable", "S3_BUCKET", "no bucket is named"));
         };
         let place = place.bucket().filter(|place| place.scheme == crate::store::Scheme::S3);
-        let Some(place) = place.filter(|place| !place.bucket.starts_with("arn:")) else {
+        // The ARN of an access point, or its alias.
+        let is_name = |place: &&BucketPlace| !place.bucket.starts_with("arn:") && !place.bucket.ends_with("-s3alias");
+        let Some(place) = place.filter(is_name) else {
             let why = "only a bucket of S3 that is called by its own name can be configured";
             return Err(DatasetError::invalid("read variable", origin, why));
         };
@@ -71,6 +74,7 @@ impl Wishes {
             cors_origins: origins.split([',', ' ']).filter(|text| !text.is_empty()).map(str::to_owned).collect(),
             log_bucket: None,
             distribution: None,
+            iam_user: None,
         })
     }
 
@@ -86,7 +90,6 @@ impl Wishes {
     }
 
     /// The name of the policy of a user, who may have one for each of several places.
-    #[cfg(feature = "aws-admin")]
     pub(super) fn name_of_user_policy(&self) -> String {
         let place = match self.place.prefix.as_str() {
             "" => self.place.bucket.clone(),
@@ -140,7 +143,7 @@ impl Wishes {
         json!({ "Rules": [{ "ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": true }] })
     }
 
-    /// Everything, in the shapes that the `put-…` commands of `aws s3api` and `aws iam` take.
+    /// Everything, in the shapes that the `put-…` commands of `aws s3api` take, CloudFormation, and `aws iam … --cli-input-json` for a user.
     pub fn documents(&self) -> Value {
         let mut documents = json!({
             "bucket": self.place.bucket,
@@ -153,6 +156,7 @@ impl Wishes {
             "bucket_policy": if policy::bucket_statements(self).is_empty() { Value::Null } else { self.bucket_policy() },
             "lifecycle": self.lifecycle(),
             "policy": self.policy(),
+            "cloudfront": self.cloudfront(),
         });
         if !self.cors_origins.is_empty() {
             documents["cors"] = self.cors();
@@ -161,6 +165,15 @@ impl Wishes {
             documents["logging"] =
                 json!({ "LoggingEnabled": { "TargetBucket": target, "TargetPrefix": self.log_prefix() } });
             documents["log_bucket_policy"] = policy::document(&[policy::log_statement(self, target)]);
+        }
+        if let Some(user) = &self.iam_user {
+            documents["create_user"] = json!({ "UserName": user });
+            documents["put_user_policy"] = json!({
+                "UserName": user,
+                "PolicyName": self.name_of_user_policy(),
+                "PolicyDocument": self.policy().to_string(),
+            });
+            documents["create_access_key"] = json!({ "UserName": user });
         }
         documents
     }
@@ -223,7 +236,6 @@ pub(super) mod tests {
         assert!(rules[2].starts_with("EcoSight-a-b-") && rules[2] != rules[1], "{rules:?}");
     }
 
-    #[cfg(feature = "aws-admin")]
     #[test]
     fn policies_of_users_have_names_of_their_own() {
         assert_eq!(wishes("clips").name_of_user_policy(), "EcoSight-clips-access");
@@ -243,7 +255,7 @@ pub(super) mod tests {
 
     #[test]
     fn other_servers_than_those_of_s3_are_not_configured() {
-        for bucket in ["gs://b", "arn:aws:s3:eu-west-1:123:accesspoint/name"] {
+        for bucket in ["gs://b", "name-abc-s3alias", "arn:aws:s3:eu-west-1:123:accesspoint/name"] {
             let environment = Environment::of([("S3_BUCKET", bucket), ("AWS_EC2_METADATA_DISABLED", "true")]);
             assert!(Wishes::new(&Settings::read(&environment).unwrap()).is_err(), "{bucket}");
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Area;
+use crate::store::Place;
 
 /// Says who writes a data root in a bucket; at its top.
 pub const LEASE: &str = ".lease.json";
@@ -10,10 +11,11 @@ pub const LEASE: &str = ".lease.json";
 /// What the last run read; at the top of a data root.
 pub const LAST_RUN: &str = ".last_run.json";
 
-/// A data root on this machine's disk.
+/// A data root on this machine's disk, or the copy of one that lies in a bucket.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
+    place: Place,
 }
 
 impl Layout {
@@ -22,7 +24,18 @@ impl Layout {
 
     /// The layout below `root`; nothing is created.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self { place: Place::Local(root.clone()), root }
+    }
+
+    /// The layout of the copy below `root` of what lies at `place`.
+    pub fn copy_of(place: &Place, root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), place: place.clone() }
+    }
+
+    /// Where people find it: the folder, or the address of what this is a copy of.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The data root itself.

@@ -88,6 +88,12 @@ impl Beside {
         labelled
     }
 
+    /// Those of `names` that hold labels of a recording among them, going by the names alone.
+    pub fn labels<'a>(names: &[&'a str]) -> BTreeSet<&'a str> {
+        let recordings = Recordings::of(names.iter().copied());
+        names.iter().copied().filter(|name| recordings.labels(name).is_some()).collect()
+    }
+
     /// Adds what one file marks; nothing of it where it names a recording that is not there.
     fn add(
         &mut self,

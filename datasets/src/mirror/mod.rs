@@ -53,6 +53,14 @@ impl Mirror {
         &self.store
     }
 
+    /// Whether what people ask for in these areas was fetched before: indexes, records of runs and models. Tables may be empty.
+    pub fn is_filled(&self, areas: &[Area]) -> bool {
+        let known = self.known.lock().expect("nobody panics while holding it");
+        let asked = areas.iter().filter(|area| matches!(area, Area::Index | Area::Runs | Area::Models));
+        let mut prefixes = asked.map(|area| format!("{}/", area.name()));
+        prefixes.all(|prefix| known.files.keys().any(|name| name.starts_with(&prefix)))
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.layout.root().join(name)
     }

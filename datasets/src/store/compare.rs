@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use futures::StreamExt;
+use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
 
 use super::read::is_missing;
 use super::sum::Sum;
 use super::{Object, Store};
+use crate::key::ContentHash;
 use crate::{DatasetError, DatasetErrorKind};
 
 /// How an object is compared with a file.
@@ -30,20 +31,25 @@ impl Store {
         if depth == Depth::Tag && sum.has_tag(object.etag.as_deref()) {
             return Ok(true);
         }
-        let location = self.location(&object.uri)?;
         if depth == Depth::Tag {
+            let location = self.location(&object.uri)?;
             return Ok(self.same(&object.uri, &location, &sum).await?.is_some());
         }
-        let failed =
-            |error| DatasetError::new("read object", self.address(&object.uri), DatasetErrorKind::Store(error));
+        Ok(self.content_hash(&object.uri).await? == Some(ContentHash::of(sum.blake3)))
+    }
+
+    /// Hash of the content of the object `name`, which is read; nothing where there is none.
+    pub async fn content_hash(&self, name: &str) -> Result<Option<ContentHash>, DatasetError> {
+        let location = self.location(name)?;
+        let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
         let mut stream = match self.again(|| self.files.get(&location)).await {
-            Err(error) if is_missing(&error) => return Ok(false),
+            Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(failed)?.into_stream(),
         };
         let mut hasher = blake3::Hasher::new();
-        while let Some(bytes) = stream.next().await {
-            hasher.update(&bytes.map_err(failed)?);
+        while let Some(bytes) = stream.try_next().await.map_err(failed)? {
+            hasher.update(&bytes);
         }
-        Ok(hasher.finalize() == sum.blake3)
+        Ok(Some(ContentHash::of(hasher.finalize())))
     }
 }

@@ -7,7 +7,7 @@ use super::environment::{Environment, Setting};
 use crate::DatasetError;
 
 /// The variables that hold a pair of keys.
-const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 /// Where credentials come from. Those of roles are asked for when they are needed, and again before they expire.
 #[derive(Clone, PartialEq, Eq)]
@@ -116,20 +116,21 @@ fn is_of_file(environment: &Environment, name: &str) -> bool {
 }
 
 fn of_variables(environment: &Environment) -> Result<Option<Credentials>, DatasetError> {
-    let id = environment.first(&["AWS_ACCESS_KEY_ID"]);
-    match (id, environment.get("AWS_SECRET_ACCESS_KEY")) {
-        (Some(id), Some(secret)) => Ok(Some(Credentials::Keys {
+    let half = |there: Setting, missing: &str| {
+        let why = format!("`{missing}` is not set, and the two go together: set both, or neither");
+        Err(DatasetError::invalid("read variable", there.origin, why))
+    };
+    match KEYS.map(|name| environment.first(&[name])) {
+        [Some(id), Some(secret)] => Ok(Some(Credentials::Keys {
             key_id: id.value,
-            secret: secret.to_owned(),
+            secret: secret.value,
             token: environment.get("AWS_SESSION_TOKEN").map(str::to_owned),
             origin: id.origin,
             region: None,
         })),
-        (None, None) => Ok(None),
-        _ => {
-            let why = "`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` go together, and only one of them is set";
-            Err(DatasetError::invalid("read variable", "AWS_ACCESS_KEY_ID", why))
-        }
+        [None, None] => Ok(None),
+        [Some(id), None] => half(id, KEYS[1]),
+        [None, Some(secret)] => half(secret, KEYS[0]),
     }
 }
 
@@ -285,7 +286,14 @@ mod tests {
     fn variables_come_first_and_half_a_pair_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(find(dir.path(), &[]).unwrap(), None);
-        assert!(find(dir.path(), &[("AWS_ACCESS_KEY_ID", "A")]).is_err());
+        for (there, missing) in [(KEYS[0], KEYS[1]), (KEYS[1], KEYS[0])] {
+            let error = find(dir.path(), &[(there, "hidden")]).unwrap_err();
+            assert!(
+                error.at == there && error.kind.to_string().starts_with(&format!("`{missing}` is not set")),
+                "{error}"
+            );
+            assert!(!format!("{error:?}").contains("hidden"));
+        }
         let keys = [("AWS_ACCESS_KEY_ID", "A"), ("AWS_SECRET_ACCESS_KEY", "hidden"), ("AWS_SESSION_TOKEN", "hidden")];
         let found = find(dir.path(), &keys).unwrap().unwrap();
         assert!(!format!("{found:?}").contains("hidden"));

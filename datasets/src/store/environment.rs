@@ -9,6 +9,8 @@ use crate::DatasetError;
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, Variable>,
+    /// What the file says, in force or not.
+    pub(super) of_file: BTreeMap<String, String>,
 }
 
 /// A variable and where it was set.
@@ -51,9 +53,10 @@ impl Environment {
             let invalid = |error: dotenvy::Error| {
                 // The error of a line shows the line, which may hold a secret.
                 let why = match error {
-                    dotenvy::Error::LineParse(_, position) => {
-                        format!("a line is no `NAME=value` (position {position})")
-                    }
+                    dotenvy::Error::LineParse(line, _) => match number_of(&line, &file) {
+                        Some(number) => format!("line {number} is no `NAME=value`"),
+                        None => "a line is no `NAME=value`".to_owned(),
+                    },
                     error => error.to_string(),
                 };
                 DatasetError::invalid("read environment file", file.display().to_string(), why)
@@ -82,6 +85,9 @@ impl Environment {
 
     pub(super) fn set(&mut self, name: &str, value: &str, origin: String) {
         if !value.trim().is_empty() {
+            if origin.ends_with(IN_FILE) {
+                self.of_file.insert(name.to_owned(), value.trim().to_owned());
+            }
             self.variables.insert(name.to_owned(), Variable { value: value.trim().to_owned(), origin });
         }
     }
@@ -101,6 +107,14 @@ impl Environment {
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, variable)| (name.as_str(), variable.value.as_str()))
     }
+}
+
+/// Which line of `file`, from 1, is the one of which `wrong` is a part: one that says nothing on its own.
+fn number_of(wrong: &str, file: &Path) -> Option<usize> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let first = wrong.lines().next()?.trim();
+    let is_wrong = |line: &str| dotenvy::from_read_iter(line.as_bytes()).any(|found| found.is_err());
+    text.lines().position(|line| line.contains(first) && is_wrong(line)).map(|at| at + 1)
 }
 
 impl std::fmt::Debug for Environment {
@@ -127,8 +141,11 @@ mod tests {
     #[test]
     fn a_secret_in_a_broken_file_is_not_shown() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(".env"), "AWS_SECRET_ACCESS_KEY = 'hidden\n").unwrap();
-        let error = Environment::read(dir.path()).unwrap_err();
-        assert!(!format!("{error} {:?}", error.kind).contains("hidden"));
+        for wrong in ["AWS_SECRET_ACCESS_KEY = 'hidden", "hidden", "AWS SECRET = hidden", "A=hidden hidden"] {
+            std::fs::write(dir.path().join(".env"), format!("# a comment\nA=b\n\n{wrong}\nC=d\n")).unwrap();
+            let error = Environment::read(dir.path()).unwrap_err();
+            let told = format!("{error}: {}", error.kind);
+            assert!(!told.contains("hidden") && told.contains("line 4 is no"), "{wrong}: {told}");
+        }
     }
 }

@@ -20,11 +20,13 @@ mod environment;
 mod many;
 mod media;
 mod open;
+mod overruled;
 mod place;
 mod read;
 mod settings;
 mod sum;
 mod trouble;
+mod twins;
 mod url;
 mod write;
 
@@ -48,13 +50,15 @@ pub use entries::Entries;
 pub use environment::{Environment, Setting};
 pub use many::{AT_A_TIME, Room, each};
 pub use media::media_type;
-pub use open::{CHANGED, OpenError, Version};
+pub use open::{CHANGED, FORBIDDEN, OpenError, Version};
+pub use overruled::Overruled;
 pub use place::{BucketPlace, Place, Scheme};
 pub use read::{Listing, Object};
 pub use settings::{
     BUCKET_VARIABLES, CloudFront, DEFAULT_REGION, ENDPOINT_VARIABLES, Encryption, REGION_VARIABLES, Settings,
 };
-pub use trouble::Trouble;
+pub use trouble::{Trouble, without_markup};
+pub use twins::Twins;
 pub use write::{Created, Labels, PART_BYTES, Written};
 
 use crate::DatasetError;
@@ -146,6 +150,14 @@ impl Store {
     /// Where it is.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// What tells this store from every other: its place, and the server where that is not the usual one.
+    pub fn identity(&self) -> String {
+        match &self.access {
+            Some(access) => access.settings.identity(&self.place),
+            None => self.place.to_string(),
+        }
     }
 
     /// The address of `name` in it, for people.

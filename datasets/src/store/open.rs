@@ -36,6 +36,8 @@ pub struct Version {
     pub size_bytes: u64,
 }
 
+/// Code of a file that may not be read.
+pub const FORBIDDEN: &str = "forbidden";
 /// Code of a file that is another one by now.
 pub const CHANGED: &str = "changed";
 
@@ -181,7 +183,7 @@ fn open_error(uri: &str, error: object_store::Error) -> OpenError {
     }
     match (&error, io_kind(&error)) {
         (object_store::Error::PermissionDenied { .. }, _) | (_, Some(ErrorKind::PermissionDenied)) => {
-            OpenError::File { code: "forbidden", message: error.to_string() }
+            OpenError::File { code: FORBIDDEN, message: error.to_string() }
         }
         (object_store::Error::Precondition { .. }, _) => {
             OpenError::File { code: CHANGED, message: format!("`{uri}` is another file than was listed") }

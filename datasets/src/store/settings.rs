@@ -109,6 +109,12 @@ impl Settings {
 }
 
 impl Settings {
+    /// What tells `place` from every other: its address, and the server where that is not the usual one.
+    pub fn identity(&self, place: &Place) -> String {
+        let server = self.endpoint.as_ref().filter(|_| place.bucket().is_some_and(|b| b.scheme == super::Scheme::S3));
+        server.map_or_else(|| place.to_string(), |server| format!("{place} at {}", server.value))
+    }
+
     /// What is missing where a bucket is named that cannot be used, so that what is meant for it stays on this machine.
     pub fn half_configured(&self) -> Option<&'static str> {
         self.configured().err().filter(|_| self.bucket.is_some())
@@ -124,6 +130,10 @@ fn region_of(place: Option<&Place>) -> Option<Setting> {
 fn endpoint(environment: &Environment) -> Result<Option<Setting>, DatasetError> {
     let Some(mut setting) = environment.first(&ENDPOINT_VARIABLES) else { return Ok(None) };
     let invalid = |why: String| DatasetError::invalid("read variable", &setting.origin, why);
+    if !setting.value.contains("://") {
+        let host = &setting.value;
+        return Err(invalid(format!("`{host}` lacks its beginning: write `http://{host}` or `https://{host}`")));
+    }
     let url = ::url::Url::parse(&setting.value).map_err(|error| invalid(format!("it is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(invalid("it does not look like `https://host:port`".to_owned()));
@@ -213,6 +223,10 @@ mod tests {
         ] {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.at.contains(name) && !error.to_string().contains("hidden"), "{error}");
+        }
+        for host in ["127.0.0.1:5000", "localhost:9000", "minio"] {
+            let why = read(&[("S3_ENDPOINT_URL", host)]).unwrap_err().kind.to_string();
+            assert!(why.contains(&format!("write `http://{host}` or `https://{host}`")), "{why}");
         }
         assert!(read(&[("CLOUDFRONT_DOMAIN", "d"), ("CLOUDFRONT_KEY_PAIR_ID", "k")]).is_err());
     }

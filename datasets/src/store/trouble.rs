@@ -117,7 +117,7 @@ impl Trouble {
     pub fn hint(self, action: &str) -> String {
         match self {
             Self::NoSuchBucket => {
-                "there is no such bucket: check `S3_BUCKET`, or make it with `ecosight storage setup`".to_owned()
+                "there is no such bucket: check its name (`ecosight storage status` shows the one that is configured), or make it with `ecosight storage setup`".to_owned()
             }
             Self::Forbidden => format!(
                 "the keys lack a permission ({}); `ecosight storage policy` prints the one they need",
@@ -140,6 +140,20 @@ impl Trouble {
             Self::ServerFailed => "the server fails; try again later".to_owned(),
         }
     }
+}
+
+/// What a server said, without the markup around it: of an XML document its code and its message.
+pub fn without_markup(text: &str) -> String {
+    let end = "</Error>";
+    let Some(begin) = text.find("<?xml").or_else(|| text.find("<Error")) else { return text.to_owned() };
+    let (before, document) = text.split_at(begin);
+    let (document, after) = document.find(end).map_or((document, ""), |at| document.split_at(at + end.len()));
+    let part = |name: &str| {
+        let rest = document.split_once(&format!("<{name}>"))?.1;
+        rest.split_once("</").map(|(part, _)| part.trim()).filter(|part| !part.is_empty())
+    };
+    let said: Vec<_> = ["Code", "Message"].into_iter().filter_map(part).collect();
+    format!("{before}{}{after}", said.join(": ")).trim_end().to_owned()
 }
 
 /// The permission that an action needs, as IAM calls it.
@@ -168,6 +182,10 @@ mod tests {
             assert_eq!(Trouble::of_text(text), Some(trouble), "{text}");
         }
         assert_eq!(Trouble::of_text("<Code>NoSuchKey</Code>"), None);
+        let xml = "<?xml version=\"1.0\"?>\n<Error><Code>SlowDown</Code><Message>Not so fast</Message><HostId>x</HostId></Error>";
+        assert_eq!(without_markup(&format!("503: {xml}\n")), "503: SlowDown: Not so fast");
+        assert_eq!(without_markup("502: <?xml version=\"1.0\"?><Error><Code>Cut"), "502:");
+        assert_eq!(without_markup("404: gone"), "404: gone");
         assert!(Trouble::Forbidden.hint("write object").contains("s3:PutObject"));
     }
 }

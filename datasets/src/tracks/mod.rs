@@ -17,6 +17,7 @@ mod rebuild;
 mod track;
 
 pub use database::{ACTION, Age, Tracks};
+pub use objects::InBucket;
 pub use original::{Placed, is_held, put_original, remove_remains};
 pub use outbox::{Backlog, LocalCopy, Waiting};
 pub use rebuild::Listed;

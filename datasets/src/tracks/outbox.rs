@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::Tracks;
+use super::{InBucket, Tracks};
 use crate::DatasetError;
 use crate::layout::AudioKey;
 
@@ -81,23 +81,39 @@ impl Tracks {
         })
     }
 
-    /// Puts everything in line that no bucket has yet.
-    pub fn enqueue_missing(&self, now_ms: i64) -> Result<(), DatasetError> {
-        self.write(|connection| missing(connection)?.iter().try_for_each(|key| enqueue(connection, key, now_ms)))
-    }
-
-    /// What no bucket has yet, in the order in which it was accepted; whether it waits or not.
-    pub fn missing(&self) -> Result<Vec<String>, DatasetError> {
-        self.read(missing)
-    }
-
-    /// The upload of `key` was verified: it waits no longer. `is_kept` says whether the copy in the data root stays.
-    pub fn uploaded(&self, key: &str, copy: LocalCopy, now_ms: i64) -> Result<(), DatasetError> {
+    /// Puts everything in line that `bucket` does not have yet.
+    pub fn enqueue_missing(&self, bucket: &str, now_ms: i64) -> Result<(), DatasetError> {
         self.write(|connection| {
-            let sql = "UPDATE tracks SET s3_object_key = key, path = CASE WHEN ?2 THEN path END, updated_ms = ?3
-                       WHERE key = ?1";
-            connection.execute(sql, params![key, copy == LocalCopy::Kept, now_ms])?;
-            connection.execute("DELETE FROM outbox WHERE key = ?1", [key]).map(drop)
+            missing(connection, bucket)?.iter().try_for_each(|key| enqueue(connection, key, now_ms))
+        })
+    }
+
+    /// What `bucket` does not have yet, as far as the index knows, in the order in which it was accepted; whether it waits or not. What was removed
+    /// from a bucket by name is not missing.
+    pub fn missing(&self, bucket: &str) -> Result<Vec<String>, DatasetError> {
+        self.read(|connection| missing(connection, bucket))
+    }
+
+    /// The recording under `key` is in the bucket, verified, and waits no longer; `copy` says whether the one in the data root stays. A row
+    /// without a copy here is called as its object is.
+    pub fn uploaded(&self, key: &str, object: &InBucket<'_>, copy: LocalCopy, now_ms: i64) -> Result<(), DatasetError> {
+        let InBucket { bucket, name } = object;
+        let is_kept = copy == LocalCopy::Kept;
+        self.write(|connection| {
+            let sql = "UPDATE tracks SET s3_object_key = ?4, s3_bucket = ?5, withdrawn = 0,
+                       path = CASE WHEN ?2 THEN path END, updated_ms = ?3 WHERE key = ?1";
+            let changed = connection.execute(sql, params![key, is_kept, now_ms, name, bucket])?;
+            connection.execute("DELETE FROM outbox WHERE key = ?1", [key])?;
+            if *name == key || changed == 0 {
+                return Ok(());
+            }
+            if is_kept {
+                // The same recording, of which only the object was known.
+                let sql = "DELETE FROM tracks WHERE key = ?1 AND path IS NULL AND status = 'stored'";
+                return connection.execute(sql, [name]).map(drop);
+            }
+            connection.execute("UPDATE OR IGNORE tracks SET key = ?2 WHERE key = ?1", [key, name])?;
+            connection.execute("DELETE FROM tracks WHERE key = ?1", [key]).map(drop)
         })
     }
 
@@ -121,10 +137,11 @@ pub enum LocalCopy {
     Dropped,
 }
 
-fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT key FROM tracks WHERE status = 'stored' AND path IS NOT NULL AND s3_object_key IS NULL
-               ORDER BY created_ms, key";
-    let mut keys: Vec<String> = connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+fn missing(connection: &Connection, bucket: &str) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT key FROM tracks WHERE status = 'stored' AND path IS NOT NULL AND NOT withdrawn
+               AND (s3_object_key IS NULL OR s3_bucket IS NOT ?1) ORDER BY created_ms, key";
+    let mut keys: Vec<String> =
+        connection.prepare(sql)?.query_map([bucket], |row| row.get(0))?.collect::<Result<_, _>>()?;
     keys.retain(|key| AudioKey::parse(key).is_some());
     Ok(keys)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::objects::withdrawn;
 use super::track::insert;
 use super::{Track, Tracks, outbox};
 use crate::DatasetError;
@@ -10,7 +11,7 @@ use crate::layout::AudioKey;
 impl Tracks {
     /// Makes the table agree with what was `found` since `started_ms`; what was taken in or changed meanwhile stays as it is. With a `bucket` that
     /// was listed, the outbox becomes what is here and not there.
-    pub fn rebuild(&self, found: &[Track], started_ms: i64, bucket: Listed) -> Result<(), DatasetError> {
+    pub fn rebuild(&self, found: &[Track], started_ms: i64, bucket: Listed<'_>) -> Result<(), DatasetError> {
         let keys: BTreeSet<&str> = found.iter().map(|track| track.key.as_str()).collect();
         self.write(|connection| {
             let old: Vec<String> = connection
@@ -29,12 +30,14 @@ impl Tracks {
                 insert(connection, track)?;
             }
             connection.execute("DELETE FROM outbox WHERE key NOT IN (SELECT key FROM tracks)", [])?;
-            if bucket == Listed::No {
-                return Ok(());
-            }
-            let there = "DELETE FROM outbox WHERE key IN (SELECT key FROM tracks WHERE s3_object_key IS NOT NULL)";
-            connection.execute(there, [])?;
+            let Listed::Yes(bucket) = bucket else { return Ok(()) };
+            let there = "(SELECT key FROM tracks WHERE s3_object_key IS NOT NULL AND s3_bucket = ?1)";
+            connection.execute(&format!("DELETE FROM outbox WHERE key IN {there}"), [bucket])?;
+            // Who removed it by name has put it back.
+            connection.execute(&format!("UPDATE tracks SET withdrawn = 0 WHERE key IN {there}"), [bucket])?;
+            let withdrawn = withdrawn(connection)?;
             let waiting = found.iter().filter(|track| track.s3_object_key.is_none() && track.path.is_some());
+            let waiting = waiting.filter(|track| !withdrawn.contains(&track.key));
             let mut waiting: Vec<_> = waiting.filter(|track| AudioKey::parse(&track.key).is_some()).collect();
             waiting.sort_by_key(|track| (track.created_ms, &track.key));
             waiting.into_iter().try_for_each(|track| outbox::enqueue(connection, &track.key, started_ms))
@@ -44,9 +47,9 @@ impl Tracks {
 
 /// Whether a bucket was listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listed {
-    /// It was.
-    Yes,
+pub enum Listed<'a> {
+    /// This one was.
+    Yes(&'a str),
     /// There is none.
     No,
 }

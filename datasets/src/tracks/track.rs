@@ -21,6 +21,8 @@ pub struct Track {
     pub path: Option<String>,
     /// Where the copy in the bucket lies, once it is there.
     pub s3_object_key: Option<String>,
+    /// Which bucket that is in, as [`Store::identity`](crate::store::Store::identity) tells it.
+    pub s3_bucket: Option<String>,
     /// BLAKE3 of its bytes.
     pub hash: ContentHash,
     /// Its size in bytes.
@@ -82,7 +84,7 @@ pub enum Reserved {
 }
 
 const COLUMNS: &str =
-    "key, id, class, path, s3_object_key, hash, size_bytes, duration_s, status, created_ms, updated_ms";
+    "key, id, class, path, s3_object_key, hash, size_bytes, duration_s, status, created_ms, updated_ms, s3_bucket";
 
 impl Tracks {
     /// Announces a recording, unless the same bytes are there; and the other classes that have the same bytes.
@@ -108,6 +110,7 @@ impl Tracks {
                 class: class.to_owned(),
                 path: None,
                 s3_object_key: None,
+                s3_bucket: None,
                 hash: incoming.hash,
                 size_bytes: incoming.size_bytes,
                 duration_s: Some(incoming.duration_s),
@@ -123,22 +126,22 @@ impl Tracks {
     /// Says that the file of `track` is there, synced; and that it is to be uploaded, where `upload` says so. Whether it was not stored before.
     pub fn complete(&self, track: &Track, upload: Upload, now_ms: i64) -> Result<bool, DatasetError> {
         self.write(|connection| {
-            let before: Option<(String, Option<String>)> = connection
-                .query_row("SELECT status, s3_object_key FROM tracks WHERE key = ?1", [&track.key], |r| {
-                    Ok((r.get(0)?, r.get(1)?))
-                })
-                .optional()?;
-            let s3_object_key = before.as_ref().and_then(|(_, key)| key.clone());
+            let sql = "SELECT status, s3_object_key, s3_bucket FROM tracks WHERE key = ?1";
+            let row = |r: &Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
+            let before: Option<(String, Option<String>, Option<String>)> =
+                connection.query_row(sql, [&track.key], row).optional()?;
+            let (status, s3_object_key, s3_bucket) =
+                before.map_or((None, None, None), |(status, key, bucket)| (Some(status), key, bucket));
             let is_waiting = upload == Upload::Wanted && s3_object_key.is_none();
             let path = Some(track.key.clone());
-            insert(
-                connection,
-                &Track { path, s3_object_key, status: Status::Stored, updated_ms: now_ms, ..track.clone() },
-            )?;
+            let stored = Status::Stored;
+            let track = &Track { path, s3_object_key, s3_bucket, status: stored, updated_ms: now_ms, ..track.clone() };
+            insert(connection, track)?;
+            connection.execute("UPDATE tracks SET withdrawn = 0 WHERE key = ?1", [&track.key])?;
             if is_waiting {
                 super::outbox::enqueue(connection, &track.key, now_ms)?;
             }
-            Ok(before.is_none_or(|(status, _)| status != Status::Stored.word()))
+            Ok(status.is_none_or(|status| status != stored.word()))
         })
     }
 
@@ -149,7 +152,12 @@ impl Tracks {
             let exists = "SELECT EXISTS (SELECT 1 FROM tracks WHERE key = ?1)";
             let is_taken: bool = connection.query_row(exists, [new], |row| row.get(0))?;
             let rows = if is_taken {
-                // Somebody was here before and could not finish: the two are one.
+                // Somebody was here before and could not finish, or one is the file and the other the object: the two are one.
+                let sql = "UPDATE tracks SET path = coalesce(path, (SELECT ?2 FROM tracks WHERE key = ?1 AND path IS NOT NULL)),
+                           s3_object_key = coalesce(s3_object_key, (SELECT s3_object_key FROM tracks WHERE key = ?1)),
+                           s3_bucket = coalesce(s3_bucket, (SELECT s3_bucket FROM tracks WHERE key = ?1)), updated_ms = ?3
+                           WHERE key = ?2 AND hash = ?4 AND key <> ?1";
+                connection.execute(sql, params![old, new, now_ms, hash])?;
                 connection.execute("DELETE FROM tracks WHERE key = ?1 AND hash = ?2", [old, &hash])?
             } else {
                 let sql =
@@ -226,12 +234,24 @@ fn others(connection: &Connection, hash: &str, class: &str) -> rusqlite::Result<
 /// Writes a row in the place of any other with its key.
 pub(super) fn insert(connection: &Connection, track: &Track) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO tracks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+        "INSERT INTO tracks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (key) DO UPDATE SET id = ?2, class = ?3, path = ?4, s3_object_key = ?5, hash = ?6, size_bytes = ?7,
-         duration_s = coalesce(?8, duration_s), status = ?9, updated_ms = ?11"
+         duration_s = coalesce(?8, duration_s), status = ?9, updated_ms = ?11, s3_bucket = ?12"
     );
-    let Track { key, id, class, path, s3_object_key, hash, size_bytes, duration_s, status, created_ms, updated_ms } =
-        track;
+    let Track {
+        key,
+        id,
+        class,
+        path,
+        s3_object_key,
+        s3_bucket,
+        hash,
+        size_bytes,
+        duration_s,
+        status,
+        created_ms,
+        updated_ms,
+    } = track;
     connection.prepare(&sql)?.execute(params![
         key,
         id.to_string(),
@@ -243,7 +263,8 @@ pub(super) fn insert(connection: &Connection, track: &Track) -> rusqlite::Result
         duration_s,
         status.word(),
         created_ms,
-        updated_ms
+        updated_ms,
+        s3_bucket
     ])?;
     Ok(())
 }
@@ -265,12 +286,13 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Track> {
         status: if status == Status::Stored.word() { Status::Stored } else { Status::Receiving },
         created_ms: row.get(9)?,
         updated_ms: row.get(10)?,
+        s3_bucket: row.get(11)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Listed, LocalCopy};
+    use super::super::{InBucket, Listed, LocalCopy};
     use super::*;
     use crate::layout::Layout;
 
@@ -340,7 +362,7 @@ mod tests {
         let first = tracks.track(&keys[0]).unwrap().unwrap();
         tracks.rekey(&first, "extracted_audio/dog/20260102_030405_other.wav", 11).unwrap();
         assert!(tracks.waiting(&keys[0]).unwrap().is_none());
-        tracks.uploaded(&keys[1], LocalCopy::Dropped, 12).unwrap();
+        tracks.uploaded(&keys[1], &InBucket { bucket: "s3://b", name: &keys[1] }, LocalCopy::Dropped, 12).unwrap();
         let track = tracks.track(&keys[1]).unwrap().unwrap();
         assert_eq!((track.path, track.s3_object_key), (None, Some(keys[1].clone())));
         assert_eq!(tracks.backlog().unwrap().count, 1);
@@ -355,12 +377,13 @@ mod tests {
             tracks.complete(&track, Upload::Wanted, if name == "late" { 200 } else { 10 }).unwrap();
             tracks.track(&track.key).unwrap().unwrap()
         });
-        let there = Track { s3_object_key: Some(found.key.clone()), ..found.clone() };
-        tracks.rebuild(&[there], 100, Listed::Yes).unwrap();
+        let there =
+            Track { s3_object_key: Some(found.key.clone()), s3_bucket: Some("s3://b".to_owned()), ..found.clone() };
+        tracks.rebuild(&[there], 100, Listed::Yes("s3://b")).unwrap();
         let keys: Vec<_> = tracks.all().unwrap().into_iter().map(|track| track.key).collect();
         assert_eq!(keys, [found.key.clone(), late.key.clone()], "without {}", gone.key);
         assert_eq!(tracks.outbox().unwrap().into_iter().map(|w| w.key).collect::<Vec<_>>(), [late.key]);
-        tracks.rebuild(&[Track { s3_object_key: None, ..found.clone() }], 100, Listed::Yes).unwrap();
+        tracks.rebuild(&[Track { s3_object_key: None, ..found.clone() }], 100, Listed::Yes("s3://b")).unwrap();
         assert_eq!(tracks.outbox().unwrap().len(), 2);
     }
 }

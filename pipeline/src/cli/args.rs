@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
-pub(crate) use bucket::{CostArgs, PolicyArgs, SetupArgs, WishArgs};
+pub(crate) use bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use ingest::IngestArgs;
 pub(crate) use objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
@@ -208,11 +208,12 @@ pub(crate) enum Format {
   ecosight predict clip.wav night/
   ecosight predict night/ --windows --format csv > windows.csv
   ecosight predict night/ --out scores.parquet
+  ecosight predict s3://bucket/extracted_audio/dog
 
 Exit code 1 if any clip could not be used; the others are still printed.")]
 pub(crate) struct PredictArgs {
-    /// Audio files, or folders of them
-    #[arg(required = true, value_name = "FILE|DIR")]
+    /// Audio files, or folders of them, here or in a bucket
+    #[arg(required = true, value_name = "FILE|DIR|s3://…")]
     pub(crate) paths: Vec<PathBuf>,
     /// One row per window within the clip instead of one per clip
     #[arg(long)]

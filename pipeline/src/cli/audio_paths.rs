@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, sniff};
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::Store;
+use ecosight_datasets::store::{Place, Store};
 
 use super::error::CliError;
+use super::session::Globals;
 
 /// What the paths on a command line name.
 pub(crate) struct Named {
@@ -19,10 +20,31 @@ pub(crate) struct Named {
     pub(crate) unreadable: Vec<String>,
 }
 
+/// What is done with the address of a bucket.
+#[derive(Clone, Copy)]
+pub(crate) enum Buckets<'a> {
+    /// What lies there is listed.
+    Read(&'a Globals),
+    /// It is a mistake.
+    Refused,
+}
+
 /// All audio files that `paths` name. In folders, files that are no audio by content and by name are passed over.
-pub(crate) fn expand(paths: &[PathBuf]) -> Result<Named, CliError> {
+pub(crate) fn expand(paths: &[PathBuf], buckets: Buckets<'_>) -> Result<Named, CliError> {
     let mut named = Named { files: Vec::new(), unreadable: Vec::new() };
     for path in paths {
+        match buckets {
+            Buckets::Read(globals) if is_address(path) => {
+                in_bucket(path, globals, &mut named)?;
+                continue;
+            }
+            Buckets::Refused if is_address(path) => {
+                let error =
+                    format!("`{}` is in a bucket, and only files on this machine are read here", path.display());
+                return Err(CliError::usage(error, "copy it here first: `ecosight storage get`"));
+            }
+            _ => {}
+        }
         if !path.is_dir() {
             named.files.push(path.clone());
             continue;
@@ -40,6 +62,28 @@ pub(crate) fn expand(paths: &[PathBuf]) -> Result<Named, CliError> {
     Ok(named)
 }
 
+/// Whether it is the address of something in a bucket.
+pub(crate) fn is_address(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains("://"))
+}
+
+/// An object, or the audio in a folder of a bucket, going by the names alone.
+fn in_bucket(path: &Path, globals: &Globals, named: &mut Named) -> Result<(), CliError> {
+    let place = Place::parse(&path.to_string_lossy())?;
+    let (folder, name) = place.split();
+    let above = Store::connect(&folder, globals.access()?)?;
+    if !name.is_empty() && block_on(above.look(&name))?.is_some() {
+        named.files.push(PathBuf::from(place.to_string()));
+        return Ok(());
+    }
+    let store = Store::connect(&place, globals.access()?)?;
+    let listing = block_on(store.list())?;
+    named.unreadable.extend(listing.unreadable);
+    let audio = listing.objects.iter().filter(|object| is_audio_by_name(Path::new(&object.uri)));
+    named.files.extend(audio.map(|object| PathBuf::from(store.address(&object.uri))));
+    Ok(())
+}
+
 /// Opens a file named on the command line.
 pub(crate) fn open(path: &Path) -> Result<Box<File>, DatasetError> {
     // Opening a pipe would wait for a writer that may never come.
@@ -50,9 +94,11 @@ pub(crate) fn open(path: &Path) -> Result<Box<File>, DatasetError> {
 }
 
 fn is_audio(path: &Path) -> bool {
-    let by_name =
-        path.extension().is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()));
-    by_name || is_audio_by_content(path)
+    is_audio_by_name(path) || is_audio_by_content(path)
+}
+
+fn is_audio_by_name(path: &Path) -> bool {
+    path.extension().is_some_and(|e| AUDIO_EXTENSIONS.contains(&e.to_string_lossy().to_lowercase().as_str()))
 }
 
 fn is_audio_by_content(path: &Path) -> bool {

@@ -16,7 +16,7 @@ use ecosight_stages::timings::{Meter, StageTime, Step, process_cpu};
 use ecosight_stages::{Event, StageErrorKind};
 
 use super::args::{EmbedArgs, PipelineArgs};
-use super::audio_paths::{self, Named};
+use super::audio_paths::{self, Buckets, Named};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -31,7 +31,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
         return Err(CliError::usage(message, "end the name with .parquet"));
     }
     let embedder = open_embedder(spec(args, globals)?, &globals.weights)?;
-    let Named { files, unreadable } = audio_paths::expand(&args.paths)?;
+    let Named { files, unreadable } = audio_paths::expand(&args.paths, Buckets::Refused)?;
     let mut failed = Vec::new();
     for message in unreadable {
         printer.warning(&message);

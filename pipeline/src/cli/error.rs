@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use ecosight_datasets::lease::LeaseError;
-use ecosight_datasets::store::Trouble;
+use ecosight_datasets::store::{Trouble, without_markup};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_models::ModelError;
 use ecosight_stages::{StageError, StageErrorKind};
@@ -68,7 +68,7 @@ impl CliError {
         let mut chain = vec![self.error.to_string()];
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            let text = error.to_string();
+            let text = without_markup(&error.to_string());
             if chain.last().is_some_and(|last| !last.contains(&text)) {
                 chain.push(text);
             }
@@ -108,6 +108,15 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("`ecosight retrain` computes it again; `ecosight verify` finds whatever else is damaged")
         }
         _ if error.action == "open source folder" => Some("name the folder with your recordings: `--source DIR`"),
+        _ if error.action == "look at bucket for logs" => {
+            Some("make that bucket first, or name another one: `--log-bucket NAME`")
+        }
+        _ if error.action == "read environment file" => Some(
+            "a line is `NAME=value`; a value with spaces, `#` or `$` stands in single quotes, and a comment begins with `#`",
+        ),
+        _ if error.action == "read variable" => {
+            Some("set it anew, in the environment or in `.env`; `ecosight storage --help` lists the variables")
+        }
         _ if error.action == "understand address" => Some("a place is a path, or `s3://bucket/prefix`"),
         _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
             Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
@@ -149,6 +158,7 @@ fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
     match kind {
         StageErrorKind::Dataset(error) => dataset(error),
         StageErrorKind::FailureBudget { .. } => (ExitStatus::FailureBudget, kind.hint()),
+        StageErrorKind::Forbidden { .. } => (ExitStatus::Store, kind.hint()),
         StageErrorKind::Cancelled => (ExitStatus::Interrupted, kind.hint()),
         _ if is_full(kind) => (ExitStatus::Store, Some(FREE_SOME_SPACE.to_owned())),
         _ => (ExitStatus::Failed, kind.hint()),

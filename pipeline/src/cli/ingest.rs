@@ -11,7 +11,7 @@ use ecosight_stages::ingest::{Answer, Ingest, NewClass, Receipt, Rejection, Rule
 use serde::Serialize;
 
 use super::args::{IngestArgs, PipelineArgs};
-use super::audio_paths::expand;
+use super::audio_paths::{Buckets, expand};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -57,10 +57,17 @@ struct Report {
 /// Runs the verb.
 pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     warn_of_half_configuration(globals, printer)?;
-    let named = expand(&args.paths)?;
+    let named = expand(&args.paths, Buckets::Refused)?;
     let ingest = open(globals, Hurry::Yes)?;
     let new = if args.new_class { NewClass::Welcome } else { NewClass::Refused };
-    let class = ingest.class(&args.class, new)?.map_err(|no| CliError::usage(no.message, no.hint))?;
+    let class = ingest.class(&args.class, new)?.map_err(|no| match named.files.iter().find(|file| !file.exists()) {
+        // Who has mistyped the file must not be told of the class alone.
+        Some(file) => {
+            let hint = format!("check the path; besides, {}: {}", no.message, no.hint);
+            CliError::usage(format!("there is no file `{}`", file.display()), hint)
+        }
+        None => CliError::usage(no.message, no.hint),
+    })?;
     let mut report = Report::default();
     for message in named.unreadable {
         let rejection = Rejection::new("bad_name", message, "give the file another name");
@@ -129,7 +136,7 @@ pub(super) fn rules(globals: &Globals, access: &Access) -> Result<Rules, CliErro
 }
 
 /// The bucket, where one is configured.
-fn store(access: &Access, hurry: Hurry) -> Result<Option<Store>, CliError> {
+pub(super) fn store(access: &Access, hurry: Hurry) -> Result<Option<Store>, CliError> {
     let settings = &access.settings;
     let Ok(place) = settings.configured() else { return Ok(None) };
     let is_told = settings.environment.get("S3_RETRY_SECONDS").is_some();

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ecosight_datasets::audio::AudioSource;
 use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::runtime::block_on;
+use ecosight_datasets::store::{OpenError, Place, Store};
 use ecosight_datasets::tables::{OutColumn, write_columns};
 use ecosight_stages::Event;
 use ecosight_stages::clip::{ClipError, Stop};
@@ -14,7 +17,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
 use super::args::{Format, PredictArgs};
-use super::audio_paths::{self, Named};
+use super::audio_paths::{self, Buckets, Named, is_address};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -78,8 +81,8 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
 /// Classifies everything that `args` name.
 pub(crate) fn classify(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<Document, CliError> {
     let predictor = Predictor::open(&globals.layout, args.model.as_deref(), &globals.weights)?;
-    let Named { files, unreadable } = audio_paths::expand(&args.paths)?;
-    let results = score(&files, &predictor, globals, printer);
+    let Named { files, unreadable } = audio_paths::expand(&args.paths, Buckets::Read(globals))?;
+    let results = score(&files, &predictor, globals, printer)?;
     if globals.is_cancelled() {
         return Err(CliError::interrupted("nothing was written; run the same command again"));
     }
@@ -107,7 +110,10 @@ fn score(
     predictor: &Predictor,
     globals: &Globals,
     printer: &Printer,
-) -> Vec<Result<Prediction, ClipError>> {
+) -> Result<Vec<Result<Prediction, ClipError>>, CliError> {
+    let here = Place::Local(PathBuf::from("."));
+    let buckets =
+        files.iter().any(|file| is_address(file)).then(|| Store::connect(&here, globals.access()?)).transpose()?;
     let progress = Progress::new(printer);
     let done = AtomicU64::new(0);
     let (meter, stop) = (Meter::default(), Stop::new(&globals.cancelled));
@@ -115,17 +121,29 @@ fn score(
         if globals.is_cancelled() {
             return Err(ClipError { code: "interrupted".to_owned(), message: "interrupted".to_owned() });
         }
-        let result = match audio_paths::open(file) {
-            Ok(source) => predictor.predict(source, &meter, &stop),
-            Err(error) => Err(ClipError { code: "io".to_owned(), message: error.kind.to_string() }),
-        };
+        let result = open(file, buckets.as_ref()).and_then(|source| predictor.predict(source, &meter, &stop));
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         progress.show(&Event::Progress { stage: "predict", done, total: files.len() as u64, unit: "clips" });
         result
     };
     let results = files.par_iter().map(one).collect();
     progress.clear();
-    results
+    Ok(results)
+}
+
+/// Opens a file, or an object, which is fetched unless this machine has it.
+fn open(file: &Path, buckets: Option<&Store>) -> Result<Box<dyn AudioSource>, ClipError> {
+    let failed = |code: &str, message: String| ClipError { code: code.to_owned(), message };
+    if let Some(store) = buckets.filter(|_| is_address(file)) {
+        return block_on(store.open(&file.to_string_lossy(), None)).map_err(|error| match error {
+            OpenError::File { code, message } => failed(code, message),
+            OpenError::Store(error) => failed("io", CliError::from(error).chain().join(": ")),
+        });
+    }
+    match audio_paths::open(file) {
+        Ok(file) => Ok(file),
+        Err(error) => Err(failed("io", error.kind.to_string())),
+    }
 }
 
 fn rows_of(path: &str, prediction: &Prediction, windows: bool, classes: &[String]) -> Vec<Row> {

@@ -15,7 +15,7 @@ use ecosight_datasets::layout::Area;
 use ecosight_datasets::lease::{Holder, Lease, LeaseError, RENEW_EVERY};
 use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Place, Store};
+use ecosight_datasets::store::{Place, Store, Trouble};
 
 use super::args::{GcArgs, Verb, VerifyArgs};
 use super::error::CliError;
@@ -40,6 +40,8 @@ pub(crate) enum Use {
     Nothing,
     /// It reads these.
     Read(&'static [Area]),
+    /// It reads these where they can be had, and tells what is wrong.
+    Check(&'static [Area]),
     /// It writes, and may wait for another who does.
     Write { wait: bool },
 }
@@ -62,7 +64,7 @@ impl Use {
             | Verb::Verify(_)
             | Verb::Failed(_) => Self::Read(&AREAS),
             Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models]),
-            Verb::Doctor(_) => Self::Read(&[Area::Index, Area::Models]),
+            Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models]),
             _ => Self::Nothing,
         }
     }
@@ -79,10 +81,24 @@ pub(crate) fn around(
     let store = || Ok::<_, DatasetError>(Arc::new(Store::connect(place, globals.access()?)?));
     match how {
         Use::Nothing => verb(),
+        Use::Check(areas) => {
+            // What is wrong is for the checks to tell.
+            if let Ok(store) = store()
+                && let Ok(Some(_lock)) = reader(globals)
+            {
+                let _ = Mirror::open(store, globals.layout.clone()).and_then(|mirror| fetch(&mirror, areas, printer));
+            }
+            verb()
+        }
         Use::Read(areas) => {
             let mirror = Mirror::open(store()?, globals.layout.clone())?;
             if let Some(_lock) = reader(globals)? {
-                fetch(&mirror, areas, printer)?;
+                match fetch(&mirror, areas, printer) {
+                    Err(error) if is_passing(&error) && mirror.is_filled(areas) => printer.warning(&format!(
+                        "`{place}` does not answer; what follows is as it was when this machine last fetched from it"
+                    )),
+                    result => result?,
+                }
             }
             verb()
         }
@@ -105,7 +121,12 @@ fn reader(globals: &Globals) -> Result<Option<File>, CliError> {
     }
 }
 
-fn fetch(mirror: &Mirror, areas: &[Area], printer: &Printer) -> Result<(), CliError> {
+/// Whether an error is about the way to the bucket or its server, and may be over soon.
+fn is_passing(error: &DatasetError) -> bool {
+    matches!(Trouble::of(error), Some(Trouble::Unreachable | Trouble::ServerFailed | Trouble::Overloaded))
+}
+
+fn fetch(mirror: &Mirror, areas: &[Area], printer: &Printer) -> Result<(), DatasetError> {
     let address = mirror.store().place().to_string();
     let told = std::sync::atomic::AtomicBool::new(false);
     let progress = |_, total| {

@@ -1,9 +1,8 @@
 //! The summary of a run, and tables of figures.
 
-use std::path::Path;
-
 use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
+use ecosight_datasets::store::Place;
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::RowCounts;
 use ecosight_stages::timings::{StageTime, StepTime};
@@ -31,7 +30,7 @@ pub(crate) fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String
 }
 
 /// What was done, what was reused, what failed, how good the model is and where everything lies.
-pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
+pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
     let mut text = String::new();
     if let Some(test) = outcome.metrics.get("test") {
         text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
@@ -52,10 +51,10 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Path) -> String {
     }
     if let Some(model) = &outcome.model {
         let state = if outcome.published { "in production" } else { "not published" };
-        text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model).display()));
+        text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
     }
-    text.push_str(&format!("tables  {}\n", root.join("tables").display()));
-    text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id).display()));
+    text.push_str(&format!("tables  {}\n", root.join("tables")));
+    text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id)));
     text
 }
 

@@ -210,7 +210,7 @@ fn layout_of(root: &Place) -> Result<Layout, CliError> {
         Place::Local(folder) => Ok(Layout::new(folder)),
         Place::Bucket(_) => {
             let name = KeyHasher::new("data root").str(&root.to_string()).finish().to_string();
-            Ok(Layout::new(state_folder()?.join("roots").join(&name[..16])))
+            Ok(Layout::copy_of(root, state_folder()?.join("roots").join(&name[..16])))
         }
     }
 }

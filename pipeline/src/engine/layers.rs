@@ -43,7 +43,7 @@ pub fn set(assignment: &str) -> Result<Layer, LayerError> {
     if path.iter().any(|part| part.is_empty()) || path.len() < 2 {
         return Err(error("expected STAGE.PARAMETER=VALUE, such as train.l2=0.01"));
     }
-    if !["pipeline", "ingest", "stages"].contains(&path[0]) {
+    if !["pipeline", "ingest", "storage", "stages"].contains(&path[0]) {
         path.insert(0, "stages");
     }
     let table =

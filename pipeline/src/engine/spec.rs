@@ -4,12 +4,13 @@ use std::path::Path;
 
 use ecosight_stages::command::Command;
 use ecosight_stages::ingest::Rules;
-use ecosight_stages::params::{Problem, unknown, within};
+use ecosight_stages::params::{Params, Problem, unknown, within};
 use ecosight_stages::{ALL, Definition, Stage};
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::needs::{check_needs, order, rank};
+use super::prices::Prices;
 
 /// The pipeline that is built in.
 pub const BUILT_IN: &str = include_str!("../../retrain.toml");
@@ -18,7 +19,7 @@ pub const BUILT_IN: &str = include_str!("../../retrain.toml");
 const VERSION: i64 = 1;
 
 /// Keys at the top of the file.
-const KEYS: [&str; 4] = ["version", "pipeline", "ingest", "stages"];
+const KEYS: [&str; 5] = ["version", "pipeline", "ingest", "storage", "stages"];
 
 /// A pipeline that can be executed.
 pub struct Pipeline {
@@ -113,8 +114,8 @@ pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
         None => problems.push(Problem::new("version", format!("is missing; write `version = {VERSION}`"))),
     }
     let max_failed = max_failed(&table, &mut problems);
-    if let Err(error) = ingest_rules(&table) {
-        problems.extend(error.problems);
+    for found in [ingest_rules(&table).map(drop), prices(&table).map(drop)] {
+        problems.extend(found.err().map(|error| error.problems).unwrap_or_default());
     }
     let declared = declared(&table, folder, &mut problems);
     check_needs(&declared, &mut problems);
@@ -131,18 +132,43 @@ pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
 
 /// What `[ingest]` says. Nothing else in the file keeps an upload from being taken in.
 pub fn ingest_rules(table: &Table) -> Result<Rules, SpecError> {
+    parameters_at("ingest", table.get("ingest"))
+}
+
+/// What `[storage.prices]` says. Nothing else in the file keeps a month from being priced.
+pub fn prices(table: &Table) -> Result<Prices, SpecError> {
     let none = Table::new();
-    let rules = match table.get("ingest") {
-        None => &none,
-        Some(Value::Table(rules)) => rules,
-        Some(_) => return Err(SpecError { problems: vec![Problem::new("ingest", "expected a table")] }),
-    };
+    let storage = table_at("storage", table.get("storage"), &none)?;
+    let known = ["prices"];
+    let is_unknown = |key: &&String| !known.contains(&key.as_str());
+    let problem = |key: &String| Problem::new(format!("storage.{key}"), unknown("key", key, known.into_iter()));
+    let problems: Vec<_> = storage.keys().filter(is_unknown).map(problem).collect();
+    let prices = parameters_at("storage.prices", storage.get("prices"));
+    match prices {
+        Ok(prices) if problems.is_empty() => Ok(prices),
+        Ok(_) => Err(SpecError { problems }),
+        Err(error) => Err(SpecError { problems: [problems, error.problems].concat() }),
+    }
+}
+
+/// The table that stands at the dotted key `at`, or the empty one.
+fn table_at<'a>(at: &str, value: Option<&'a Value>, none: &'a Table) -> Result<&'a Table, SpecError> {
+    match value {
+        None => Ok(none),
+        Some(Value::Table(table)) => Ok(table),
+        Some(_) => Err(SpecError { problems: vec![Problem::new(at, "expected a table")] }),
+    }
+}
+
+/// The parameters in the table at the dotted key `at`.
+fn parameters_at<P: Params>(at: &str, value: Option<&Value>) -> Result<P, SpecError> {
+    let none = Table::new();
     let located = |problem: Problem| {
-        let at = if problem.at.is_empty() { "ingest".to_owned() } else { format!("ingest.{}", problem.at) };
+        let at = if problem.at.is_empty() { at.to_owned() } else { format!("{at}.{}", problem.at) };
         Problem::new(at, problem.message)
     };
     let failed = |problems: Vec<Problem>| SpecError { problems: problems.into_iter().map(located).collect() };
-    ecosight_stages::params::parse(rules).map_err(failed)
+    ecosight_stages::params::parse(table_at(at, value, &none)?).map_err(failed)
 }
 
 fn max_failed(table: &Table, problems: &mut Vec<Problem>) -> f64 {
@@ -332,13 +358,17 @@ mod tests {
         check::<ecosight_stages::augment::Augment>("augment");
         check::<ecosight_stages::embed::Embed>("embed");
         check::<ecosight_models::head::TrainConfig>("train");
-        assert_eq!(ingest_rules(&BUILT_IN.parse().unwrap()).unwrap(), Rules::default());
+        let table: Table = BUILT_IN.parse().unwrap();
+        assert_eq!(ingest_rules(&table).unwrap(), Rules::default());
+        assert_eq!(prices(&table).unwrap(), Prices::default());
+        let shown: Vec<_> = table["storage"]["prices"].as_table().unwrap().keys().collect();
+        assert_eq!(shown.len(), Prices::KEYS.len(), "{shown:?}");
     }
 
     #[test]
     fn all_mistakes_are_reported_at_once() {
         let problems = with(
-            "colour = 1\n[pipeline]\nmax_failed = 2\n[ingest]\nclasses = ['Dog']\nkeep_locl = 1\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
+            "colour = 1\n[pipeline]\nmax_failed = 2\n[ingest]\nclasses = ['Dog']\nkeep_locl = 1\n[storage]\nprice = 1\n[storage.prices]\nout_bg = 1\nread_1000_requests = -1\n[stages.splitt]\n[stages.split]\ntrain = 'much'\nneeds = ['manifets']\n\
              [stages.train]\nl2 = -1\nlearning_rat = 1\n[stages.manifest]\nneeds = ['publish']",
         )
         .unwrap_err();
@@ -348,6 +378,9 @@ mod tests {
             "pipeline.max_failed: 2 is out of range",
             "ingest.classes: a class is called with",
             "ingest.keep_locl: unknown parameter `keep_locl`; did you mean `keep_local`?",
+            "storage.price: unknown key `price`; did you mean `prices`?",
+            "storage.prices.out_bg: unknown parameter `out_bg`; did you mean `out_gb`?",
+            "storage.prices.read_1000_requests: -1 is out of range",
             "stages.splitt: unknown stage `splitt`; did you mean `split`?",
             "stages.split.train: ",
             "stages.split.needs: unknown stage `manifets`; did you mean `manifest`?",

@@ -1,6 +1,6 @@
 //! Making the index again from the recordings alone: those in the data root and, where there is one, those in the bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDateTime;
 use ecosight_datasets::audio::sniff;
 use ecosight_datasets::key::{ClipId, ContentHash};
-use ecosight_datasets::layout::{Area, AudioKey, ClassName};
+use ecosight_datasets::layout::{Area, AudioKey, ClassName, Layout};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Object, OpenError, Store};
-use ecosight_datasets::tracks::{Listed, Status, Track, remove_remains};
+use ecosight_datasets::tracks::{Age, Listed, Status, Track, remove_remains};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use futures::{StreamExt, TryStreamExt};
 use rayon::prelude::*;
@@ -32,85 +32,172 @@ pub struct Reindexed {
     pub bucket: u64,
     /// Recordings that wait for their upload.
     pub waiting: u64,
+    /// Recordings that the index did not know before.
+    pub added: u64,
+    /// Rows whose recordings are in neither place.
+    pub dropped: u64,
     /// Files and objects below `extracted_audio/` whose names are none of ours.
     pub strange: Vec<String>,
+}
+
+/// What is in a data root and in its bucket.
+struct Survey {
+    tracks: BTreeMap<String, Track>,
+    local: u64,
+    /// Recordings in the bucket, where there is one.
+    bucket: Option<u64>,
+    strange: Vec<String>,
+}
+
+/// Whether what killed processes have left is removed on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Remains {
+    Remove,
+    Leave,
 }
 
 impl Ingest<'_> {
     /// Makes table and outbox agree with what is in the data root and in the bucket.
     pub fn reindex(&self) -> Result<Reindexed, DatasetError> {
-        let started_ms = self.now_ms();
-        let mut strange = Vec::new();
-        let mut tracks = self.found_here(started_ms, &mut strange)?;
-        let local = tracks.len() as u64;
-        let mut bucket = 0;
-        if let Some(store) = &self.store {
-            let listing = block_on(store.list_below(Area::ExtractedAudio.name()))?;
-            strange.extend(listing.unreadable);
-            let (ours, others): (Vec<_>, Vec<_>) =
-                listing.objects.into_iter().partition(|object| class_of(&object.uri).is_some());
-            strange.extend(others.into_iter().map(|object| store.address(&object.uri)));
-            bucket = ours.len() as u64;
-            self.add_bucket(store, ours, &mut tracks, started_ms)?;
-        }
-        let tracks: Vec<Track> = tracks.into_values().collect();
-        let listed = if self.store.is_some() { Listed::Yes } else { Listed::No };
-        self.tracks.rebuild(&tracks, started_ms, listed)?;
-        let waiting = self.tracks.backlog()?.count;
-        Ok(Reindexed { local, bucket, waiting, strange })
+        let now_ms = self.now_ms();
+        let survey = look(self.layout, self.store.as_ref(), now_ms, Remains::Remove)?;
+        // A new index has learned what is here when it was opened.
+        let known = if self.age == Age::New { Vec::new() } else { self.tracks.all()? };
+        let identity = self.store.as_ref().map(Store::identity);
+        let tracks: Vec<Track> = survey.tracks.values().cloned().collect();
+        self.tracks.rebuild(&tracks, now_ms, identity.as_deref().map_or(Listed::No, Listed::Yes))?;
+        Ok(Reindexed { waiting: self.tracks.backlog()?.count, ..survey.told(&known, &BTreeSet::new()) })
     }
 
     /// Fills a new index with what the data root has.
     pub(super) fn reindex_folder(&self) -> Result<(), DatasetError> {
-        let started_ms = self.now_ms();
-        let tracks: Vec<Track> = self.found_here(started_ms, &mut Vec::new())?.into_values().collect();
-        self.tracks.rebuild(&tracks, started_ms, Listed::No)
+        let now_ms = self.now_ms();
+        let tracks: Vec<Track> = look(self.layout, None, now_ms, Remains::Remove)?.tracks.into_values().collect();
+        self.tracks.rebuild(&tracks, now_ms, Listed::No)
     }
+}
 
-    /// The recordings in the data root.
-    fn found_here(&self, now_ms: i64, strange: &mut Vec<String>) -> Result<BTreeMap<String, Track>, DatasetError> {
-        let top = self.layout.extracted_audio();
-        let mut files = Vec::new();
-        for folder in entries(&top)? {
-            let class = folder.file_name().and_then(|name| name.to_str()).and_then(|name| ClassName::new(name).ok());
-            let Some(class) = class.filter(|_| folder.is_dir()) else {
-                strange.push(folder.display().to_string());
-                continue;
-            };
+/// What [`Ingest::reindex`] would make of an index that knows `known` and of which some are `withdrawn`. Nothing is written.
+pub fn survey(
+    layout: &Layout,
+    store: Option<&Store>,
+    now_ms: i64,
+    known: &[Track],
+    withdrawn: &BTreeSet<String>,
+) -> Result<Reindexed, DatasetError> {
+    Ok(look(layout, store, now_ms, Remains::Leave)?.told(known, withdrawn))
+}
+
+fn look(layout: &Layout, store: Option<&Store>, now_ms: i64, remains: Remains) -> Result<Survey, DatasetError> {
+    let mut strange = Vec::new();
+    let mut tracks = found_here(layout, now_ms, remains, &mut strange)?;
+    let local = tracks.len() as u64;
+    let mut bucket = None;
+    if let Some(store) = store {
+        let listing = block_on(store.list_below(Area::ExtractedAudio.name()))?;
+        strange.extend(listing.unreadable);
+        let (ours, others): (Vec<_>, Vec<_>) =
+            listing.objects.into_iter().partition(|object| class_of(&object.uri).is_some());
+        strange.extend(others.into_iter().map(|object| store.address(&object.uri)));
+        bucket = Some(ours.len() as u64);
+        add_bucket(layout, store, ours, &mut tracks, now_ms)?;
+    }
+    Ok(Survey { tracks, local, bucket, strange })
+}
+
+impl Survey {
+    fn told(self, known: &[Track], withdrawn: &BTreeSet<String>) -> Reindexed {
+        let Self { tracks, local, bucket, strange } = self;
+        let before: BTreeSet<&str> =
+            known.iter().filter(|track| track.status == Status::Stored).map(|track| track.key.as_str()).collect();
+        let waits = |track: &&Track| {
+            let is_missing = track.path.is_some() && track.s3_object_key.is_none();
+            is_missing && AudioKey::parse(&track.key).is_some() && !withdrawn.contains(&track.key)
+        };
+        Reindexed {
+            local,
+            bucket: bucket.unwrap_or_default(),
+            waiting: if bucket.is_some() { tracks.values().filter(waits).count() as u64 } else { 0 },
+            added: tracks.keys().filter(|key| !before.contains(key.as_str())).count() as u64,
+            dropped: before.iter().filter(|key| !tracks.contains_key(**key)).count() as u64,
+            strange,
+        }
+    }
+}
+
+/// The recordings in the data root.
+fn found_here(
+    layout: &Layout,
+    now_ms: i64,
+    remains: Remains,
+    strange: &mut Vec<String>,
+) -> Result<BTreeMap<String, Track>, DatasetError> {
+    let mut files = Vec::new();
+    for folder in entries(&layout.extracted_audio())? {
+        let class = folder.file_name().and_then(|name| name.to_str()).and_then(|name| ClassName::new(name).ok());
+        let Some(class) = class.filter(|_| folder.is_dir()) else {
+            strange.push(folder.display().to_string());
+            continue;
+        };
+        if remains == Remains::Remove {
             remove_remains(&folder)?;
-            for path in entries(&folder)? {
-                match path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) {
-                    Some(name) => files.push((Area::ExtractedAudio.key(&format!("{class}/{name}")), path)),
-                    None => strange.push(path.display().to_string()),
+        }
+        for path in entries(&folder)? {
+            match path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_file()) {
+                Some(name) => files.push((Area::ExtractedAudio.key(&format!("{class}/{name}")), path)),
+                None => strange.push(path.display().to_string()),
+            }
+        }
+    }
+    let track = |(key, path): (String, PathBuf)| track_of(key, &path, now_ms).transpose();
+    let tracks: Vec<Track> = files.into_par_iter().filter_map(track).collect::<Result<_, _>>()?;
+    Ok(tracks.into_iter().map(|track| (track.key.clone(), track)).collect())
+}
+
+/// Adds what the bucket has to what is here.
+fn add_bucket(
+    layout: &Layout,
+    store: &Store,
+    objects: Vec<Object>,
+    tracks: &mut BTreeMap<String, Track>,
+    now_ms: i64,
+) -> Result<(), DatasetError> {
+    let known = &*tracks;
+    let identity = store.identity();
+    let ask = |object: Object| async {
+        let track = match known.get(&object.uri) {
+            None => Some(of_bucket(store, object, now_ms).await?),
+            Some(track) => {
+                let is_copy = store.has_copy_of(&object, &layout.root().join(&object.uri)).await?;
+                is_copy.then(|| Track { s3_object_key: Some(object.uri), ..track.clone() })
+            }
+        };
+        Ok::<_, DatasetError>(track.map(|track| Track { s3_bucket: Some(identity.clone()), ..track }))
+    };
+    let found: Vec<Option<Track>> =
+        block_on(futures::stream::iter(objects).map(ask).buffer_unordered(ASKED_AT_ONCE).try_collect())?;
+    let (here, mut there): (Vec<Track>, Vec<Track>) =
+        found.into_iter().flatten().partition(|track| track.path.is_some());
+    tracks.extend(here.into_iter().map(|track| (track.key.clone(), track)));
+    // The same recording may lie in the bucket under another name: the file here and the object are one.
+    there.sort_by(|a, b| a.key.cmp(&b.key));
+    let content = |track: &Track| (track.class.clone(), track.hash);
+    let mut alone: HashMap<_, Vec<String>> = HashMap::new();
+    for track in tracks.values().filter(|track| track.s3_object_key.is_none()) {
+        alone.entry(content(track)).or_default().push(track.key.clone());
+    }
+    for object in there {
+        match alone.remove(&content(&object)) {
+            None => drop(tracks.insert(object.key.clone(), object)),
+            Some(keys) => {
+                for key in keys {
+                    let of_object = (object.s3_object_key.clone(), object.s3_bucket.clone());
+                    tracks.entry(key).and_modify(|track| (track.s3_object_key, track.s3_bucket) = of_object);
                 }
             }
         }
-        let track = |(key, path): (String, PathBuf)| track_of(key, &path, now_ms).transpose();
-        let tracks: Vec<Track> = files.into_par_iter().filter_map(track).collect::<Result<_, _>>()?;
-        Ok(tracks.into_iter().map(|track| (track.key.clone(), track)).collect())
     }
-
-    /// Adds what the bucket has to what is here.
-    fn add_bucket(
-        &self,
-        store: &Store,
-        objects: Vec<Object>,
-        tracks: &mut BTreeMap<String, Track>,
-        now_ms: i64,
-    ) -> Result<(), DatasetError> {
-        let known = &*tracks;
-        let ask = |object: Object| async move {
-            let Some(track) = known.get(&object.uri) else {
-                return of_bucket(store, object, now_ms).await.map(Some);
-            };
-            let is_copy = store.has_copy_of(&object, &self.layout.root().join(&object.uri)).await?;
-            Ok::<_, DatasetError>(is_copy.then(|| Track { s3_object_key: Some(object.uri), ..track.clone() }))
-        };
-        let found: Vec<Option<Track>> =
-            block_on(futures::stream::iter(objects).map(ask).buffer_unordered(ASKED_AT_ONCE).try_collect())?;
-        tracks.extend(found.into_iter().flatten().map(|track| (track.key.clone(), track)));
-        Ok(())
-    }
+    Ok(())
 }
 
 /// The row of a file; nothing where it is no audio or gone.
@@ -162,6 +249,7 @@ fn row(key: String, hash: ContentHash, size_bytes: u64, now_ms: i64) -> Track {
         class: class_of(&key).map(|class| class.to_string()).unwrap_or_default(),
         path: None,
         s3_object_key: None,
+        s3_bucket: None,
         hash,
         size_bytes,
         duration_s: None,

@@ -63,20 +63,32 @@ impl Ingest<'_> {
                 return Ok(Err(Rejection::new("bad_class", problem.to_string(), hint)));
             }
         };
-        let known = self.classes()?;
-        if new == NewClass::Welcome || known.contains(&class.as_str().to_owned()) || self.is_in_bucket(&class) {
+        let name = class.as_str().to_owned();
+        let mut known = self.classes()?;
+        if new == NewClass::Welcome || known.contains(&name) {
             return Ok(Ok(class));
         }
-        let message = unknown("class", class.as_str(), known.iter().map(String::as_str));
-        let hint = "if it is a new one, add `--new-class`, or name it under `[ingest] classes` in ecosight.toml";
-        Ok(Err(Rejection::new("unknown_class", message, hint)))
-    }
-
-    /// Whether another machine has filed recordings under this class.
-    fn is_in_bucket(&self, class: &ClassName) -> bool {
+        // Another machine may have filed recordings under it.
         let folder = ecosight_datasets::layout::Area::ExtractedAudio.name();
-        // A bucket that does not answer knows nothing better than this machine.
-        let classes = self.store.as_ref().and_then(|store| block_on(store.folders(folder)).ok());
-        classes.unwrap_or_default().contains(&class.as_str().to_owned())
+        let Ok(classes) = self.store.as_ref().map(|store| block_on(store.folders(folder))).transpose() else {
+            let message = format!(
+                "this machine has no recording of a class `{name}`, and the bucket, which may know it, does not answer"
+            );
+            let hint = "`--new-class` takes it all the same; `ecosight storage doctor` tells what keeps the bucket";
+            return Ok(Err(Rejection::new("unknown_class", message, hint)));
+        };
+        known.extend(classes.into_iter().flatten().filter(|class| ClassName::new(class).is_ok()));
+        if known.contains(&name) {
+            return Ok(Ok(class));
+        }
+        let hint = "if it is a new one, add `--new-class`, or name it under `[ingest] classes` in ecosight.toml";
+        let message = if known.is_empty() {
+            format!("there is no class `{name}`, nor any other yet")
+        } else {
+            known.sort();
+            known.dedup();
+            unknown("class", &name, known.iter().map(String::as_str))
+        };
+        Ok(Err(Rejection::new("unknown_class", message, hint)))
     }
 }

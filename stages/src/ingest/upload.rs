@@ -1,17 +1,18 @@
 //! From the outbox to the bucket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fs::{self, File, TryLockError};
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ecosight_datasets::audio::{Container, sniff};
 use ecosight_datasets::key::ContentHash;
-use ecosight_datasets::layout::AudioKey;
+use ecosight_datasets::layout::{Area, AudioKey};
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Labels, Store, Trouble};
-use ecosight_datasets::tracks::{LocalCopy, Placed, Track, Waiting, put_original};
+use ecosight_datasets::store::{Labels, Store, Trouble, Twins, without_markup};
+use ecosight_datasets::tracks::{InBucket, LocalCopy, Placed, Track, Waiting, put_original};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 use super::Ingest;
@@ -27,6 +28,12 @@ const AT_ONCE: usize = 8;
 
 /// Bytes of an error that are kept.
 const ERROR_BYTES: usize = 600;
+
+/// How long the list of a class is good. What another machine uploads meanwhile may be stored twice; `ecosight storage gc` finds that.
+const LISTED_FOR: Duration = Duration::from_mins(5);
+
+/// Classes of the bucket, each as it was listed and when.
+pub(super) type Listed = HashMap<String, (Instant, Arc<Twins>)>;
 
 /// What came of one upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,13 +181,18 @@ impl Ingest<'_> {
             Ok(labels) => labels,
             Err(error) => return self.failed(waiting, &error),
         };
+        match self.twin(store, &track) {
+            Ok(Some(name)) => return self.arrived(store, &waiting.key, &name),
+            Ok(None) => {}
+            Err(error) => return self.failed(waiting, &error),
+        }
         match block_on(store.upload_new(&path, &waiting.key, &labels, &|_| ())) {
-            Ok(_) => self.arrived(&waiting.key),
+            Ok(_) => self.arrived(store, &waiting.key, &waiting.key),
             Err(error) if matches!(error.kind, DatasetErrorKind::Conflict) => {
                 let Some(key) = self.give_way(&track)? else { return self.failed(waiting, &error) };
                 let path = self.layout.root().join(&key);
                 match block_on(store.upload_new(&path, &key, &labels, &|_| ())) {
-                    Ok(_) => self.arrived(&key),
+                    Ok(_) => self.arrived(store, &key, &key),
                     Err(error) => self.failed(&Waiting { key, ..waiting.clone() }, &error),
                 }
             }
@@ -188,15 +200,41 @@ impl Ingest<'_> {
         }
     }
 
-    /// The bucket has what lies under `key`.
-    fn arrived(&self, key: &str) -> Result<(Sent, String), DatasetError> {
-        let copy = if self.rules.keep_local { LocalCopy::Kept } else { LocalCopy::Dropped };
-        self.tracks.uploaded(key, copy, self.now_ms())?;
-        if copy == LocalCopy::Dropped {
-            let path = self.layout.root().join(key);
-            fs::remove_file(&path).map_err(DatasetError::at("remove", &path))?;
+    /// The object with the same content, in the same class, that another machine has put there.
+    fn twin(&self, store: &Store, track: &Track) -> Result<Option<String>, DatasetError> {
+        let twins = self.twins(store, &track.class)?;
+        let Some(found) = twins.find(&track.key, &self.layout.root().join(&track.key))? else { return Ok(None) };
+        // It may have gone since it was listed.
+        let there = block_on(store.look(&found.uri))?;
+        Ok(there.filter(|there| there.etag == found.etag).map(|there| there.uri))
+    }
+
+    /// What the bucket has of a class, listed now or a while ago.
+    fn twins(&self, store: &Store, class: &str) -> Result<Arc<Twins>, DatasetError> {
+        let mut listed = self.listed.lock().expect("nobody panics while holding it");
+        if let Some((_, twins)) = listed.get(class).filter(|(at, _)| at.elapsed() < LISTED_FOR) {
+            return Ok(twins.clone());
         }
-        Ok((Sent::Done, key.to_owned()))
+        let twins = match block_on(store.list_below(&Area::ExtractedAudio.key(class))) {
+            Ok(found) => Arc::new(Twins::of(&found.objects)),
+            // Who may not list can still upload.
+            Err(error) if Trouble::of(&error).is_none_or(|trouble| trouble == Trouble::Forbidden) => Arc::default(),
+            Err(error) => return Err(error),
+        };
+        listed.insert(class.to_owned(), (Instant::now(), twins.clone()));
+        Ok(twins)
+    }
+
+    /// The bucket has what lies under `key`, as `name`; the key it has afterwards.
+    fn arrived(&self, store: &Store, key: &str, name: &str) -> Result<(Sent, String), DatasetError> {
+        let copy = if self.rules.keep_local { LocalCopy::Kept } else { LocalCopy::Dropped };
+        self.tracks.uploaded(key, &InBucket { bucket: &store.identity(), name }, copy, self.now_ms())?;
+        if copy == LocalCopy::Kept {
+            return Ok((Sent::Done, key.to_owned()));
+        }
+        let path = self.layout.root().join(key);
+        fs::remove_file(&path).map_err(DatasetError::at("remove", &path))?;
+        Ok((Sent::Done, name.to_owned()))
     }
 
     fn failed(&self, waiting: &Waiting, error: &DatasetError) -> Result<(Sent, String), DatasetError> {
@@ -238,7 +276,7 @@ fn told(error: &DatasetError) -> String {
     let first: &(dyn Error + 'static) = error;
     let mut texts: Vec<String> = Vec::new();
     for cause in std::iter::successors(Some(first), |error| (*error).source()) {
-        let text = cause.to_string();
+        let text = without_markup(&cause.to_string());
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
         }

@@ -12,7 +12,8 @@ use clap::Args as ClapArgs;
 
 Each recording is checked and stored as `extracted_audio/<class>/<YYYYMMDD_HHMMSS>_<name>` in the data root; once that is told, it is safe
 there. With a bucket (`ecosight storage status`) it is uploaded as well; if that fails it waits in the outbox (`ecosight storage outbox`)
-for the next `ecosight ingest` or `ecosight storage sync`. The same bytes under the same class are stored once by each machine.
+for the next `ecosight ingest` or `ecosight storage sync`. The same bytes under the same class are stored once, whoever takes them in;
+`ecosight storage gc` finds what two machines have uploaded at the same moment.
 
 Exit code 1 if any file was rejected; the others are stored all the same.")]
 pub(crate) struct IngestArgs {

@@ -14,7 +14,7 @@ use clap::Args as ClapArgs;
 A name is one below the configured bucket, or below the data root where no bucket is configured.")]
 pub(crate) struct LsArgs {
     /// Folder or object: `s3://…`, or a name below the configured store
-    #[arg(value_name = "NAME", default_value = "")]
+    #[arg(value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(crate) place: String,
     /// Everything below, not only what lies in the folder itself
     #[arg(long, short)]
@@ -27,7 +27,7 @@ pub(crate) struct LsArgs {
   ecosight storage du extracted_audio --json | jq .bytes")]
 pub(crate) struct DuArgs {
     /// Folder: `s3://…`, or a name below the configured store
-    #[arg(value_name = "NAME", default_value = "")]
+    #[arg(value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(crate) place: String,
 }
 
@@ -51,6 +51,9 @@ pub(crate) struct GetArgs {
     /// Replace files that hold something else
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Show what would be fetched, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -71,6 +74,9 @@ pub(crate) struct PutArgs {
     /// Replace objects that hold something else
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// Show what would be stored, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -78,7 +84,8 @@ pub(crate) struct PutArgs {
   ecosight storage rm temp/a.wav --dry-run
   ecosight storage rm --recursive temp/probe --yes
 
-What is not there counts as removed.")]
+What is not there counts as removed. A recording stays in the data root if it lies there, and is not uploaded again unless `ecosight ingest`
+takes it in again.")]
 pub(crate) struct RmArgs {
     /// Objects or folders: `s3://…`, or names below the configured store
     #[arg(value_name = "NAME", required = true)]
@@ -130,7 +137,8 @@ pub(crate) struct UrlArgs {
   ecosight storage verify --deep       read every object back
   ecosight storage verify --json | jq -r '.missing[]'
 
-Exit code 1 if anything is missing, different or (unless `ingest.keep_local` is false) in the bucket alone. Nothing is changed.")]
+The same content under another name of its class counts as the same. Exit code 1 if anything is missing, different or (unless
+`ingest.keep_local` is false) in the bucket alone; files that `migrate` would leave are only told. Nothing is changed.")]
 pub(crate) struct StorageVerifyArgs {
     /// Read the content of every object instead of trusting its checksum
     #[arg(long)]
@@ -144,7 +152,8 @@ pub(crate) struct StorageVerifyArgs {
   ecosight storage migrate --delete-local        and drop here what is verified there
 
 What is in the bucket already, with the same content, is skipped: run it again to go on after an interruption. Keys are the paths below the
-data root. Exit code 1 if any file failed, 6 if the bucket cannot be reached.")]
+data root. Files that `ecosight ingest` would reject are skipped, too, and told with the reason; those with labels that lie beside a recording
+go with it. Exit code 1 if any file failed, 6 if the bucket cannot be reached.")]
 pub(crate) struct MigrateArgs {
     /// Show what would be uploaded, and do nothing
     #[arg(long)]
@@ -160,10 +169,11 @@ pub(crate) struct MigrateArgs {
   ecosight storage fix-keys --yes
   ecosight storage fix-keys s3://old-bucket
 
-Each object is copied, the copy is compared, and only then the old one is removed. Exit code 1 if anything could not be mended.")]
+Where a bucket is configured beside a data root, both are put right, so that a recording is called the same on both sides. Each is copied, the
+copy is compared, and only then the old one is removed. Exit code 1 if anything could not be mended.")]
 pub(crate) struct FixKeysArgs {
-    /// Bucket or prefix: `s3://…` [default: the configured store]
-    #[arg(value_name = "PLACE", default_value = "")]
+    /// Bucket, prefix or folder [default: the configured bucket and the data root]
+    #[arg(value_name = "PLACE", default_value = "", hide_default_value = true)]
     pub(crate) place: String,
     #[command(flatten)]
     pub(crate) consent: Consent,
@@ -174,8 +184,9 @@ pub(crate) struct FixKeysArgs {
   ecosight storage gc                  what is left over, and why
   ecosight storage gc --yes            remove what is certainly garbage
 
-Removed are temporary files of writers that died, objects below `temp/` that are older than a day, and uploads in parts that were begun more
-than a day ago and never completed. A recording is never removed.")]
+Removed are temporary files of writers that died, objects below `temp/` that are older than a day, uploads in parts that were begun more than a
+day ago and never completed, and of recordings that are in a class of the bucket twice, all but the one with the first name, once both were read
+and compared. What index, data root and bucket say differently is told and kept. `-v` names each item, and so does `--json`.")]
 pub(crate) struct StorageGcArgs {
     #[command(flatten)]
     pub(crate) consent: Consent,

@@ -2,7 +2,7 @@
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::bucket::{CostArgs, PolicyArgs, SetupArgs};
+use super::bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs};
 use super::objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
@@ -64,12 +64,7 @@ pub(crate) enum StorageVerb {
     /// Print permissions, lifecycle rules and the like as JSON
     Policy(PolicyArgs),
     /// Check the bucket and what these keys may do there, and say how to mend what is wrong
-    #[command(after_help = "Examples:
-  ecosight storage doctor
-  ecosight storage doctor --json | jq '.findings[] | select(.state != \"ok\")'
-
-Some 20 MB are written below temp/ and removed again. Exit code 1 if anything fails; warnings are no failures.")]
-    Doctor,
+    Doctor(BucketDoctorArgs),
     /// Estimate what a month costs, from what is stored
     Cost(CostArgs),
     /// Tell what is still to be uploaded, since when, and why the last try failed
@@ -84,7 +79,8 @@ Nothing is asked of a server.")]
   ecosight storage sync --dry-run
   ecosight storage sync
 
-Exit code 6 if anything had to stay in the outbox. What is in the bucket is never overwritten, and nothing is deleted there.")]
+Exit code 6 if anything had to stay in the outbox. What is in the bucket is never overwritten, and nothing is deleted there. After a change of
+bucket the new one gets what it lacks. What `ecosight storage rm` has removed stays away.")]
     Sync {
         /// Show what would be uploaded, and do nothing
         #[arg(long)]
@@ -93,8 +89,13 @@ Exit code 6 if anything had to stay in the outbox. What is in the bucket is neve
     /// Make the table of tracks and the outbox again from the recordings in the data root and in the bucket
     #[command(after_help = "Examples:
   ecosight storage reindex
+  ecosight storage reindex --dry-run
   ecosight storage reindex --json | jq .strange
 
 A damaged index is moved aside first. Recordings are read, never changed.")]
-    Reindex,
+    Reindex {
+        /// Show what the index would be, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }

@@ -3,23 +3,53 @@
 use std::fs::{DirEntry, File, read_dir};
 use std::path::Path;
 
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::lease::Lease;
 use ecosight_datasets::manifest::Source;
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::Place;
+use ecosight_datasets::store::{Place, Store};
 use ecosight_stages::predict::Predictor;
 
 use super::Finding;
+use super::disk::writable;
 use crate::cli::args::PipelineArgs;
 use crate::cli::error::CliError;
+use crate::cli::finding::State;
 use crate::cli::session::Globals;
 use crate::engine::holder;
 
 const NAME_A_SOURCE: &str = "name the folder with your recordings: `--source DIR`";
 
+/// Whether the data root can be written here, or answers where it lies in a bucket.
+pub(super) fn root(globals: &Globals) -> Finding {
+    const CHECK: &str = "data root";
+    let place = globals.layout.place();
+    let here = writable(globals.layout.root());
+    if place.local().is_some() || here.state == State::Fail {
+        return here;
+    }
+    let listed = globals.access().and_then(|access| Store::connect(place, access));
+    match listed.and_then(|store| block_on(store.folders(""))) {
+        Ok(folders) if folders.is_empty() => Finding::ok(CHECK, format!("`{place}` answers; nothing is there yet")),
+        Ok(_) => Finding::ok(CHECK, format!("`{place}` answers; its copy is `{}`", globals.layout.root().display())),
+        Err(error) => Finding::error(CHECK, &error.into()),
+    }
+}
+
 /// Whether another process writes the data root.
-pub(super) fn lock(layout: &Layout) -> Finding {
-    match holder(&layout.lock()) {
+pub(super) fn lock(globals: &Globals) -> Finding {
+    let place = globals.layout.place();
+    if place.bucket().is_some() {
+        let store = globals.access().and_then(|access| Store::connect(place, access));
+        match store.and_then(|store| block_on(Lease::holder(&store, globals.started))) {
+            Ok(None) => {}
+            Ok(Some((holder, since))) => {
+                let found = format!("the data root is being written: {holder} since {since}");
+                return Finding::warn("lock", found, "wait until it is done");
+            }
+            Err(error) => return Finding::error("lock", &error.into()),
+        }
+    }
+    match holder(&globals.layout.lock()) {
         Ok(None) => Finding::ok("lock", "no other process writes the data root"),
         Ok(Some(holder)) => {
             Finding::warn("lock", format!("the data root is being written: {holder}"), "wait until it is done")

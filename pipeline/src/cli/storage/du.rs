@@ -6,6 +6,7 @@ use ecosight_datasets::layout::Area;
 use ecosight_datasets::runtime::block_on;
 use serde::Serialize;
 
+use super::ls::absent;
 use super::target::Target;
 use crate::ExitStatus;
 use crate::cli::args::DuArgs;
@@ -37,7 +38,14 @@ struct Row {
 /// Runs the verb.
 pub(crate) fn du(args: &DuArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let target = Target::of(&args.place, globals)?;
-    let listing = block_on(target.store.list_below(&target.name))?;
+    let mut listing = block_on(target.store.list_below(&target.name))?;
+    if listing.objects.is_empty() && listing.unreadable.is_empty() && !target.name.is_empty() {
+        // It may be an object itself.
+        listing.objects.extend(block_on(target.store.look(&target.name))?);
+        if listing.objects.is_empty() {
+            return Err(absent(&target));
+        }
+    }
     for name in &listing.unreadable {
         printer.warning(&format!("left out: {name}"));
     }

@@ -19,7 +19,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::cli::report::listing;
 use crate::cli::root::size;
-use crate::cli::session::Globals;
+use crate::cli::session::{Globals, absolute};
 use mover::{Found, Mover};
 
 /// A recording under a wrong key.
@@ -29,6 +29,11 @@ pub(super) struct Wrong {
     bytes: u64,
     /// What it should be called; with a hash of its content where that is another recording's name already.
     new: String,
+    /// Where it is called so.
+    places: Vec<String>,
+    /// The same, as numbers of movers.
+    #[serde(skip)]
+    sides: Vec<usize>,
     #[serde(skip)]
     class: ClassName,
     #[serde(skip)]
@@ -62,12 +67,28 @@ struct Report {
 /// Runs the verb.
 pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let place = if args.place.is_empty() { root(globals)? } else { Place::parse(&args.place)? };
-    let mover = Mover::new(&place, globals)?;
-    let found = block_on(mover.list())?;
-    if !args.place.is_empty() {
-        refuse_inside(&place, &found)?;
+    let mut places = vec![place.clone()];
+    // A recording has one name on both sides.
+    let is_configured = globals.access()?.settings.configured().is_ok_and(|configured| *configured == place);
+    if is_configured && globals.layout.root().is_dir() {
+        places.push(Place::Local(absolute(globals.layout.root())?));
     }
-    let names: Vec<&str> = found.iter().map(|object| object.key.as_str()).collect();
+    let movers: Vec<Mover<'_>> =
+        places.iter().map(|place| Mover::new(place, globals)).collect::<Result<_, CliError>>()?;
+    // By key: the time of the first change, and where it lies.
+    let mut keys: BTreeMap<String, (Found, Vec<usize>)> = BTreeMap::new();
+    for (side, mover) in movers.iter().enumerate() {
+        let found = block_on(mover.list())?;
+        if side == 0 && !args.place.is_empty() {
+            refuse_inside(&place, &found)?;
+        }
+        for object in found {
+            let (first, sides) = keys.entry(object.key.clone()).or_insert_with(|| (object.clone(), Vec::new()));
+            first.modified_ms = first.modified_ms.min(object.modified_ms);
+            sides.push(side);
+        }
+    }
+    let names: Vec<&str> = keys.keys().map(String::as_str).collect();
     let labelled = Beside::labelled(&names);
     let mut report = Report {
         place: place.to_string(),
@@ -76,7 +97,7 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
         unclear: Vec::new(),
         failures: Vec::new(),
     };
-    for object in &found {
+    for (object, sides) in keys.values() {
         match mended(&object.key, object.modified_ms) {
             Mended::Fine => {}
             Mended::Unclear(why) => {
@@ -89,13 +110,15 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
             Mended::Better { class, time, name } => {
                 let new = AudioKey::new(&class, &time, &name, None).to_string();
                 let key = object.key.clone();
-                report.wrong.push(Wrong { key, bytes: object.size_bytes, new, class, time, name });
+                let (bytes, sides) = (object.size_bytes, sides.clone());
+                let places = sides.iter().map(|side| places[*side].to_string()).collect();
+                report.wrong.push(Wrong { key, bytes, new, places, sides, class, time, name });
             }
         }
     }
     let mut failures = Failures::default();
     if args.consent.yes {
-        apply(&mover, &mut report.wrong, &mut failures, globals);
+        apply(&movers, &mut report.wrong, &mut failures, globals);
     }
     let close = failures.close(globals.is_cancelled(), "run it again: it goes on where it stopped", printer);
     report.failures = failures.take();
@@ -134,7 +157,7 @@ fn refuse_inside(place: &Place, found: &[Found]) -> Result<(), CliError> {
 }
 
 /// Moves all of `wrong`; those that were moved stay in it, under their new names.
-fn apply(mover: &Mover<'_>, wrong: &mut Vec<Wrong>, failures: &mut Failures, globals: &Globals) {
+fn apply(movers: &[Mover<'_>], wrong: &mut Vec<Wrong>, failures: &mut Failures, globals: &Globals) {
     // Those that want the same name take turns.
     let mut groups: BTreeMap<String, Vec<Wrong>> = BTreeMap::new();
     for wrong in wrong.drain(..) {
@@ -143,7 +166,13 @@ fn apply(mover: &Mover<'_>, wrong: &mut Vec<Wrong>, failures: &mut Failures, glo
     let work = |group: Vec<Wrong>| async move {
         let mut results = Vec::new();
         for wrong in group {
-            let result = mover.bring(&wrong).await;
+            let mut result = Ok(None);
+            for side in &wrong.sides {
+                // What the first side has called it, the other does as well, if it can.
+                if let Ok(named) = result {
+                    result = movers[*side].bring(&wrong, named.as_deref()).await.map(|new| named.or(Some(new)));
+                }
+            }
             results.push((wrong, result));
         }
         results
@@ -153,7 +182,7 @@ fn apply(mover: &Mover<'_>, wrong: &mut Vec<Wrong>, failures: &mut Failures, glo
         let mut flow = ControlFlow::Continue(());
         for (wrong, result) in results {
             match result {
-                Ok(new) => moved.push(Wrong { new, ..wrong }),
+                Ok(new) => moved.push(Wrong { new: new.unwrap_or(wrong.new), ..wrong }),
                 Err(error) => flow = failures.add(Failure::new(&wrong.key, error)),
             }
         }
@@ -165,8 +194,10 @@ fn apply(mover: &Mover<'_>, wrong: &mut Vec<Wrong>, failures: &mut Failures, glo
 fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
     let Report { wrong, unclear, moved, .. } = report;
     if !wrong.is_empty() {
-        let rows = wrong.iter().map(|wrong| vec![wrong.key.clone(), wrong.new.clone(), size(wrong.bytes)]);
-        printer.result(&listing(&["key", if *moved { "is now" } else { "should be" }, "size"], rows))?;
+        let row =
+            |wrong: &Wrong| vec![wrong.key.clone(), wrong.new.clone(), size(wrong.bytes), wrong.places.join(", ")];
+        let new = if *moved { "is now" } else { "should be" };
+        printer.result(&listing(&["key", new, "size", "where"], wrong.iter().map(row)))?;
     }
     for Unclear { key, why, remedy } in unclear {
         printer.note(&format!("unclear: {key}: {why}; {remedy}"));
@@ -177,7 +208,10 @@ fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
             printer.note("all recordings lie where they belong");
         }
         (true, _) => {}
-        (false, true) => printer.note(&format!("{} moved; `ecosight storage reindex` tells the index", wrong.len())),
+        (false, true) => printer.note(&format!(
+            "{} moved; `ecosight storage reindex` tells the index of those that it did not know",
+            wrong.len()
+        )),
         (false, false) => {
             if names.len() < wrong.len() {
                 printer.note("where two want one name, a hash of the content tells them apart");

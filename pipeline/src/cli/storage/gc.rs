@@ -3,6 +3,7 @@
 mod find;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ pub(super) struct Item {
     /// Where it lies.
     name: String,
     bytes: u64,
+    /// What it is: all of a kind have the same reason.
+    kind: &'static str,
     why: String,
     #[serde(skip)]
     garbage: Garbage,
@@ -39,6 +42,8 @@ pub(super) struct Item {
 pub(super) enum Garbage {
     File(PathBuf),
     Object(String),
+    /// An object, and the one with the same content that stays.
+    Twin(String, String),
     #[cfg(feature = "aws-admin")]
     Upload(Unfinished),
     /// It is not: somebody has to look at it.
@@ -63,6 +68,7 @@ pub(crate) fn gc(args: &StorageGcArgs, globals: &Globals, printer: &Printer) -> 
     found.extend(block_on(place.expired())?);
     #[cfg(feature = "aws-admin")]
     found.extend(block_on(place.unfinished(printer))?);
+    found.extend(block_on(place.repeated())?);
     let kept = block_on(rows::strays(&place, globals))?;
     found.sort_by(|a, b| a.name.cmp(&b.name));
     let mut failures = Failures::default();
@@ -98,15 +104,32 @@ fn remove(place: &Place<'_>, found: Vec<Item>, failures: &mut Failures, globals:
     removed
 }
 
+/// One line of each kind: why with an example, how many, and their bytes.
+fn kinds(items: &[Item]) -> Vec<(String, usize, u64)> {
+    let mut kinds: BTreeMap<&str, (String, usize, u64)> = BTreeMap::new();
+    for item in items {
+        let first = || (format!("{}, such as `{}`", item.why, item.name), 0, 0);
+        let (_, count, bytes) = kinds.entry(item.kind).or_insert_with(first);
+        (*count, *bytes) = (*count + 1, *bytes + item.bytes);
+    }
+    kinds.into_values().collect()
+}
+
 fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
-    let row = |item: &Item| vec![item.name.clone(), size(item.bytes), item.why.clone()];
     if !report.removable.is_empty() {
-        printer.result(&listing(&["name", "size", "why"], report.removable.iter().map(row)))?;
+        let rows =
+            kinds(&report.removable).into_iter().map(|(why, items, bytes)| vec![items.to_string(), size(bytes), why]);
+        printer.result(&listing(&["items", "size", "what"], rows))?;
         let closing = if report.removed { "removed" } else { "can be removed" };
         printer.result(&format!("\n{} item(s), {} {closing}\n", report.removable.len(), size(report.bytes)))?;
     }
-    for item in &report.kept {
-        printer.note(&format!("kept: {}: {}", item.name, item.why));
+    for (why, items, bytes) in kinds(&report.kept) {
+        printer.note(&format!("kept: {items} item(s), {}: {why}", size(bytes)));
+    }
+    if printer.verbose {
+        for item in report.removable.iter().chain(&report.kept) {
+            printer.note(&format!("{}: {}: {}", item.kind, item.name, item.why));
+        }
     }
     match (report.removable.is_empty(), report.removed) {
         (true, _) => printer.note("there is nothing to remove"),

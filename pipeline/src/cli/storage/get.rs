@@ -33,7 +33,7 @@ pub(crate) fn get(args: &GetArgs, globals: &Globals, printer: &Printer) -> Resul
     let work = |(object, path): (Object, PathBuf)| {
         let (store, bar) = (&target.store, &bar);
         async move {
-            let got = copy(store, &object, &path, args.overwrite, &step(bar)).await;
+            let got = copy(store, &object, &path, args, &step(bar)).await;
             (object.uri, path, got)
         }
     };
@@ -49,19 +49,21 @@ pub(crate) fn get(args: &GetArgs, globals: &Globals, printer: &Printer) -> Resul
     new.sort();
     same.sort();
     if printer.json {
-        let document = json!({ "fetched": new, "skipped": same, "failures": failures.sorted() });
+        let document =
+            json!({ "dry_run": args.dry_run, "fetched": new, "skipped": same, "failures": failures.sorted() });
         printer.document(&document)?;
     } else {
         let lines = new.iter().map(|path| format!("{}\n", path.display()));
         printer.result(&lines.collect::<String>())?;
-        printer.note(&format!("{} fetched, {} there already, {} failed", new.len(), same.len(), failures.len()));
+        let verb = if args.dry_run { "to fetch" } else { "fetched" };
+        printer.note(&format!("{} {verb}, {} there already, {} failed", new.len(), same.len(), failures.len()));
     }
     failures.close(globals.is_cancelled(), "run it again: it goes on where it stopped", printer)
 }
 
 /// The objects to get, each with the file that it becomes.
 fn wanted(target: &Target, args: &GetArgs) -> Result<Vec<(Object, PathBuf)>, CliError> {
-    let Target { store, name } = target;
+    let Target { store, name, .. } = target;
     if args.recursive {
         let folder = match &args.destination {
             Some(folder) => folder.clone(),
@@ -106,7 +108,7 @@ async fn copy(
     store: &Store,
     object: &Object,
     path: &Path,
-    overwrite: bool,
+    args: &GetArgs,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Got, DatasetError> {
     let at = || path.display().to_string();
@@ -118,9 +120,12 @@ async fn copy(
             progress(object.size_bytes);
             return Ok(Got::Same);
         }
-        if !overwrite {
+        if !args.overwrite {
             return Err(DatasetError::invalid("write file", at(), "another file is there; `--overwrite` replaces it"));
         }
+    }
+    if args.dry_run {
+        return Ok(Got::New);
     }
     if store.download(&object.uri, path, progress).await? {
         return Ok(Got::New);

@@ -5,7 +5,7 @@ use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Entries, Object};
 use serde::Serialize;
 
-use super::target::Target;
+use super::target::{Named, Target};
 use crate::ExitStatus;
 use crate::cli::args::LsArgs;
 use crate::cli::error::CliError;
@@ -65,7 +65,7 @@ pub(crate) fn ls(args: &LsArgs, globals: &Globals, printer: &Printer) -> Result<
 }
 
 async fn look(target: &Target, recursive: bool) -> Result<(Entries, Vec<String>), CliError> {
-    let Target { store, name } = target;
+    let Target { store, name, .. } = target;
     let (found, unreadable) = if recursive {
         let listing = store.list_below(name).await?;
         (Entries { folders: Vec::new(), objects: listing.objects }, listing.unreadable)
@@ -82,10 +82,25 @@ async fn look(target: &Target, recursive: bool) -> Result<(Entries, Vec<String>)
 
 /// There is nothing of this name.
 pub(super) fn absent(target: &Target) -> CliError {
-    let (folder, _) = target.name.rsplit_once('/').unwrap_or_default();
-    let hint = format!("`ecosight storage ls {folder}` shows what there is");
+    // The nearest folder above that has something in it; the store itself otherwise.
+    let above = std::iter::successors(target.name.rsplit_once('/'), |(folder, _)| folder.rsplit_once('/'));
+    let has_some = |folder: &str| {
+        let entries = block_on(target.store.entries(folder)).unwrap_or_default();
+        !entries.folders.is_empty() || !entries.objects.is_empty()
+    };
+    let folder = above.map(|(folder, _)| folder).find(|folder| has_some(folder)).unwrap_or_default();
+    let place = match (&target.named, folder) {
+        (Named::Below, folder) => folder.to_owned(),
+        (Named::Address, "") => target.store.place().to_string(),
+        (Named::Address, folder) => target.store.address(folder),
+    };
+    let word = match place.as_str() {
+        "" => String::new(),
+        plain if plain.chars().all(|c| c.is_alphanumeric() || "/:._-=".contains(c)) => format!(" {plain}"),
+        other => format!(" '{other}'"),
+    };
     let error = format!("there is nothing called `{}`", target.address());
-    CliError::failed(error, hint.replace("ls `", "ls`"))
+    CliError::failed(error, format!("`ecosight storage ls{word}` shows what there is"))
 }
 
 /// A time in UTC.

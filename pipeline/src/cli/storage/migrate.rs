@@ -8,10 +8,11 @@ use ecosight_datasets::files::folder_of;
 use ecosight_datasets::layout::Area;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Created, Depth, Labels, Object, Room, Store, each, media_type};
-use ecosight_datasets::tracks::{LocalCopy, Tracks};
+use ecosight_datasets::tracks::{InBucket, LocalCopy, Tracks};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use serde::Serialize;
 
+use super::left_out::{LeftOut, Sorted, names, sort, tell};
 use super::tally::{Failure, Failures, bar, step};
 use super::target::{bucket, connect};
 use super::verify::both;
@@ -29,8 +30,10 @@ struct Report {
     to: String,
     dry_run: bool,
     uploaded: u64,
-    /// There already, with the same content.
+    /// There already, with the same content, or left out.
     skipped: u64,
+    /// What `ingest` would reject, or was removed from the bucket by name.
+    left_out: Vec<LeftOut>,
     failed: u64,
     /// All files, those that were not come to before an interruption included.
     total: u64,
@@ -52,11 +55,16 @@ pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) 
     must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
     let (files, objects) = block_on(both(&local, &remote))?;
+    let total = files.len() as u64;
+    let Sorted { elsewhere, left_out } = sort(&files, &objects, globals)?;
+    let left = names(&left_out);
+    let files: Vec<_> = files.into_iter().filter(|file| !left.contains(file.uri.as_str())).collect();
     let mut report = Report {
         from: globals.layout.extracted_audio().display().to_string(),
         to: remote.address(Area::ExtractedAudio.name()),
         dry_run: args.dry_run,
-        total: files.len() as u64,
+        total,
+        skipped: left_out.len() as u64,
         ..Report::default()
     };
     let bar = bar(files.iter().map(|file| file.size_bytes).sum(), printer);
@@ -64,6 +72,8 @@ pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) 
     let mover = Mover {
         remote: &remote,
         objects: &objects,
+        elsewhere: &elsewhere,
+        identity: remote.identity(),
         args,
         root: globals.layout.root(),
         room: Room::default(),
@@ -93,6 +103,8 @@ pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) 
     report.failed = failures.len() as u64;
     let status = failures.close(globals.is_cancelled(), "run it again: it goes on where it stopped", printer);
     report.failures = failures.take();
+    report.left_out = left_out;
+    tell(&report.left_out, printer);
     if printer.json {
         printer.document(&report)?;
     } else {
@@ -114,6 +126,9 @@ struct Mover<'a> {
     remote: &'a Store,
     /// What was there before.
     objects: &'a BTreeMap<String, Object>,
+    /// Objects with the content of files that are called otherwise.
+    elsewhere: &'a BTreeMap<String, Object>,
+    identity: String,
     args: &'a MigrateArgs,
     root: &'a Path,
     room: Room,
@@ -127,7 +142,8 @@ impl Mover<'_> {
         let (remote, path) = (self.remote, self.root.join(&file.uri));
         let before = stamp(&path)?;
         let _room = self.room.take(file.size_bytes).await;
-        let is_new = if let Some(object) = self.objects.get(&file.uri) {
+        let there = self.objects.get(&file.uri).or_else(|| self.elsewhere.get(&file.uri));
+        let is_new = if let Some(object) = there {
             if !remote.holds(object, &path, Depth::Tag).await? {
                 return Err(DatasetError::new("upload", remote.address(&file.uri), DatasetErrorKind::Conflict));
             }
@@ -143,7 +159,8 @@ impl Mover<'_> {
         if let Some(tracks) = self.tracks.as_ref().filter(|_| !self.args.dry_run) {
             // Told first: a crash in between leaves a file too many, never a row without one.
             let copy = if self.args.delete_local { LocalCopy::Dropped } else { LocalCopy::Kept };
-            tracks.uploaded(&file.uri, copy, self.now_ms)?;
+            let name = there.map_or(&file.uri, |object| &object.uri);
+            tracks.uploaded(&file.uri, &InBucket { bucket: &self.identity, name }, copy, self.now_ms)?;
         }
         let is_deleted = self.args.delete_local && delete(&path, before)?;
         Ok(Moved { is_new, is_deleted })

@@ -6,6 +6,7 @@ mod du;
 mod fix_keys;
 mod gc;
 mod get;
+mod left_out;
 mod ls;
 mod migrate;
 mod outbox;
@@ -44,10 +45,10 @@ pub(crate) fn storage(args: &StorageArgs, globals: &Globals, printer: &Printer) 
         StorageVerb::Gc(args) => gc::gc(args, globals, printer),
         StorageVerb::Setup(args) => setup::setup(args, globals, printer),
         StorageVerb::Policy(args) => policy::policy(args, globals, printer),
-        StorageVerb::Doctor => doctor::doctor(globals, printer),
+        StorageVerb::Doctor(args) => doctor::doctor(args, globals, printer),
         StorageVerb::Cost(args) => cost::cost(args, globals, printer),
         StorageVerb::Outbox => outbox::outbox(globals, printer),
         StorageVerb::Sync { dry_run } => sync::sync(*dry_run, globals, printer),
-        StorageVerb::Reindex => reindex::reindex(globals, printer),
+        StorageVerb::Reindex { dry_run } => reindex::reindex(*dry_run, globals, printer),
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Created, Labels, Room, Store, each, media_type};
+use ecosight_datasets::store::{Created, Depth, Labels, Object, Room, Store, Written, each, media_type};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use serde_json::json;
 
@@ -55,10 +55,13 @@ pub(crate) fn put(args: &PutArgs, globals: &Globals, printer: &Printer) -> Resul
     };
     let (new, same) = (address(&mut new), address(&mut same));
     if printer.json {
-        printer.document(&json!({ "stored": new, "skipped": same, "failures": failures.sorted() }))?;
+        printer.document(
+            &json!({ "dry_run": args.dry_run, "stored": new, "skipped": same, "failures": failures.sorted() }),
+        )?;
     } else {
         printer.result(&new.iter().map(|name| format!("{name}\n")).collect::<String>())?;
-        printer.note(&format!("{} stored, {} there already, {} failed", new.len(), same.len(), failures.len()));
+        let verb = if args.dry_run { "to store" } else { "stored" };
+        printer.note(&format!("{} {verb}, {} there already, {} failed", new.len(), same.len(), failures.len()));
     }
     failures.close(globals.is_cancelled(), "run it again: what is stored is not sent again", printer)
 }
@@ -101,6 +104,15 @@ async fn send(
     let labels =
         Labels { content_type: Some(media_type(path)?.to_owned()), metadata: args.metadata.iter().cloned().collect() };
     let size = path.metadata().map_err(DatasetError::at("read file", path))?.len();
+    if args.dry_run {
+        let written = |object: Object| Written { etag: object.etag, size_bytes: object.size_bytes };
+        return match store.look(name).await? {
+            None => Ok(Created::New(Written { etag: None, size_bytes: size })),
+            Some(object) if store.holds(&object, path, Depth::Tag).await? => Ok(Created::Same(written(object))),
+            Some(object) if args.overwrite => Ok(Created::New(written(object))),
+            Some(_) => Err(DatasetError::new("upload", store.address(name), DatasetErrorKind::Conflict)),
+        };
+    }
     let _room = room.take(size).await;
     if args.overwrite {
         return store.upload(path, name, &labels, progress).await.map(Created::New);

@@ -1,11 +1,12 @@
 //! `ecosight storage reindex`: the table of tracks and the outbox, made again from the recordings.
 
-use ecosight_datasets::DatasetErrorKind;
 use ecosight_datasets::tracks::{ACTION, Tracks};
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
+use ecosight_stages::ingest::{Reindexed, survey};
 
 use crate::ExitStatus;
 use crate::cli::error::CliError;
-use crate::cli::ingest::{Hurry, open};
+use crate::cli::ingest::{Hurry, open, store};
 use crate::cli::printer::Printer;
 use crate::cli::session::Globals;
 
@@ -13,7 +14,10 @@ use crate::cli::session::Globals;
 const SHOWN: usize = 10;
 
 /// Runs the verb.
-pub(crate) fn reindex(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+pub(crate) fn reindex(dry_run: bool, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    if dry_run {
+        return preview(globals, printer);
+    }
     match Tracks::find(&globals.layout).and_then(|tracks| tracks.map(|tracks| tracks.check()).transpose()) {
         Err(error) if error.action == ACTION && matches!(error.kind, DatasetErrorKind::Invalid(_)) => {
             let aside = Tracks::set_aside(&globals.layout, &globals.started.format("%Y%m%d-%H%M%S").to_string())?;
@@ -22,14 +26,35 @@ pub(crate) fn reindex(globals: &Globals, printer: &Printer) -> Result<ExitStatus
         other => drop(other?),
     }
     let done = open(globals, Hurry::No)?.reindex()?;
+    tell(&done, "", printer)
+}
+
+/// What the index would be. A damaged one counts as empty.
+fn preview(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let known = |tracks: Tracks| Ok::<_, DatasetError>((tracks.all()?, tracks.withdrawn()?));
+    let (known, withdrawn) = match Tracks::find(&globals.layout).and_then(|tracks| tracks.map(known).transpose()) {
+        Err(error) if error.action == ACTION && matches!(error.kind, DatasetErrorKind::Invalid(_)) => {
+            printer.warning(&format!("{}; it would be moved aside", error.kind));
+            Default::default()
+        }
+        found => found?.unwrap_or_default(),
+    };
+    let store = store(globals.access()?, Hurry::No)?;
+    let now_ms = globals.started.timestamp_millis();
+    let found = survey(&globals.layout, store.as_ref(), now_ms, &known, &withdrawn)?;
+    tell(&found, "would be ", printer)
+}
+
+fn tell(done: &Reindexed, would_be: &str, printer: &Printer) -> Result<ExitStatus, CliError> {
     if printer.json {
-        printer.document(&done)?;
+        printer.document(done)?;
         return Ok(ExitStatus::Ok);
     }
     let lines = [
         format!("{} recordings in the data root", done.local),
         format!("{} recordings in the bucket", done.bucket),
         format!("{} to be uploaded", done.waiting),
+        format!("{} rows {would_be}added, {} {would_be}dropped", done.added, done.dropped),
     ];
     printer.result(&lines.map(|line| format!("{line}\n")).concat())?;
     for name in done.strange.iter().take(SHOWN) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use ecosight_datasets::DatasetError;
+use ecosight_datasets::layout::AudioKey;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Store, each};
-use ecosight_datasets::tracks::Tracks;
 use serde_json::json;
 
 use super::tally::{Failure, Failures};
@@ -14,6 +14,7 @@ use super::target::{Target, name_in_bucket};
 use crate::ExitStatus;
 use crate::cli::args::RmArgs;
 use crate::cli::error::CliError;
+use crate::cli::ingest::{Hurry, open};
 use crate::cli::printer::Printer;
 use crate::cli::root::size;
 use crate::cli::session::Globals;
@@ -46,16 +47,25 @@ pub(crate) fn rm(args: &RmArgs, globals: &Globals, printer: &Printer) -> Result<
         }
         return Err(CliError::usage("nothing was removed yet", "add `--yes` to remove what is listed"));
     }
-    let tracks = Tracks::find(&globals.layout)?;
-    let (mut removed, mut failures) = (Vec::new(), Failures::default());
-    let forget = |address: &str| match (&tracks, name_in_bucket(address, globals)) {
-        (Some(tracks), Ok(Some(name))) => tracks.forget_object(&name, globals.started.timestamp_millis()),
-        _ => Ok(()),
+    // Here or in the index, a recording must not look as if its upload had been forgotten.
+    let of_bucket: BTreeMap<String, String> = found
+        .keys()
+        .filter_map(|address| Some((address.clone(), name_in_bucket(address, globals).ok()??)))
+        .filter(|(_, name)| AudioKey::parse(name).is_some())
+        .collect();
+    let index =
+        if of_bucket.is_empty() || !globals.layout.root().is_dir() { None } else { Some(open(globals, Hurry::No)?) };
+    let (mut removed, mut kept, mut failures) = (Vec::new(), 0, Failures::default());
+    let now_ms = globals.started.timestamp_millis();
+    let withdraw = |address: &String| match (&index, of_bucket.get(address)) {
+        (Some(index), Some(name)) => index.tracks().withdraw(name, now_ms),
+        _ => Ok(false),
     };
     block_on(each(found, &globals.cancelled, delete, |(address, result)| {
-        match result.and_then(|()| forget(&address)) {
-            Ok(()) => {
+        match result.and_then(|()| withdraw(&address)) {
+            Ok(is_kept) => {
                 removed.push(address);
+                kept += u64::from(is_kept);
                 ControlFlow::Continue(())
             }
             Err(error) => failures.add(Failure::new(&address, error)),
@@ -64,9 +74,16 @@ pub(crate) fn rm(args: &RmArgs, globals: &Globals, printer: &Printer) -> Result<
     removed.sort();
     if printer.json {
         let failed = failures.sorted();
-        printer.document(&json!({ "removed": true, "objects": removed, "bytes": bytes, "failures": failed }))?;
+        let document =
+            json!({ "removed": true, "objects": removed, "bytes": bytes, "kept_local": kept, "failures": failed });
+        printer.document(&document)?;
     } else {
         printer.note(&format!("{} object(s) removed", removed.len()));
+        if kept > 0 {
+            printer.note(&format!(
+                "{kept} of them stay in the data root; `ecosight storage sync` leaves them there, `ecosight ingest` takes them in again"
+            ));
+        }
     }
     failures.close(globals.is_cancelled(), "run it again: what is removed already counts as removed", printer)
 }
@@ -78,7 +95,7 @@ async fn delete((address, (store, name, _)): (String, (&Store, String, u64))) ->
 
 /// The objects that a word names, with their sizes. None where there is nothing of that name.
 async fn inside(target: &Target, recursive: bool) -> Result<Vec<(String, u64)>, CliError> {
-    let Target { store, name } = target;
+    let Target { store, name, .. } = target;
     let below = if recursive {
         let listing = store.list_below(name).await?;
         listing.objects.into_iter().map(|object| (object.uri, object.size_bytes)).collect()

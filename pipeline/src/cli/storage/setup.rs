@@ -71,7 +71,8 @@ struct Report {
 /// Runs the verb.
 pub(super) fn setup(args: &SetupArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let settings = &globals.access()?.settings;
-    let wishes = Wishes { expire_existing: args.expire_existing, ..wishes(&args.wishes, settings)? };
+    let wishes =
+        Wishes { expire_existing: args.expire_existing, ..wishes(&args.wishes, args.iam_user.as_ref(), settings)? };
     if args.print {
         warn_of_plain_http(&wishes, printer);
         printer.document(&wishes.documents())?;
@@ -108,7 +109,8 @@ fn carry_out(
         // Where this cannot be asked, the step about encryption has said so.
         let _ = admin.adopt_key().await;
         if let Some(user) = &args.iam_user {
-            lines.extend(key::all(&admin, user, args.dry_run).await);
+            let wanted = key::Wanted { user, new_key: args.new_key, is_dry: args.dry_run };
+            lines.extend(key::all(&admin, settings, &wanted).await);
         }
         Ok((lines, admin.wishes().policy()))
     };

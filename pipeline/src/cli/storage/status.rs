@@ -1,6 +1,8 @@
 //! `ecosight storage status`: which store is used, and why.
 
-use ecosight_datasets::store::{Credentials, Encryption, Settings};
+use std::collections::BTreeSet;
+
+use ecosight_datasets::store::{Credentials, Encryption, Overruled, Settings};
 use ecosight_datasets::tracks::{Backlog, Tracks};
 use serde::Serialize;
 
@@ -36,6 +38,8 @@ struct Report {
     cache: String,
     /// Whether recordings stay in the data root once they are in the bucket.
     keep_local: bool,
+    /// Variables in `.env` that those of the shell go before.
+    overruled: Vec<Overruled>,
     /// What is still to be uploaded; nothing where there is no index yet.
     outbox: Option<Waiting>,
 }
@@ -45,6 +49,8 @@ struct Waiting {
     recordings: u64,
     bytes: u64,
     since: Option<String>,
+    /// Recordings that do not wait, and that nobody knows to be in this bucket: they are in another one, or were taken in before there was one.
+    not_in_bucket: u64,
 }
 
 /// Runs the verb.
@@ -75,6 +81,7 @@ pub(crate) fn status(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
         signed_urls: settings.cloudfront.as_ref().is_some_and(|distribution| distribution.key_pair.is_some()),
         cache: access.cache.folder().display().to_string(),
         keep_local: rules(globals, access)?.keep_local,
+        overruled: settings.environment.overruled(),
         outbox: waiting(globals)?,
     };
     if printer.json {
@@ -88,7 +95,16 @@ pub(crate) fn status(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
 fn waiting(globals: &Globals) -> Result<Option<Waiting>, CliError> {
     let Some(tracks) = Tracks::find(&globals.layout)? else { return Ok(None) };
     let Backlog { count, bytes, oldest_ms } = tracks.backlog()?;
-    Ok(Some(Waiting { recordings: count, bytes, since: oldest_ms.map(time) }))
+    let settings = &globals.access()?.settings;
+    let not_in_bucket = match settings.configured() {
+        Ok(place) => {
+            let waiting: BTreeSet<_> = tracks.outbox()?.into_iter().map(|waiting| waiting.key).collect();
+            let missing = tracks.missing(&settings.identity(place))?;
+            missing.into_iter().filter(|key| !waiting.contains(key)).count() as u64
+        }
+        Err(_) => 0,
+    };
+    Ok(Some(Waiting { recordings: count, bytes, since: oldest_ms.map(time), not_in_bucket }))
 }
 
 fn encryption(settings: &Settings) -> Option<String> {
@@ -100,9 +116,15 @@ fn encryption(settings: &Settings) -> Option<String> {
 }
 
 fn backlog(waiting: &Waiting) -> String {
-    let Waiting { recordings, bytes, since } = waiting;
+    let Waiting { recordings, bytes, since, not_in_bucket } = waiting;
     let since = since.as_ref().map(|since| format!(", the oldest since {since}")).unwrap_or_default();
-    format!("{recordings} recording(s) to upload, {}{since}", size(*bytes))
+    let others = match not_in_bucket {
+        0 => String::new(),
+        count => {
+            format!("; {count} more are not known to be in this bucket: `ecosight storage sync` uploads what it lacks")
+        }
+    };
+    format!("{recordings} recording(s) to upload, {}{since}{others}", size(*bytes))
 }
 
 fn text(report: &Report) -> String {
@@ -122,5 +144,6 @@ fn text(report: &Report) -> String {
         ("local copy", if report.keep_local { "stays" } else { "is dropped once it is uploaded" }.to_owned()),
         ("outbox", report.outbox.as_ref().map_or_else(none, backlog)),
     ];
-    lines.iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+    let notes = report.overruled.iter().map(|overruled| ("note", overruled.to_string()));
+    lines.into_iter().chain(notes).map(|(name, value)| format!("{name:<12} {value}\n")).collect()
 }

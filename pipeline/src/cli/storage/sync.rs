@@ -32,17 +32,19 @@ struct Report {
 
 /// Runs the verb.
 pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    globals.access()?.settings.configured().map_err(|why| {
+    let settings = &globals.access()?.settings;
+    let place = settings.configured().map_err(|why| {
         CliError::usage(
             format!("there is no bucket to upload to: {why}"),
             "`ecosight storage status` shows what is set",
         )
     })?;
+    let bucket = settings.identity(place);
     if dry_run {
-        return preview(&would_upload(globals)?, printer);
+        return preview(&would_upload(&bucket, globals)?, printer);
     }
     let ingest = open(globals, Hurry::No)?;
-    ingest.tracks().enqueue_missing(globals.started.timestamp_millis())?;
+    ingest.tracks().enqueue_missing(&bucket, globals.started.timestamp_millis())?;
     let progress = Progress::new(printer);
     let total = ingest.tracks().backlog()?.count;
     let mut done = 0;
@@ -75,7 +77,7 @@ pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Resul
 }
 
 /// What waits, and what would be put in line; nothing is written to find it out.
-fn would_upload(globals: &Globals) -> Result<Vec<String>, CliError> {
+fn would_upload(bucket: &str, globals: &Globals) -> Result<Vec<String>, CliError> {
     let Some(tracks) = Tracks::find(&globals.layout)? else {
         // The index that `sync` makes would know all recordings that are here.
         if !globals.layout.extracted_audio().is_dir() {
@@ -90,7 +92,7 @@ fn would_upload(globals: &Globals) -> Result<Vec<String>, CliError> {
     };
     let mut keys: Vec<_> = tracks.outbox()?.into_iter().map(|waiting| waiting.key).collect();
     let waiting: BTreeSet<_> = keys.iter().cloned().collect();
-    keys.extend(tracks.missing()?.into_iter().filter(|key| !waiting.contains(key)));
+    keys.extend(tracks.missing(bucket)?.into_iter().filter(|key| !waiting.contains(key)));
     Ok(keys)
 }
 

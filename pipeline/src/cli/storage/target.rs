@@ -11,6 +11,15 @@ pub(super) struct Target {
     pub(super) store: Store,
     /// Name of an object or a folder; empty for the whole store.
     pub(super) name: String,
+    pub(super) named: Named,
+}
+
+/// How a user has named something.
+pub(super) enum Named {
+    /// By a name below the configured store.
+    Below,
+    /// By its whole address.
+    Address,
 }
 
 impl Target {
@@ -19,9 +28,9 @@ impl Target {
         let root = root(globals)?;
         let Some((place, name)) = address(text, &root)? else {
             let name = text.trim_matches('/').to_owned();
-            return Ok(Self { store: connect(&root, globals)?, name });
+            return Ok(Self { store: connect(&root, globals)?, name, named: Named::Below });
         };
-        Ok(Self { store: connect(&place, globals)?, name })
+        Ok(Self { store: connect(&place, globals)?, name, named: Named::Address })
     }
 
     /// Its address, for people.

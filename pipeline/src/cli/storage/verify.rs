@@ -8,6 +8,7 @@ use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Depth, Object, Store, each};
 use serde::Serialize;
 
+use super::left_out::{LeftOut, Sorted, names, sort, tell};
 use super::tally::{Failure, Failures, bar};
 use super::target::{bucket, connect};
 use crate::ExitStatus;
@@ -25,6 +26,10 @@ struct Report<'a> {
     bucket: String,
     /// Files that are there with the same content.
     same: usize,
+    /// Those of them that have another name there.
+    renamed: BTreeMap<String, String>,
+    /// Files that `migrate` would not bring there.
+    left_out: Vec<LeftOut>,
     /// Files that are not in the bucket.
     missing: Vec<String>,
     /// Files whose objects hold something else.
@@ -40,30 +45,37 @@ pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Prin
     must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
     let (files, mut objects) = block_on(both(&local, &remote))?;
+    let Sorted { elsewhere, left_out } = sort(&files, &objects, globals)?;
+    let left = names(&left_out);
     let depth = if args.deep { Depth::Content } else { Depth::Tag };
     let bar = bar(files.iter().map(|file| file.size_bytes).sum(), printer);
     let (mut missing, mut pairs) = (Vec::new(), Vec::new());
     for file in files {
-        match objects.remove(&file.uri) {
-            None => missing.push(file.uri),
-            Some(object) => pairs.push(object),
+        match (objects.remove(&file.uri), elsewhere.get(&file.uri)) {
+            (Some(object), _) => pairs.push((file.uri, object)),
+            (None, Some(object)) => pairs.push((file.uri, object.clone())),
+            (None, None) if left.contains(file.uri.as_str()) => {}
+            (None, None) => missing.push(file.uri),
         }
     }
+    for object in elsewhere.values() {
+        objects.remove(&object.uri);
+    }
     let (mut same, mut different, mut failures) = (0, Vec::new(), Failures::default());
-    let work = |object: Object| {
+    let work = |(name, object): (String, Object)| {
         let remote = &remote;
         async move {
-            let path = globals.layout.root().join(&object.uri);
+            let path = globals.layout.root().join(&name);
             let holds = remote.holds(&object, &path, depth).await;
-            (object, holds)
+            (name, object.size_bytes, holds)
         }
     };
-    block_on(each(pairs, &globals.cancelled, work, |(object, holds)| {
-        bar.inc(object.size_bytes);
+    block_on(each(pairs, &globals.cancelled, work, |(name, bytes, holds)| {
+        bar.inc(bytes);
         match holds {
             Ok(true) => same += 1,
-            Ok(false) => different.push(object.uri),
-            Err(error) => return failures.add(Failure::new(&object.uri, error)),
+            Ok(false) => different.push(name),
+            Err(error) => return failures.add(Failure::new(&name, error)),
         }
         ControlFlow::Continue(())
     }));
@@ -73,6 +85,8 @@ pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Prin
         local: globals.layout.extracted_audio().display().to_string(),
         bucket: remote.address(Area::ExtractedAudio.name()),
         same,
+        renamed: elsewhere.into_iter().map(|(name, object)| (name, object.uri)).collect(),
+        left_out,
         missing,
         different,
         extra: objects.into_keys().collect(),
@@ -83,6 +97,7 @@ pub(crate) fn verify(args: &StorageVerifyArgs, globals: &Globals, printer: &Prin
     } else {
         printer.result(&text(&report))?;
     }
+    tell(&report.left_out, printer);
     // Who drops local copies has objects that no file belongs to.
     let is_extra_fine = report.extra.is_empty() || !rules(globals, globals.access()?)?.keep_local;
     let is_alike = report.missing.is_empty() && report.different.is_empty() && is_extra_fine;
@@ -107,8 +122,12 @@ pub(super) async fn both(
 fn text(report: &Report<'_>) -> String {
     let lists = [("missing", &report.missing), ("different", &report.different), ("extra", &report.extra)];
     let lines = lists.iter().flat_map(|(word, names)| names.iter().map(move |name| format!("{word:<10} {name}\n")));
+    let renamed = match report.renamed.len() {
+        0 => String::new(),
+        count => format!(" ({count} under another name)"),
+    };
     let closing = format!(
-        "{} same, {} missing in the bucket, {} different, {} in the bucket alone, {} not compared\n",
+        "{} same{renamed}, {} missing in the bucket, {} different, {} in the bucket alone, {} not compared\n",
         report.same,
         report.missing.len(),
         report.different.len(),

@@ -7,9 +7,13 @@ use crate::cli::args::WishArgs;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 
-/// The wishes; the command line comes before the environment.
-pub(super) fn wishes(args: &WishArgs, settings: &Settings) -> Result<Wishes, CliError> {
-    let mut wishes = of_settings(settings)?;
+/// The wishes; the command line comes before the environment. What no server would grant is a mistake.
+pub(super) fn wishes(args: &WishArgs, iam_user: Option<&String>, settings: &Settings) -> Result<Wishes, CliError> {
+    asked(args, iam_user, of_settings(settings)?)
+}
+
+/// The wishes of the environment with those of the command line before them.
+pub(super) fn asked(args: &WishArgs, iam_user: Option<&String>, mut wishes: Wishes) -> Result<Wishes, CliError> {
     wishes.abort_after_days = args.abort_incomplete;
     wishes.intelligent_tiering_days = args.intelligent_tiering;
     wishes.standard_ia_days = args.standard_ia;
@@ -17,12 +21,14 @@ pub(super) fn wishes(args: &WishArgs, settings: &Settings) -> Result<Wishes, Cli
     if !args.cors_origin.is_empty() {
         wishes.cors_origins.clone_from(&args.cors_origin);
     }
-    if args.log_bucket.as_ref() == Some(&wishes.place.bucket) {
+    wishes.log_bucket.clone_from(&args.log_bucket);
+    wishes.distribution.clone_from(&args.distribution);
+    wishes.iam_user = iam_user.cloned();
+    wishes.check().map_err(|nonsense| CliError::usage(nonsense.message, nonsense.hint))?;
+    if wishes.log_bucket.as_ref() == Some(&wishes.place.bucket) {
         let why = "a bucket that logs into itself logs its own logs";
         return Err(CliError::usage(why, "name another bucket: `--log-bucket NAME`"));
     }
-    wishes.log_bucket.clone_from(&args.log_bucket);
-    wishes.distribution.clone_from(&args.distribution);
     Ok(wishes)
 }
 

@@ -14,7 +14,7 @@ const SETUP: &str = "`ecosight storage setup` puts it right, with the keys of so
 /// Adds what is found; whether there is a bucket that the other checks can use.
 pub(super) fn findings(settings: &Settings, wishes: Wishes, findings: &mut Vec<Finding>) -> bool {
     block_on(async {
-        let admin = match Admin::connect(settings, wishes).await {
+        let mut admin = match Admin::connect(settings, wishes).await {
             Ok(admin) => admin,
             Err(error) => {
                 findings.push(Finding::error("credentials", &error.into()));
@@ -22,13 +22,18 @@ pub(super) fn findings(settings: &Settings, wishes: Wishes, findings: &mut Vec<F
             }
         };
         for step in Step::ALL {
-            let found = judged(step, admin.look(step).await);
-            let is_gone = step == Step::Bucket && found.as_ref().is_some_and(|found| found.state == State::Fail);
-            findings.extend(found);
+            let found = of_step(step, admin.look(step).await);
+            let is_gone = step == Step::Bucket && found.state == State::Fail;
+            findings.push(found);
             if is_gone {
                 return false;
             }
         }
+        findings.push(moves(&admin).await);
+        findings.push(distribution(&admin, settings).await);
+        // Where this cannot be asked, the finding about encryption has said so.
+        let _ = admin.adopt_key().await;
+        findings.extend(user(&admin, settings).await);
         findings.push(rules(&admin).await);
         findings.push(uploads(&admin).await);
         findings.push(versions(&admin).await);
@@ -36,30 +41,84 @@ pub(super) fn findings(settings: &Settings, wishes: Wishes, findings: &mut Vec<F
     })
 }
 
-/// What a look means; nothing where it is not wanted.
-fn judged(step: Step, look: Result<Look, DatasetError>) -> Option<Finding> {
+/// What a look at a step of the setup means.
+fn of_step(step: Step, look: Result<Look, DatasetError>) -> Finding {
     let check = step.name();
-    Some(match look {
-        Ok(Look::Right(what)) => Finding::ok(check, what),
-        Ok(Look::LeftOut(_)) => return None,
-        Ok(Look::Warning(why)) => Finding::warn(check, why, "reach the server over https://"),
-        Ok(Look::Unsafe { why, hint }) => Finding::warn(check, why, hint),
-        Ok(Look::Wrong(_)) if step == Step::Bucket => {
+    match (step, look) {
+        (_, Ok(Look::Warning(why))) => Finding::warn(check, why, "reach the server over https://"),
+        (Step::Bucket, Ok(Look::Wrong(_))) => {
             Finding::fail(check, "there is no such bucket", "make it: `ecosight storage setup`; or check `S3_BUCKET`")
         }
-        // These only cost money.
-        Ok(Look::Wrong(what)) if matches!(step, Step::Lifecycle | Step::Logging) => {
-            Finding::warn(check, format!("missing: {what}"), SETUP)
-        }
-        Ok(Look::Wrong(what)) => Finding::fail(check, format!("missing: {what}"), SETUP),
         // Whether it can be used is found out by using it.
-        Err(error) if step == Step::Bucket && Trouble::of(&error) == Some(Trouble::Forbidden) => {
+        (Step::Bucket, Err(error)) if Trouble::of(&error) == Some(Trouble::Forbidden) => {
             let found = "these keys may not look at it (`s3:ListBucket`), or it is somebody else's";
             Finding::warn(check, found, "`ecosight storage policy` prints what the keys must be allowed")
         }
-        Err(error) if step == Step::Bucket => Finding::error(check, &error.into()),
-        Err(error) => unseen(check, error, step.permissions()[0]),
-    })
+        (Step::Bucket, Err(error)) => Finding::error(check, &error.into()),
+        // These only cost money.
+        (Step::Lifecycle | Step::Logging, look) => judged(check, State::Warn, look, step.permissions()[0]),
+        (_, look) => judged(check, State::Fail, look, step.permissions()[0]),
+    }
+}
+
+/// What a look means; `missing` is how bad it is where something that is wanted is not there. What nobody asked for is never bad.
+fn judged(check: &'static str, missing: State, look: Result<Look, DatasetError>, permission: &str) -> Finding {
+    match look {
+        Ok(Look::Right(what)) => Finding::ok(check, what),
+        Ok(Look::LeftOut(why)) => Finding::ok(check, format!("n/a: {why}")),
+        Ok(Look::Wrong(what)) => {
+            let found = format!("missing: {what}");
+            Finding { state: missing, ..Finding::fail(check, found, SETUP) }
+        }
+        Ok(Look::Unsafe { why, hint }) => Finding::warn(check, why, hint),
+        Ok(Look::Warning(why)) => Finding::warn(check, why, SETUP),
+        Err(error) => unseen(check, error, permission),
+    }
+}
+
+/// Where recordings move.
+async fn moves(admin: &Admin) -> Finding {
+    judged("transitions", State::Warn, admin.look_at_moves().await, Step::Lifecycle.permissions()[0])
+}
+
+/// Who serves recordings.
+async fn distribution(admin: &Admin, settings: &Settings) -> Finding {
+    const CHECK: &str = "cloudfront";
+    match (admin.look_at_distribution().await, &settings.cloudfront) {
+        (Ok(Look::LeftOut(why)), Some(cloudfront)) => {
+            let found = format!("{} is to serve recordings, but {why}", cloudfront.domain);
+            let fix = "let its distribution read: `ecosight storage setup --distribution ARN`";
+            Finding::warn(CHECK, found, fix)
+        }
+        (look, _) => judged(CHECK, State::Fail, look, Step::BucketPolicy.permissions()[0]),
+    }
+}
+
+/// The user of the program and what it may do.
+async fn user(admin: &Admin, settings: &Settings) -> Vec<Finding> {
+    const CHECK: &str = "user";
+    let Some(name) = &admin.wishes().iam_user else {
+        return vec![Finding::ok(CHECK, "n/a: no user is named (`--iam-user NAME`)")];
+    };
+    if !Admin::knows_iam(settings) {
+        let found = "not checked: the bucket is not on Amazon's servers, so its users are not there either";
+        return vec![Finding::warn(CHECK, found, "name its server of users: `AWS_ENDPOINT_URL_IAM`")];
+    }
+    let fix = format!(
+        "`ecosight storage setup --iam-user {name}` puts it right, with the keys of somebody who may make users"
+    );
+    let fixed = |finding: Finding| match finding.fix.as_deref() {
+        Some(SETUP) => Finding { fix: Some(fix.clone()), ..finding },
+        _ => finding,
+    };
+    let found = fixed(judged(CHECK, State::Fail, admin.look_at_user(name).await, "iam:GetUser"));
+    let is_there = found.state == State::Ok;
+    let mut findings = vec![found];
+    if is_there {
+        let look = admin.look_at_user_policy(name).await;
+        findings.push(fixed(judged("user policy", State::Fail, look, "iam:GetUserPolicy")));
+    }
+    findings
 }
 
 /// What could not be looked at; the program's own keys need not be allowed to.

@@ -23,6 +23,7 @@ use crate::cli::session::Globals;
 use crate::cli::storage::target::{connect, name_in_bucket};
 
 /// What is known of an object.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) key: String,
     pub(super) size_bytes: u64,
@@ -89,19 +90,25 @@ impl<'a> Mover<'a> {
         Ok(found.collect())
     }
 
-    /// Moves one recording; its new key.
-    pub(super) async fn bring(&self, wrong: &Wrong) -> Result<String, DatasetError> {
+    /// Moves one recording; its new key, which is `wanted` if nothing else is there.
+    pub(super) async fn bring(&self, wrong: &Wrong, wanted: Option<&str>) -> Result<String, DatasetError> {
         match self.store.place().local() {
-            Some(root) => self.within_folder(root, wrong),
+            Some(root) => self.within_folder(root, wrong, wanted),
             None => self.within_bucket(wrong).await,
         }
     }
 
-    fn within_folder(&self, root: &Path, wrong: &Wrong) -> Result<String, DatasetError> {
+    fn within_folder(&self, root: &Path, wrong: &Wrong, wanted: Option<&str>) -> Result<String, DatasetError> {
         let from = root.join(&wrong.key);
         let open = || File::open(&from).map_err(DatasetError::at("read file", &from));
         let hash = ContentHash::of_reader(open()?).map_err(DatasetError::at("read file", &from))?;
-        for key in candidates(wrong, &hash) {
+        // Its object may have been given another name before.
+        let known = match self.index_of(root)? {
+            Some(tracks) => tracks.track(&wrong.key)?.and_then(|track| track.s3_object_key),
+            None => None,
+        };
+        let known = wanted.map(str::to_owned).or(known).filter(|key| AudioKey::parse(key).is_some());
+        for key in known.into_iter().chain(candidates(wrong, &hash)) {
             let to = root.join(&key);
             if is_same_file(&from, &to).map_err(DatasetError::at("read file", &to))? {
                 let why = format!(
@@ -176,13 +183,15 @@ impl<'a> Mover<'a> {
         }
     }
 
+    /// The index of tracks, where it speaks of this folder: another one may have files of the same names.
+    fn index_of(&self, root: &Path) -> Result<Option<Tracks>, DatasetError> {
+        let is_ours = is_same_file(root, self.globals.layout.root()).unwrap_or(false);
+        if is_ours { Tracks::find(&self.globals.layout) } else { Ok(None) }
+    }
+
     /// Tells the index of tracks, where there is one that knows the file.
     fn rename_row(&self, root: &Path, old: &str, new: &str) -> Result<(), DatasetError> {
-        // Another folder may have files of the same names.
-        if !is_same_file(root, self.globals.layout.root()).unwrap_or(false) {
-            return Ok(());
-        }
-        let Some(tracks) = Tracks::find(&self.globals.layout)? else { return Ok(()) };
+        let Some(tracks) = self.index_of(root)? else { return Ok(()) };
         match tracks.track(old)? {
             Some(track) => tracks.rekey(&track, new, self.globals.started.timestamp_millis()),
             None => Ok(()),

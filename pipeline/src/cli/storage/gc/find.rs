@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime};
 use ecosight_datasets::DatasetError;
 #[cfg(feature = "aws-admin")]
 use ecosight_datasets::admin::{Admin, Wishes};
-use ecosight_datasets::layout::Area;
-use ecosight_datasets::store::Store;
+use ecosight_datasets::layout::{Area, AudioKey};
+use ecosight_datasets::store::{Object, Store, Twins};
 #[cfg(feature = "aws-admin")]
 use ecosight_datasets::store::{Scheme, Trouble};
+use ecosight_datasets::tracks::Tracks;
 
 use super::{Garbage, Item};
 use crate::cli::error::CliError;
@@ -45,7 +46,7 @@ impl<'a> Place<'a> {
         let item = |path: PathBuf| {
             let bytes = abandoned(&path, now)?;
             let why = "a temporary file of a writer that is gone".to_owned();
-            Some(Item { name: path.display().to_string(), bytes, why, garbage: Garbage::File(path) })
+            Some(Item { name: path.display().to_string(), bytes, kind: "temporary", why, garbage: Garbage::File(path) })
         };
         Ok(paths.into_iter().filter_map(item).collect())
     }
@@ -54,9 +55,10 @@ impl<'a> Place<'a> {
     pub(super) async fn expired(&self) -> Result<Vec<Item>, CliError> {
         let before = self.globals.started.timestamp_millis() - DAY_MS;
         let objects = self.store.list_below(Area::Temp.name()).await?.objects.into_iter();
-        let item = |object: ecosight_datasets::store::Object| Item {
+        let item = |object: Object| Item {
             name: self.store.address(&object.uri),
             bytes: object.size_bytes,
+            kind: "expired",
             why: "what is below `temp/` is needed for a day".to_owned(),
             garbage: Garbage::Object(object.uri),
         };
@@ -87,10 +89,49 @@ impl<'a> Place<'a> {
         let item = |upload: ecosight_datasets::admin::Unfinished| Item {
             name: self.store.address(&upload.key),
             bytes: 0,
+            kind: "unfinished",
             why: "an upload in parts that was never completed".to_owned(),
             garbage: Garbage::Upload(upload),
         };
         Ok(found.map(item).collect())
+    }
+
+    /// Recordings that are in one class of the bucket more than once: two machines have uploaded them at the same moment.
+    pub(super) async fn repeated(&self) -> Result<Vec<Item>, CliError> {
+        if self.store.place().bucket().is_none() {
+            return Ok(Vec::new());
+        }
+        let objects = self.store.list_below(Area::ExtractedAudio.name()).await?.objects;
+        let twins = Twins::of(objects.iter().filter(|object| AudioKey::parse(&object.uri).is_some()));
+        let item = |object: &Object, first: &Object| Item {
+            name: self.store.address(&object.uri),
+            bytes: object.size_bytes,
+            kind: "repeated",
+            why: "the same recording is in the class under another name".to_owned(),
+            garbage: Garbage::Twin(object.uri.clone(), first.uri.clone()),
+        };
+        let mut found = Vec::new();
+        for (first, others) in twins.repeated() {
+            found.extend(others.iter().map(|other| item(other, first)));
+        }
+        Ok(found)
+    }
+
+    /// Removes one of two objects, if both have the same content, and tells the index.
+    async fn remove_twin(&self, name: &str, first: &str) -> Result<(), DatasetError> {
+        let (kept, gone) = (self.store.content_hash(first).await?, self.store.content_hash(name).await?);
+        if gone.is_none() {
+            return Ok(());
+        }
+        if kept != gone {
+            let why = format!("`{first}` is not the same any more; run it again");
+            return Err(DatasetError::invalid("remove", self.store.address(name), why));
+        }
+        self.store.delete(name).await?;
+        match Tracks::find(&self.globals.layout)? {
+            Some(tracks) => tracks.move_object(name, first, self.globals.started.timestamp_millis()),
+            None => Ok(()),
+        }
     }
 
     #[cfg(feature = "aws-admin")]
@@ -116,6 +157,7 @@ impl<'a> Place<'a> {
                 _ => Ok(()),
             },
             Garbage::Object(name) => self.store.delete(name).await,
+            Garbage::Twin(name, first) => self.remove_twin(name, first).await,
             #[cfg(feature = "aws-admin")]
             Garbage::Upload(upload) => match self.admin().await? {
                 Some(admin) => admin.abort(upload).await,

@@ -62,6 +62,10 @@ pub(super) fn failed(step: &'static str, error: DatasetError, permission: &str) 
         Some(format!("this takes the keys of somebody who may set up buckets; these lack `{permission}`"))
     } else if detail.contains("BucketAlreadyExists") {
         Some("the name is taken by somebody else: choose another one in `S3_BUCKET`".to_owned())
+    } else if detail.contains("InvalidTargetBucketForLogging") {
+        Some(
+            "the bucket for logs must be yours and in the same region: name another one with `--log-bucket`".to_owned(),
+        )
     } else {
         error.hint().map(str::to_owned)
     };

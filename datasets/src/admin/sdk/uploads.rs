@@ -1,12 +1,7 @@
 //! What only a doctor asks: unfinished uploads, earlier versions, and which class of storage objects are in.
 
-use std::collections::BTreeMap;
-
-use super::Admin;
+use super::{Admin, Held};
 use crate::DatasetError;
-
-/// Objects of one area in one class of storage: how many, and how many bytes.
-pub type Held = BTreeMap<(String, String), (u64, u64)>;
 
 impl Admin {
     /// Uploads in parts that were begun before `before` (seconds since 1970) and never completed; the first thousand are looked at.
@@ -25,8 +20,8 @@ impl Admin {
         Ok(found.status().is_some_and(|status| status.as_str() == "Enabled"))
     }
 
-    /// What the place holds, by the first folder and the class of storage.
-    pub async fn held(&self) -> Result<Held, DatasetError> {
+    /// What the place holds, by the first folder and the class of storage; new is what was written at `since_ms` or later.
+    pub async fn held(&self, since_ms: i64) -> Result<Held, DatasetError> {
         let prefix = self.below_place();
         let mut pages = self.s3.list_objects_v2().bucket(self.bucket()).prefix(&prefix).into_paginator().send();
         let mut held = Held::new();
@@ -36,9 +31,9 @@ impl Admin {
                 let name = key.strip_prefix(&prefix).unwrap_or(key);
                 let area = name.split_once('/').map_or("", |(area, _)| area);
                 let class = object.storage_class().map_or("STANDARD", |class| class.as_str());
-                let sum = held.entry((area.to_owned(), class.to_owned())).or_default();
-                sum.0 += 1;
-                sum.1 += u64::try_from(object.size().unwrap_or(0)).unwrap_or(0);
+                let modified_ms = object.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or_default();
+                let bytes = u64::try_from(object.size().unwrap_or(0)).unwrap_or(0);
+                held.entry((area.to_owned(), class.to_owned())).or_default().add(bytes, modified_ms, since_ms);
             }
         }
         Ok(held)

@@ -1,8 +1,12 @@
-//! What storage and requests cost.
+//! What storage and requests cost: the table `[storage.prices]` of the pipeline file.
 
+use ecosight_stages::params::{Params, Problem, within};
 use serde::{Deserialize, Serialize};
 
-/// Prices of one region. A file names those that differ from the defaults.
+/// No price is as high as this.
+const HIGHEST: f64 = 1_000_000.0;
+
+/// Prices of one region. The file names those that differ from the defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prices {
@@ -32,13 +36,8 @@ pub struct Prices {
     pub out_gb: f64,
 }
 
-/// Why prices cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct PricesError(String);
-
 impl Default for Prices {
-    /// List prices without free allowances or volume discounts.
+    /// List prices without free allowances or volume discounts, as <https://aws.amazon.com/s3/pricing/> told them in 2025.
     fn default() -> Self {
         Self {
             of: "list prices of us-east-1 in 2025, before any discount".to_owned(),
@@ -57,9 +56,23 @@ impl Default for Prices {
     }
 }
 
-impl Prices {
-    /// Says what is wrong with them, if anything is.
-    pub fn check(&self) -> Result<(), PricesError> {
+impl Params for Prices {
+    const KEYS: &'static [&'static str] = &[
+        "of",
+        "currency",
+        "standard_gb_month",
+        "intelligent_tiering_gb_month",
+        "intelligent_tiering_1000_objects_month",
+        "standard_ia_gb_month",
+        "glacier_ir_gb_month",
+        "glacier_gb_month",
+        "deep_archive_gb_month",
+        "write_1000_requests",
+        "read_1000_requests",
+        "out_gb",
+    ];
+
+    fn problems(&self) -> Vec<Problem> {
         let all = [
             self.standard_gb_month,
             self.intelligent_tiering_gb_month,
@@ -72,12 +85,11 @@ impl Prices {
             self.read_1000_requests,
             self.out_gb,
         ];
-        if all.iter().all(|price| price.is_finite() && *price >= 0.0) {
-            return Ok(());
-        }
-        Err(PricesError("a price is a number that is not negative".to_owned()))
+        Self::KEYS[2..].iter().zip(all).filter_map(|(key, price)| within(key, price, 0.0, HIGHEST)).collect()
     }
+}
 
+impl Prices {
     /// What so many objects and bytes in a class of storage cost in a month.
     pub fn storage(&self, class: &str, objects: u64, bytes: u64) -> f64 {
         let per_gb = match class {
@@ -104,6 +116,7 @@ mod tests {
         let gigabyte = 1 << 30;
         assert!((prices.storage("STANDARD", 5, 2 * gigabyte) - 0.046).abs() < 1e-12);
         assert!((prices.storage("INTELLIGENT_TIERING", 2000, gigabyte) - 0.028).abs() < 1e-12);
-        assert!(Prices { out_gb: f64::NAN, ..prices }.check().is_err());
+        let wrong = Prices { out_gb: f64::NAN, write_1000_requests: -1.0, ..prices }.problems();
+        assert_eq!(wrong.iter().map(|problem| &*problem.at).collect::<Vec<_>>(), ["write_1000_requests", "out_gb"]);
     }
 }

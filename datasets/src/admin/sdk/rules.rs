@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
     LifecycleRuleFilter, Transition, TransitionDefaultMinimumObjectSize, TransitionStorageClass,
 };
 
-use super::lifecycle::{Action, Rule, rules};
+use super::lifecycle::{Action, Rule, moves, rules, told_moves, too_early};
 use super::{Admin, Look, Wishes};
 use crate::layout::Area;
 use crate::{DatasetError, DatasetErrorKind};
@@ -19,6 +19,14 @@ impl Admin {
         let missing = missing(&wanted, found.rules());
         if missing.is_empty() {
             return Ok(Look::Right(told(&wanted.iter().collect::<Vec<_>>())));
+        }
+        let of_moves = missing.iter().find_map(|rule| match &rule.action {
+            Action::Move(moves) => too_early(moves),
+            _ => None,
+        });
+        if let Some((why, earliest)) = of_moves {
+            let hint = format!("`--glacier {earliest}` or later; what an earlier setup asked for stays in force");
+            return Ok(Look::Unsafe { why, hint });
         }
         Ok(match self.endangered(&missing).await? {
             None => Look::Wrong(format!("add {}", told(&missing))),
@@ -58,6 +66,20 @@ impl Admin {
             _ => None,
         });
         days.unwrap_or_default()
+    }
+
+    /// Where rules in force, ours or not, move recordings, beside where they should.
+    pub async fn look_at_moves(&self) -> Result<Look, DatasetError> {
+        let originals = self.wishes.prefix_of(Area::ExtractedAudio);
+        let found = self.rules_of_bucket().await?;
+        let is_about = |rule: &&LifecycleRule| {
+            let prefix = prefix_of(rule);
+            rule.status == ExpirationStatus::Enabled
+                && (originals.starts_with(prefix) || prefix.starts_with(&originals))
+        };
+        let mut found: Vec<_> = found.rules().iter().filter(is_about).flat_map(moves_of).collect();
+        found.sort();
+        Ok(compared(&moves(&self.wishes), &found))
     }
 
     /// Rules in force, ours or not, that remove what must stay: their names.
@@ -108,6 +130,20 @@ impl Admin {
         let request = self.s3.put_bucket_lifecycle_configuration().bucket(self.bucket());
         let request = request.lifecycle_configuration(configuration).set_transition_default_minimum_object_size(size);
         request.send().await.map(drop).map_err(self.refused("set lifecycle of"))
+    }
+}
+
+/// What is found where recordings should move, beside what is wanted.
+fn compared(wanted: &[(u32, String)], found: &[(u32, String)]) -> Look {
+    let there = if found.is_empty() {
+        "recordings stay in the class that they were written in".to_owned()
+    } else {
+        format!("recordings move {}", told_moves(found))
+    };
+    match wanted {
+        [] if found.is_empty() => Look::LeftOut(format!("nothing is asked for, and {there}")),
+        _ if wanted.iter().all(|one| found.contains(one)) => Look::Right(there),
+        _ => Look::Wrong(format!("move recordings {}; now {there}", told_moves(wanted))),
     }
 }
 
@@ -225,5 +261,23 @@ mod tests {
         let third = set_up(&Wishes { intelligent_tiering_days: Some(1), ..wishes("clips") }, &second);
         let left = [(1, "INTELLIGENT_TIERING".to_owned()), (365, "GLACIER".to_owned())];
         assert_eq!(moves_of(third.last().unwrap()), left);
+    }
+    #[test]
+    fn moves_that_are_there_are_told_and_those_that_are_missing_are_named() {
+        let at = |days: u32, class: &str| (days, class.to_owned());
+        let there = [at(60, "STANDARD_IA"), at(400, "GLACIER")];
+        assert!(matches!(compared(&[], &[]), Look::LeftOut(_)));
+        let told = "recordings move to STANDARD_IA after 60 day(s), to GLACIER after 400 day(s)";
+        assert_eq!(compared(&[], &there), Look::Right(told.to_owned()));
+        assert_eq!(compared(&there[..1], &there), Look::Right(told.to_owned()));
+        assert!(matches!(compared(&[at(30, "STANDARD_IA")], &there), Look::Wrong(_)));
+    }
+
+    #[test]
+    fn what_an_earlier_setup_asked_for_counts_when_glacier_comes_too_early() {
+        let found = set_up(&Wishes { standard_ia_days: Some(60), ..wishes("clips") }, &[]);
+        let second = wanted(&Wishes { glacier_days: Some(70), ..wishes("clips") }, &found);
+        let Some(Action::Move(moves)) = second.last().map(|rule| &rule.action) else { panic!("a rule that moves") };
+        assert_eq!(too_early(moves).map(|(_, earliest)| earliest), Some(90));
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 
 use super::client::server_error;
-use super::{Admin, Look};
+use super::{Admin, Look, Wishes};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// The one region whose buckets are made without naming it.
@@ -23,8 +23,7 @@ impl Admin {
                     None => self.location().await,
                 };
                 match region {
-                    // Other servers than Amazon's call regions as they like, or by no name at all.
-                    Some(region) if region != *wanted && !self.wishes.is_foreign_server => Err(self.elsewhere(&region)),
+                    Some(region) if is_elsewhere(&self.wishes, &region) => Err(self.elsewhere(&region)),
                     Some(region) => Ok(Look::Right(format!("in {region}"))),
                     None => Ok(Look::Right("there; its region is not told".to_owned())),
                 }
@@ -49,11 +48,7 @@ impl Admin {
     /// Where the bucket is; none where that may not be asked or the server does not say.
     async fn location(&self) -> Option<String> {
         let answer = self.s3.get_bucket_location().bucket(self.bucket()).send().await.ok()?;
-        match answer.location_constraint().map(BucketLocationConstraint::as_str) {
-            None | Some("") => Some(UNNAMED_REGION.to_owned()),
-            Some(OLD_NAME_OF_IRELAND) => Some("eu-west-1".to_owned()),
-            Some(region) => Some(region.to_owned()),
-        }
+        Some(region_of(answer.location_constraint().map(BucketLocationConstraint::as_str)).to_owned())
     }
 
     fn elsewhere(&self, region: &str) -> DatasetError {
@@ -76,5 +71,39 @@ impl Admin {
             Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
             answer => answer.map(drop).map_err(self.refused("make bucket")),
         }
+    }
+}
+
+/// The region that a location constraint stands for.
+fn region_of(constraint: Option<&str>) -> &str {
+    match constraint {
+        None | Some("") => UNNAMED_REGION,
+        Some(OLD_NAME_OF_IRELAND) => "eu-west-1",
+        Some(region) => region,
+    }
+}
+
+/// Whether a bucket in `region` is not where it is wanted. Other servers than Amazon's call regions as they like, or by no name at all.
+fn is_elsewhere(wishes: &Wishes, region: &str) -> bool {
+    region != wishes.region && !wishes.is_foreign_server
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::wishes::tests::wishes;
+
+    #[test]
+    fn regions_are_compared_by_the_names_that_they_have_today() {
+        let of = |region: &str| Wishes { region: region.to_owned(), ..wishes("clips") };
+        assert!(
+            !is_elsewhere(&of("us-east-1"), region_of(None)) && !is_elsewhere(&of("us-east-1"), region_of(Some("")))
+        );
+        assert!(!is_elsewhere(&of("eu-west-1"), region_of(Some("EU"))));
+        assert!(
+            is_elsewhere(&of("eu-west-1"), region_of(Some("eu-north-1")))
+                && is_elsewhere(&of("eu-west-1"), region_of(None))
+        );
+        assert!(!is_elsewhere(&Wishes { is_foreign_server: true, ..of("garage") }, region_of(None)));
     }
 }

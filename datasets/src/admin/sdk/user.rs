@@ -1,15 +1,16 @@
 //! A user for the program alone, with the least permissions, and its key, which is written to a file once and shown nowhere.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use serde_json::Value;
 
-use super::client::server_error;
+use super::client::{refused, unless};
 use super::{Admin, Look};
 use crate::files::folder_of;
+use crate::store::{BUCKET_VARIABLES, ENDPOINT_VARIABLES, REGION_VARIABLES, Settings};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// What the server says where there is no such user or policy.
@@ -22,6 +23,8 @@ const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 #[derive(Clone, Debug)]
 pub struct KeyFile {
     path: PathBuf,
+    /// The variables that it sets.
+    names: BTreeSet<String>,
     /// The key that it names already.
     key_id: Option<String>,
 }
@@ -43,7 +46,7 @@ impl KeyFile {
         let path = folder.join(".env");
         // What a link leads to is written, not the link.
         let path = fs::canonicalize(&path).unwrap_or(path);
-        let mut key_id = None;
+        let (mut names, mut key_id) = (BTreeSet::new(), None);
         if path.is_file() {
             // The error of a line shows the line, which may hold a secret.
             let unreadable = |_| {
@@ -51,12 +54,40 @@ impl KeyFile {
             };
             for line in dotenvy::from_path_iter(&path).map_err(unreadable)? {
                 let (name, value) = line.map_err(unreadable)?;
-                if name == KEY_ID && !value.is_empty() {
+                if value.trim().is_empty() {
+                    continue;
+                }
+                if name == KEY_ID {
                     key_id = Some(value);
                 }
+                names.insert(name);
             }
         }
-        Ok(Self { path, key_id })
+        Ok(Self { path, names, key_id })
+    }
+
+    /// The bucket, its region and its server as variables, where the file names none: with them the next command finds the bucket that the
+    /// key is for.
+    pub fn lacking(&self, settings: &Settings) -> Vec<(&'static str, String)> {
+        let place = settings.bucket.as_ref().and_then(|(place, _)| place.bucket());
+        let prefix = |prefix: &str| if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
+        let wanted = [
+            (BUCKET_VARIABLES, place.map(|place| format!("{}{}", place.bucket, prefix(&place.prefix)))),
+            (REGION_VARIABLES, Some(settings.region.value.clone())),
+            (ENDPOINT_VARIABLES, settings.endpoint.as_ref().map(|endpoint| endpoint.value.clone())),
+        ];
+        let is_lacking = |names: &[&str; 3]| !names.iter().any(|name| self.names.contains(*name));
+        wanted
+            .into_iter()
+            .filter(|(names, _)| is_lacking(names))
+            .filter_map(|(names, value)| Some((names[0], value?)))
+            .collect()
+    }
+
+    /// Writes variables behind the other lines, at once and for good.
+    pub fn add(&self, variables: &[(&str, String)]) -> Result<(), DatasetError> {
+        let written = self.begin().and_then(|begun| self.finish(begun, variables));
+        written.map_err(DatasetError::at("write environment file", self.path()))
     }
 
     /// Whose key it holds, if these are the keys of the user.
@@ -88,9 +119,10 @@ impl KeyFile {
         Ok(file)
     }
 
-    /// Writes the key behind the other lines, at once and for good.
-    fn finish(&self, mut file: tempfile::NamedTempFile, id: &str, secret: &str) -> std::io::Result<()> {
-        file.write_all(format!("{KEY_ID}={id}\nAWS_SECRET_ACCESS_KEY={secret}\n").as_bytes())?;
+    fn finish(&self, mut file: tempfile::NamedTempFile, variables: &[(&str, String)]) -> std::io::Result<()> {
+        for (name, value) in variables {
+            writeln!(file, "{name}={}", quoted(value))?;
+        }
         file.as_file().sync_all()?;
         file.persist(&self.path).map_err(|error| error.error)?;
         Ok(())
@@ -101,21 +133,21 @@ impl Admin {
     /// Whether there is such a user.
     pub async fn look_at_user(&self, user: &str) -> Result<Look, DatasetError> {
         let answer = self.iam.get_user().user_name(user).send().await;
-        let found = self.unless(NO_SUCH, "look at user of", answer)?;
+        let found = unless(NO_SUCH, "look at user", user, answer)?;
         Ok(if found.is_some() { Look::Right(user.to_owned()) } else { Look::Wrong(format!("make user {user}")) })
     }
 
     /// Makes a user who may do nothing yet.
     pub async fn make_user(&self, user: &str) -> Result<(), DatasetError> {
         let answer = self.iam.create_user().user_name(user).send().await;
-        self.unless("EntityAlreadyExists", "make user of", answer).map(drop)
+        unless("EntityAlreadyExists", "make user", user, answer).map(drop)
     }
 
     /// Whether the user may do what the program needs, and no more by our policy.
     pub async fn look_at_user_policy(&self, user: &str) -> Result<Look, DatasetError> {
         let name = self.wishes.name_of_user_policy();
         let answer = self.iam.get_user_policy().user_name(user).policy_name(&name).send().await;
-        let found = self.unless(NO_SUCH, "look at user's policy of", answer)?;
+        let found = unless(NO_SUCH, "look at policy of user", user, answer)?;
         let found = found.and_then(|found| parsed(&found.policy_document));
         Ok(if found == Some(self.wishes.policy()) {
             Look::Right(name)
@@ -134,13 +166,18 @@ impl Admin {
     /// The ids of the user's keys; none where there is no such user.
     pub async fn keys_of(&self, user: &str) -> Result<Vec<String>, DatasetError> {
         let answer = self.iam.list_access_keys().user_name(user).send().await;
-        let found = self.unless(NO_SUCH, "list keys of", answer)?;
+        let found = unless(NO_SUCH, "list keys of user", user, answer)?;
         let keys = found.map(|found| found.access_key_metadata).unwrap_or_default();
         Ok(keys.into_iter().filter_map(|key| key.access_key_id).collect())
     }
 
-    /// Makes a key for the user and writes it to `file`; its id. A key that cannot be written is removed again.
-    pub async fn make_key(&self, user: &str, file: &KeyFile) -> Result<String, DatasetError> {
+    /// Makes a key for the user and writes it to `file`, and `others` behind it; its id. A key that cannot be written is removed again.
+    pub async fn make_key(
+        &self,
+        user: &str,
+        file: &KeyFile,
+        others: &[(&str, String)],
+    ) -> Result<String, DatasetError> {
         let unwritable = || DatasetError::at("write environment file", file.path());
         let begun = file.begin().map_err(unwritable())?;
         let made =
@@ -149,7 +186,8 @@ impl Admin {
             let why = DatasetErrorKind::Server("the server made a key and did not tell it".to_owned());
             return Err(DatasetError::new("make key of user", user, why));
         };
-        if let Err(error) = file.finish(begun, &key.access_key_id, &key.secret_access_key) {
+        let of_key = [(KEY_ID, key.access_key_id.clone()), ("AWS_SECRET_ACCESS_KEY", key.secret_access_key.clone())];
+        if let Err(error) = file.finish(begun, &[&of_key, others].concat()) {
             // Where this fails as well, the key is one that nobody knows.
             let request = self.iam.delete_access_key().user_name(user).access_key_id(&key.access_key_id);
             let _ = request.send().await;
@@ -157,6 +195,16 @@ impl Admin {
         }
         Ok(key.access_key_id)
     }
+}
+
+/// A value as it stands in a file of variables.
+fn quoted(value: &str) -> String {
+    if value.chars().all(|c| c.is_ascii_alphanumeric() || "+/=.:_-".contains(c)) {
+        return value.to_owned();
+    }
+    let escaped: String =
+        value.chars().flat_map(|c| "\\\"$".contains(c).then_some('\\').into_iter().chain([c])).collect();
+    format!("\"{escaped}\"")
 }
 
 /// A policy as IAM gives it back: URL-encoded JSON.
@@ -169,17 +217,10 @@ fn parsed(document: &str) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn refused<E>(action: &'static str, user: &str) -> impl FnOnce(SdkError<E>) -> DatasetError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let at = user.to_owned();
-    move |error| server_error(action, at, &error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Environment;
 
     #[test]
     fn a_key_is_written_behind_the_other_lines_and_readable_by_nobody_else() {
@@ -187,9 +228,9 @@ mod tests {
         fs::write(dir.path().join(".env"), "# mine\nS3_BUCKET=clips").unwrap();
         let file = KeyFile::in_folder(dir.path()).unwrap();
         assert_eq!(file.outcome(&[]), KeyOutcome::Missing);
-        file.finish(file.begin().unwrap(), "ID", "hidden").unwrap();
+        file.add(&[(KEY_ID, "ID".to_owned()), ("AWS_SECRET_ACCESS_KEY", "hid/den+=".to_owned())]).unwrap();
         let text = fs::read_to_string(dir.path().join(".env")).unwrap();
-        assert_eq!(text, "# mine\nS3_BUCKET=clips\nAWS_ACCESS_KEY_ID=ID\nAWS_SECRET_ACCESS_KEY=hidden\n");
+        assert_eq!(text, "# mine\nS3_BUCKET=clips\nAWS_ACCESS_KEY_ID=ID\nAWS_SECRET_ACCESS_KEY=hid/den+=\n");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -199,6 +240,23 @@ mod tests {
         let file = KeyFile::in_folder(dir.path()).unwrap();
         assert_eq!(file.outcome(&["ID".to_owned()]), KeyOutcome::There);
         assert_eq!(file.outcome(&[]), KeyOutcome::Foreign);
+    }
+
+    #[test]
+    fn what_the_next_command_needs_is_added_where_the_file_does_not_say_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = ("S3_BUCKET", "clips/a \"b\" $c");
+        let keys = [(KEY_ID, "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+        let variables = [place, ("S3_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "https://host:9000")];
+        let settings = Settings::read(&Environment::of(variables.into_iter().chain(keys))).unwrap();
+        let file = KeyFile::in_folder(dir.path()).unwrap();
+        file.add(&file.lacking(&settings)).unwrap();
+        let lines = dotenvy::from_path_iter(dir.path().join(".env")).unwrap().map(Result::unwrap);
+        let expected = [place, ("AWS_REGION", "eu-west-1"), ("S3_ENDPOINT_URL", "https://host:9000")];
+        assert_eq!(lines.collect::<Vec<_>>(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        fs::write(dir.path().join(".env"), "S3_BUCKET_NAME=x\nS3_REGION=\nAWS_DEFAULT_REGION=y").unwrap();
+        let lacking = KeyFile::in_folder(dir.path()).unwrap().lacking(&settings);
+        assert_eq!(lacking.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["S3_ENDPOINT_URL"]);
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl Step {
             Self::BucketPolicy => ["s3:GetBucketPolicy", "s3:PutBucketPolicy"],
             Self::Lifecycle => ["s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"],
             Self::Cors => ["s3:GetBucketCORS", "s3:PutBucketCORS"],
-            Self::Logging => ["s3:GetBucketLogging", "s3:PutBucketLogging"],
+            Self::Logging => {
+                ["s3:GetBucketLogging` and `s3:GetBucketPolicy", "s3:PutBucketLogging` and `s3:PutBucketPolicy"]
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::client::{refused, unless};
 use super::step::policy_of;
 use super::{Admin, Look, policy};
 use crate::DatasetError;
@@ -26,7 +27,8 @@ impl Admin {
     /// The policy of a bucket; none where it has none.
     pub(super) async fn policy_of_bucket(&self, bucket: &str) -> Result<Option<Value>, DatasetError> {
         let answer = self.s3.get_bucket_policy().bucket(bucket).send().await;
-        policy_of(self.unless("NoSuchBucketPolicy", "read policy of", answer)?.and_then(|answer| answer.policy))
+        let found = unless("NoSuchBucketPolicy", "read policy of", &address(bucket), answer)?;
+        policy_of(found.and_then(|found| found.policy))
     }
 
     pub(super) async fn put_statements(&self) -> Result<(), DatasetError> {
@@ -37,7 +39,54 @@ impl Admin {
     pub(super) async fn add_statements(&self, bucket: &str, wanted: &[Value]) -> Result<(), DatasetError> {
         let Some(merged) = merged(self.policy_of_bucket(bucket).await?.as_ref(), wanted) else { return Ok(()) };
         let answer = self.s3.put_bucket_policy().bucket(bucket).policy(merged.to_string()).send().await;
-        answer.map(drop).map_err(self.refused("set policy of"))
+        answer.map(drop).map_err(refused("set policy of", address(bucket)))
+    }
+
+    /// Whether the distribution that is named may read recordings; where none is named, which ones may.
+    pub async fn look_at_distribution(&self) -> Result<Look, DatasetError> {
+        let policy = self.policy_of_bucket(self.bucket()).await?;
+        Ok(match (&self.wishes.distribution, policy::served(&self.wishes)) {
+            (Some(arn), Some(statement)) => match merged(policy.as_ref(), &[statement]) {
+                None => Look::Right(format!("{arn} may read recordings")),
+                Some(_) => Look::Wrong(format!("let {arn} read recordings")),
+            },
+            _ => match policy.as_ref().map(readers).unwrap_or_default() {
+                none if none.is_empty() => Look::LeftOut("no distribution is named, and none may read".to_owned()),
+                readers => Look::Right(format!("{} may read", readers.join(", "))),
+            },
+        })
+    }
+}
+
+/// The address of a bucket, for people.
+pub(super) fn address(bucket: &str) -> String {
+    format!("s3://{bucket}")
+}
+
+/// The distributions of CloudFront that a policy lets read, by their ARN; old ones by the identity that they read with.
+fn readers(policy: &Value) -> Vec<String> {
+    let texts = |value: &Value| match value {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        other => other.as_str().map(str::to_owned).into_iter().collect::<Vec<_>>(),
+    };
+    let of_statement = |statement: &Value| {
+        let principals = statement["Principal"].as_object().into_iter().flatten().flat_map(|(_, value)| texts(value));
+        let principals: Vec<_> = principals.filter(|principal| principal.contains("cloudfront")).collect();
+        let conditions = statement["Condition"].as_object().into_iter().flatten();
+        let sources = conditions.flat_map(|(_, keys)| keys.as_object().into_iter().flatten());
+        let sources = sources.filter(|(key, _)| key.eq_ignore_ascii_case("aws:SourceArn"));
+        let sources: Vec<_> = sources.flat_map(|(_, value)| texts(value)).collect();
+        if principals.is_empty() || sources.is_empty() { principals } else { sources }
+    };
+    statements_of(policy).iter().filter(|one| one["Effect"] == "Allow").flat_map(of_statement).collect()
+}
+
+/// The statements of a policy; a single one need not be a list.
+fn statements_of(policy: &Value) -> Vec<Value> {
+    match &policy["Statement"] {
+        Value::Array(statements) => statements.clone(),
+        Value::Null => Vec::new(),
+        one => vec![one.clone()],
     }
 }
 
@@ -45,12 +94,7 @@ impl Admin {
 pub(super) fn merged(policy: Option<&Value>, wanted: &[Value]) -> Option<Value> {
     let empty = policy::document(&[]);
     let mut merged = policy.unwrap_or(&empty).clone();
-    // A single statement need not be a list.
-    let mut statements = match merged["Statement"].take() {
-        Value::Array(statements) => statements,
-        Value::Null => Vec::new(),
-        one => vec![one],
-    };
+    let mut statements = statements_of(&merged);
     let before = statements.clone();
     for statement in wanted {
         match statements.iter_mut().find(|old| old["Sid"] == statement["Sid"]) {
@@ -99,6 +143,18 @@ mod tests {
         assert_eq!(merged(Some(&once), &wanted), None);
         let single = json!({ "Version": "2012-10-17", "Statement": foreign });
         assert_eq!(merged(Some(&single), &wanted).unwrap()["Statement"][0], foreign);
+    }
+
+    #[test]
+    fn distributions_that_may_read_are_found_however_they_are_named() {
+        let arn = "arn:aws:cloudfront::123456789012:distribution/E1";
+        let ours =
+            policy::bucket_statements(&crate::admin::Wishes { distribution: Some(arn.to_owned()), ..wishes("clips") });
+        assert_eq!(readers(&policy::document(&ours)), [arn]);
+        let identity = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E2";
+        let old = json!({ "Effect": "Allow", "Principal": { "AWS": identity }, "Action": "s3:GetObject" });
+        assert_eq!(readers(&json!({ "Statement": old })), [identity]);
+        assert!(readers(&policy::document(&policy::bucket_statements(&wishes("clips")))).is_empty());
     }
 
     #[test]

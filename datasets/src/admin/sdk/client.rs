@@ -99,11 +99,7 @@ impl Admin {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        match answer {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.code() == Some(code) => Ok(None),
-            Err(error) => Err(self.refused(action)(error)),
-        }
+        unless(code, action, &self.wishes.place.to_string(), answer)
     }
 
     /// For `map_err`: the server's words about a failed `action` on the bucket.
@@ -111,9 +107,34 @@ impl Admin {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let at = self.wishes.place.to_string();
-        move |error| server_error(action, at, &error)
+        refused(action, self.wishes.place.to_string())
     }
+}
+
+/// The answer about `at`, or none where it is a refusal with this code, which says that there is no such thing.
+pub(super) fn unless<T, E>(
+    code: &str,
+    action: &'static str,
+    at: &str,
+    answer: Result<T, SdkError<E>>,
+) -> Result<Option<T>, DatasetError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.code() == Some(code) => Ok(None),
+        Err(error) => Err(server_error(action, at.to_owned(), &error)),
+    }
+}
+
+/// For `map_err`: the server's words about a failed `action` on `at`.
+pub(super) fn refused<E>(action: &'static str, at: impl Into<String>) -> impl FnOnce(SdkError<E>) -> DatasetError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let at = at.into();
+    move |error| server_error(action, at, &error)
 }
 
 /// The code and the words of a server, or what went wrong on the way.

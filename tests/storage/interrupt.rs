@@ -1,0 +1,86 @@
+//! Ctrl-C while many objects are under way: nothing half-written stays, and the same command goes on.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::names;
+use crate::ingest::{clip, clips};
+use crate::s3::{Fault, Faults, Server};
+use crate::support::{Sandbox, ran};
+
+/// Runs `line` against a slow server, and stops it once something has `begun`.
+fn stopped(server: &Server, sandbox: &Sandbox, line: &str, begun: &dyn Fn() -> bool) {
+    server.faults(Faults { share: 1.0, kinds: vec![Fault::Delay(300)], seed: 1 });
+    let child = sandbox.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = Instant::now();
+    while !begun() {
+        assert!(started.elapsed() < Duration::from_mins(1), "`{line}` does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
+    assert!(sent.success());
+    let ran = ran(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 130, "{line}: {}", ran.stderr);
+    assert!(ran.stderr.contains("interrupted") && ran.stderr.contains("hint: "), "{line}: {}", ran.stderr);
+    server.faults(Faults { share: 0.0, kinds: Vec::new(), seed: 0 });
+}
+
+/// All of the files are whole, and some are missing.
+fn some_of(got: &Path, whole: &Path, all: usize) {
+    let names = names(got);
+    assert!(!names.is_empty() && names.len() < all, "{} of {all}", names.len());
+    for name in names {
+        assert!(fs::read(got.join(&name)).unwrap() == fs::read(whole.join(&name)).unwrap(), "{name}");
+    }
+}
+
+fn server_and_clips(count: u32) -> (Server, Sandbox) {
+    let server = Server::start();
+    let sandbox = Sandbox::with_env(server.env());
+    for number in 0..count {
+        let name = format!("ecosight-data/extracted_audio/dog/20260102_{number:06}_x.wav");
+        clip(&sandbox.path().join(name), number);
+    }
+    (server, sandbox)
+}
+
+#[test]
+fn ctrl_c_stops_a_migration() {
+    let (server, sandbox) = server_and_clips(300);
+    let (there, here) = (server.bucket_folder(), sandbox.path().join("ecosight-data"));
+    stopped(&server, &sandbox, "storage migrate", &|| names(&there).len() > 20);
+    some_of(&there, &here, 300);
+    assert_eq!(sandbox.json("storage migrate")["failed"], 0);
+    assert_eq!(names(&there).len(), 300);
+}
+
+#[test]
+fn ctrl_c_stops_getting() {
+    let (server, sandbox) = server_and_clips(300);
+    let here = sandbox.path().join("ecosight-data");
+    server.put_folder(&here, "");
+    let got = sandbox.path().join("got");
+    fs::create_dir(&got).unwrap();
+    stopped(&server, &sandbox, "storage get -r extracted_audio got", &|| names(&got).len() > 20);
+    some_of(&got, &here.join("extracted_audio"), 300);
+    sandbox.ok("storage get -r extracted_audio got");
+    assert_eq!(names(&got).len(), 300);
+}
+
+#[test]
+fn ctrl_c_stops_a_sync() {
+    let server = Server::start();
+    let mut sandbox = Sandbox::new();
+    clips(&sandbox, "in", 0..300);
+    sandbox.ok("ingest in --class dog --new-class");
+    server.env().iter().for_each(|(name, value)| sandbox.set(name, value));
+    let (there, here) = (server.bucket_folder(), sandbox.path().join("ecosight-data"));
+    stopped(&server, &sandbox, "storage sync", &|| names(&there).len() > 20);
+    some_of(&there, &here, 300);
+    assert_eq!(sandbox.json("storage outbox")["count"].as_u64().unwrap() as usize, 300 - names(&there).len());
+    sandbox.ok("storage sync");
+    assert_eq!(names(&there).len(), 300);
+}
