@@ -5,7 +5,7 @@
 
 pub mod cli;
 pub mod engine;
-pub mod report;
 mod exit;
+pub mod report;
 
 pub use exit::ExitStatus;

@@ -99,12 +99,19 @@ fn told(found: &[LeakRow]) -> Option<String> {
     let first: Vec<_> = found
         .iter()
         .take(NAMED)
-        .map(|leak| format!("`{}` ({}) and `{}` ({})", leak.uris[0], leak.sides[0].word(), leak.uris[1], leak.sides[1].word()))
+        .map(|leak| {
+            format!("`{}` ({}) and `{}` ({})", leak.uris[0], leak.sides[0].word(), leak.uris[1], leak.sides[1].word())
+        })
         .collect();
     let more = if found.len() > NAMED { format!(" and {} more", found.len() - NAMED) } else { String::new() };
     let are = if found.len() == 1 { "is a pair" } else { "are pairs" };
     let n = found.len();
-    (n > 0).then(|| format!("there {are} of clips on different sides of which one is a copy of the other ({n}): {}{more}", first.join("; ")))
+    (n > 0).then(|| {
+        format!(
+            "there {are} of clips on different sides of which one is a copy of the other ({n}): {}{more}",
+            first.join("; ")
+        )
+    })
 }
 
 /// Two clips, as indices into the rows; the one nearer to training first.
@@ -143,11 +150,12 @@ impl Audit {
             }
         }
         let near: Vec<Two> = near.into_iter().filter(|two| !kinds.contains_key(two)).collect();
-        let matches: Vec<Option<Match>> =
-            near.par_iter().map(|(a, b)| align(heard.get(a)?, heard.get(b)?)).collect();
+        let matches: Vec<Option<Match>> = near.par_iter().map(|(a, b)| align(heard.get(a)?, heard.get(b)?)).collect();
         let mut found: Vec<(Two, &'static str, Option<Match>)> =
             kinds.into_iter().map(|(two, kind)| (two, kind, None)).collect();
-        found.extend(near.into_iter().zip(matches).filter(|(_, found)| found.is_some()).map(|(two, found)| (two, "near", found)));
+        found.extend(
+            near.into_iter().zip(matches).filter(|(_, found)| found.is_some()).map(|(two, found)| (two, "near", found)),
+        );
         found.sort_by_key(|((a, b), ..)| (rows.units[*a], rows.units[*b]));
         let leak = |((a, b), kind, found): (Two, &str, Option<Match>)| LeakRow {
             clips: [a, b].map(|clip| rows.units[clip].clip_id),

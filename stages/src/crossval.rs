@@ -17,8 +17,8 @@ use std::ops::ControlFlow;
 
 use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
-use crate::figures::measure;
 use crate::embed::{Embed, Work, embed_all, unit_key};
+use crate::figures::measure;
 use crate::manifest::Manifest;
 use crate::pooled::{Labels, Rows, read_pooled};
 use crate::split::{Split, warn_unmatched};

@@ -10,8 +10,8 @@ use crate::error::InStage;
 use crate::figures::{measure, predictions};
 use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
-use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::rows::replace;
+use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::{PREDICTIONS_FILE, Pointer};
 use crate::{StageError, StageErrorKind};
 

@@ -144,7 +144,8 @@ impl Rows {
     pub fn fingerprint(&self) -> Key {
         let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).f32s(&self.x);
         // Numbered among themselves: recordings elsewhere do not matter.
-        let ranks: BTreeMap<u32, u64> = self.groups.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let ranks: BTreeMap<u32, u64> =
+            self.groups.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
         let with_unit = |key: KeyHasher, ((unit, class), group): ((&Unit, &usize), &u32)| {
             let key = key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant));
             key.u64(*class as u64).u64(ranks[group])
@@ -276,12 +277,8 @@ mod tests {
         let rows = |order: &mut dyn Iterator<Item = u32>| {
             let mut rows = Rows::default();
             order.for_each(|n| {
-                let split = SplitRow {
-                    clip_id: unit(n).clip_id,
-                    recording_id: String::new(),
-                    fold: None,
-                    side: Side::Train,
-                };
+                let split =
+                    SplitRow { clip_id: unit(n).clip_id, recording_id: String::new(), fold: None, side: Side::Train };
                 rows.push(unit(n), &Labelled { class: n as usize, group: n / 3, split }, &[n as f32, 0.5]);
             });
             rows.sort();

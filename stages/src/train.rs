@@ -38,8 +38,18 @@ const NAME: &str = "train";
 pub(crate) const PREDICTIONS_FILE: &str = "predictions.parquet";
 
 impl Params for TrainConfig {
-    const KEYS: &'static [&'static str] =
-        &["head", "pooling", "l2", "class_weights", "thresholds", "seed", "max_epochs", "batch_size", "learning_rate", "patience"];
+    const KEYS: &'static [&'static str] = &[
+        "head",
+        "pooling",
+        "l2",
+        "class_weights",
+        "thresholds",
+        "seed",
+        "max_epochs",
+        "batch_size",
+        "learning_rate",
+        "patience",
+    ];
 
     fn problems(&self) -> Vec<Problem> {
         let key_of = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
@@ -229,7 +239,10 @@ fn judge(
     let k = classes.len();
     let originals: Vec<usize> = (0..sides.train.len()).filter(|&row| sides.train.is_original[row]).collect();
     let of = |rows: &[usize]| -> (Vec<usize>, Vec<u32>) {
-        (rows.iter().map(|&row| sides.train.y[row]).collect(), rows.iter().map(|&row| sides.train.groups[row]).collect())
+        (
+            rows.iter().map(|&row| sides.train.y[row]).collect(),
+            rows.iter().map(|&row| sides.train.groups[row]).collect(),
+        )
     };
     let (train_logits, (train_y, train_groups)) = match &trained.unseen.train {
         Some(logits) => (logits.clone(), of(&originals)),
@@ -244,7 +257,8 @@ fn judge(
     trained.head = trained.head.clone().cooled(temperature);
 
     let (on_train, on_val) = scores.split_at(train_y.len() * k);
-    let mut metrics = BTreeMap::from([(Side::Val.word().to_owned(), measure(on_val, &sides.val.y, &sides.val.groups, classes)?)]);
+    let mut metrics =
+        BTreeMap::from([(Side::Val.word().to_owned(), measure(on_val, &sides.val.y, &sides.val.groups, classes)?)]);
     if !train_y.is_empty() {
         metrics.insert(Side::Train.word().to_owned(), measure(on_train, &train_y, &train_groups, classes)?);
     }

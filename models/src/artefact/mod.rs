@@ -19,4 +19,4 @@ mod weights;
 
 pub use error::{ArtefactError, ArtefactErrorKind};
 pub use folder::{Artefact, CLASS_NAMES_FILE, MODEL_FILE, WEIGHTS_FILE};
-pub use meta::{Selection, ModelMeta, SCHEMA_VERSION};
+pub use meta::{ModelMeta, SCHEMA_VERSION, Selection};

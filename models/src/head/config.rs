@@ -156,7 +156,8 @@ impl TrainConfig {
         if let ThresholdWish::Precision(precision) = self.thresholds
             && !(precision > 0.0 && precision <= 1.0)
         {
-            problems.push(format!("`thresholds` is {precision}; it is \"best_f1\", or a precision above 0 and at most 1"));
+            problems
+                .push(format!("`thresholds` is {precision}; it is \"best_f1\", or a precision above 0 and at most 1"));
         }
         if self.max_epochs == 0 {
             problems.push("`max_epochs` is 0; it is at least 1".to_owned());

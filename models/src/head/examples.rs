@@ -28,7 +28,10 @@ impl Examples<'_> {
     /// Checks shape, labels and values.
     pub(super) fn check(&self, classes: usize) -> Result<(), HeadError> {
         let n = self.y.len();
-        if self.dim == 0 || n.checked_mul(self.dim) != Some(self.x.len()) || [self.groups.len(), self.is_original.len()] != [n; 2] {
+        if self.dim == 0
+            || n.checked_mul(self.dim) != Some(self.x.len())
+            || [self.groups.len(), self.is_original.len()] != [n; 2]
+        {
             return Err(HeadError::RowShape { values: self.x.len(), labels: self.y.len(), dim: self.dim });
         }
         if let Some((row, &label)) = self.y.iter().enumerate().find(|&(_, &label)| label >= classes) {
@@ -47,7 +50,9 @@ mod tests {
 
     #[test]
     fn the_row_of_the_first_defect_is_named() {
-        let check = |x: &[f32], y: &[usize]| Examples { x: x.into(), y, groups: &[0, 1], is_original: &[true; 2], dim: 2 }.check(2);
+        let check = |x: &[f32], y: &[usize]| {
+            Examples { x: x.into(), y, groups: &[0, 1], is_original: &[true; 2], dim: 2 }.check(2)
+        };
         assert_eq!(check(&[0.0; 4], &[0, 1]), Ok(()));
         assert_eq!(check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]), Err(HeadError::NotFinite { row: 1 }));
         assert_eq!(check(&[0.0; 4], &[0, 2]), Err(HeadError::Label { row: 1, label: 2, classes: 2 }));

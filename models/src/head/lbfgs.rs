@@ -158,11 +158,7 @@ fn direction(at: &Evaluation, pairs: &VecDeque<Pair>, function: &impl Function) 
 }
 
 /// A point along `direction` that satisfies the weak Wolfe conditions, or none within the rounding of the function.
-fn line_search(
-    at: &Evaluation,
-    direction: &[f64],
-    function: &impl Function,
-) -> Option<Evaluation> {
+fn line_search(at: &Evaluation, direction: &[f64], function: &impl Function) -> Option<Evaluation> {
     let slope = dot(&at.gradient, direction);
     if slope >= 0.0 {
         return None;

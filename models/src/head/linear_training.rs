@@ -90,7 +90,8 @@ pub(super) fn train(
         Ended::Interrupted => Stopped::Interrupted,
     };
     if val.is_some() && !is_stopped {
-        let (on_all, ended) = rows.fit(&rows.weighting(&vec![true; labels.len()]), l2, point, LIMITS, |_, _| leave(watch));
+        let (on_all, ended) =
+            rows.fit(&rows.weighting(&vec![true; labels.len()]), l2, point, LIMITS, |_, _| leave(watch));
         if ended == Ended::Interrupted {
             stopped = Stopped::Interrupted;
         }

@@ -173,8 +173,9 @@ mod tests {
 
     #[test]
     fn a_symmetric_matrix_is_taken_apart_and_put_together() {
-        let a: Vec<Vec<f64>> =
-            (0..5).map(|i| (0..5).map(|j| f64::from((i * j) % 3) + f64::from(u8::from(i == j)) * 4.0).collect()).collect();
+        let a: Vec<Vec<f64>> = (0..5)
+            .map(|i| (0..5).map(|j| f64::from((i * j) % 3) + f64::from(u8::from(i == j)) * 4.0).collect())
+            .collect();
         let (values, vectors) = jacobi(a.clone());
         assert!(values.is_sorted_by(|a, b| a >= b));
         for i in 0..5 {

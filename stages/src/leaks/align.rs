@@ -27,14 +27,14 @@ const MIN_DEVIATIONS: f64 = 14.0;
 
 /// How two clips that are copies lie to each other.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Match {
+pub(crate) struct Match {
     /// Where in the first clip the second one starts, seconds; negative where it starts earlier.
-    pub offset_s: f64,
+    pub(crate) offset_s: f64,
     /// How long both last together, seconds.
-    pub overlap_s: f64,
+    pub(crate) overlap_s: f64,
     /// Share of the cells heard in both that agree less the share that do not: 1 for equal clips, about 0 for different
     /// ones.
-    pub similarity: f64,
+    pub(crate) similarity: f64,
 }
 
 /// Slides `b` along `a`: the best match where they are copies, wholly or in part.
@@ -44,7 +44,7 @@ pub struct Match {
 /// and more). Copies (trimmed to 2 s of 5, shifted by 0.37 s, at a tenth of the volume, as MP3 with 16 kbit/s, and all of it
 /// together) have 0.32 or more, at 17 or more. A clip that is heard for less than a third of a second matches nothing, and
 /// neither do two clips of one recording that do not overlap.
-pub fn align(a: &Fingerprint, b: &Fingerprint) -> Option<Match> {
+pub(crate) fn align(a: &Fingerprint, b: &Fingerprint) -> Option<Match> {
     let best = best(a, b)?;
     let is_copy = best.similarity() >= MIN_SIMILARITY && best.deviations() >= MIN_DEVIATIONS;
     is_copy.then(|| Match {

@@ -13,7 +13,7 @@ use super::nominate::Clips;
 ///
 /// # Panics
 /// When the parts of `clips` differ in length.
-pub fn equal_rows(clips: &Clips<'_>) -> Vec<Vec<usize>> {
+pub(crate) fn equal_rows(clips: &Clips<'_>) -> Vec<Vec<usize>> {
     clips.check();
     let bits = |row: usize| clips.row(row).iter().map(|x| x.to_bits());
     let compare = |&a: &usize, &b: &usize| -> Ordering { bits(a).cmp(bits(b)) };

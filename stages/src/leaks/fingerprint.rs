@@ -36,7 +36,7 @@ const CHANGE: f32 = 1e-3;
 ///
 /// Cells without sound are masked: silence is like nothing. 16 bytes a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
+pub(crate) struct Fingerprint {
     pub(super) frames: Vec<Frame>,
     /// The frames in which anything is heard, in ascending order.
     pub(super) heard: Vec<u32>,
@@ -56,7 +56,7 @@ impl Fingerprint {
     ///
     /// # Panics
     /// When the last frame is not whole.
-    pub fn new(logmel: &[f32]) -> Self {
+    pub(crate) fn new(logmel: &[f32]) -> Self {
         assert_eq!(logmel.len() % MEL_BANDS, 0, "frames are whole");
         let mut cells: Vec<f32> =
             logmel.iter().map(|&x| if x.is_finite() { x.exp() - LOG_OFFSET } else { 0.0 }).collect();
@@ -85,7 +85,7 @@ impl Fingerprint {
     }
 
     /// Whether nothing is heard: such a clip cannot be told from any other.
-    pub fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.heard.is_empty()
     }
 }

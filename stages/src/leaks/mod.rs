@@ -18,7 +18,7 @@ mod fingerprint;
 mod nominate;
 mod products;
 
-pub use align::{Match, align};
-pub use equal::equal_rows;
-pub use fingerprint::Fingerprint;
-pub use nominate::{Clips, Pair, nominate};
+pub(crate) use align::{Match, align};
+pub(crate) use equal::equal_rows;
+pub(crate) use fingerprint::Fingerprint;
+pub(crate) use nominate::{Clips, nominate};

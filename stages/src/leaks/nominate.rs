@@ -15,15 +15,15 @@ const TILE_ROWS: usize = 128;
 
 /// Pooled embeddings of clips, and where each clip belongs.
 #[derive(Clone, Copy, Debug)]
-pub struct Clips<'a> {
+pub(crate) struct Clips<'a> {
     /// Mean embeddings, `[clips, dim]`, row-major.
-    pub rows: &'a [f32],
+    pub(crate) rows: &'a [f32],
     /// Length of a row, at least one.
-    pub dim: usize,
+    pub(crate) dim: usize,
     /// Number of the recording of each clip.
-    pub groups: &'a [u32],
+    pub(crate) groups: &'a [u32],
     /// Side of each clip.
-    pub sides: &'a [Side],
+    pub(crate) sides: &'a [Side],
 }
 
 impl<'a> Clips<'a> {
@@ -50,13 +50,13 @@ impl<'a> Clips<'a> {
 
 /// Two clips of different groups on different sides that may be copies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// Index of the one clip.
-    pub a: usize,
+    pub(crate) a: usize,
     /// Index of the other clip, above `a`.
-    pub b: usize,
+    pub(crate) b: usize,
     /// Cosine of their rows, compressed.
-    pub cosine: f32,
+    pub(crate) cosine: f32,
 }
 
 /// The `k` clips of other sides and groups that are nearest to each val and test clip by cosine, as pairs in ascending
@@ -72,7 +72,7 @@ pub struct Pair {
 ///
 /// # Panics
 /// When the parts of `clips` differ in length.
-pub fn nominate(clips: &Clips<'_>, k: usize) -> Vec<Pair> {
+pub(crate) fn nominate(clips: &Clips<'_>, k: usize) -> Vec<Pair> {
     clips.check();
     let queries: Vec<usize> = (0..clips.sides.len()).filter(|&clip| clips.sides[clip] != Side::Train).collect();
     if k == 0 || queries.is_empty() {
