@@ -16,7 +16,8 @@ fn artefact(kind: HeadKind) -> Artefact {
     let x: Vec<f32> = (0..40 * 4).map(|i| (i * 29 % 31) as f32 / 7.0).collect();
     let y: Vec<usize> = (0..40).map(|row| row % 3).collect();
     let config = TrainConfig { head: kind, max_epochs: 2, ..TrainConfig::default() };
-    let examples = Examples { x: (&x).into(), y: &y, dim: 4 };
+    let groups: Vec<u32> = (0..40).collect();
+    let examples = Examples { x: (&x).into(), y: &y, groups: &groups, is_original: &[true; 40], dim: 4 };
     let head = train(examples.clone(), None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
     let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
     let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
@@ -29,6 +30,8 @@ fn artefact(kind: HeadKind) -> Artefact {
         embedder,
         train: config,
         seeds: BTreeMap::from([("split".to_owned(), u64::MAX)]),
+        selection: None,
+        is_leaky: false,
         data_fingerprint: "00ff".to_owned(),
         counts: BTreeMap::from([("train".to_owned(), 40)]),
         metrics: BTreeMap::from([("train".to_owned(), metrics)]),
@@ -95,6 +98,27 @@ fn metadata_that_does_not_fit_the_head_is_not_saved() {
     let error = artefact.save(&root.path().join("m")).unwrap_err();
     assert!(matches!(error.kind, ArtefactErrorKind::Inconsistent(_)));
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_model_of_the_first_version_is_read() {
+    let (_root, dir, artefact) = saved(HeadKind::Linear);
+    let path = dir.join(MODEL_FILE);
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    fields.insert("schema_version".to_owned(), 1.into());
+    fields.remove("is_leaky").unwrap();
+    let train = fields["train"].as_object_mut().unwrap();
+    train.insert("l2".to_owned(), 1.0.into());
+    train.retain(|key, _| key != "class_weights" && key != "thresholds");
+    let metrics = fields["metrics"]["train"].as_object_mut().unwrap();
+    metrics.retain(|key, _| !["weighted_f1", "log_loss", "ece"].contains(&key.as_str()));
+    for class in metrics["per_class"].as_array_mut().unwrap() {
+        class.as_object_mut().unwrap().remove("auroc");
+    }
+    fs::write(&path, json.to_string()).unwrap();
+    let old = Artefact::load(&dir).unwrap();
+    assert_eq!((old.meta.schema_version, old.meta.classes), (1, artefact.meta.classes));
 }
 
 #[test]
