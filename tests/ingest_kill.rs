@@ -78,14 +78,15 @@ fn uploads_that_are_killed_end_in_the_bucket_all_the_same() {
     let sandbox = Sandbox::with_env(server.env());
     disturb(&sandbox, 12, 4);
     sandbox.ok("storage sync --data-root root");
-    let names = |files: Vec<std::path::PathBuf>| {
-        let name = |path: &std::path::PathBuf| (path.file_name().unwrap().to_owned(), fs::read(path).unwrap());
-        files.iter().map(name).collect::<std::collections::BTreeSet<_>>()
+    let contents = |files: Vec<std::path::PathBuf>| {
+        files.iter().map(|path| fs::read(path).unwrap()).collect::<std::collections::BTreeSet<_>>()
     };
     let bucket = crate::roots::files(&server.bucket_folder().join("extracted_audio"));
     let bucket: Vec<_> = bucket.into_iter().filter(|path| path.to_string_lossy().contains("/c")).collect();
-    let here = names(originals(&sandbox, "root"));
-    assert!(here.is_subset(&names(bucket)));
+    let sent = bucket.len();
+    let (here, there) = (contents(originals(&sandbox, "root")), contents(bucket));
+    assert!(here.is_subset(&there));
+    assert_eq!(sent, there.len(), "each is there once, if under the name that it had before a kill");
     assert_eq!(sandbox.json("storage outbox --data-root root")["count"], 0);
 }
 
