@@ -79,7 +79,10 @@ fn uploads_that_are_killed_end_in_the_bucket_all_the_same() {
     disturb(&sandbox, 12, 4);
     sandbox.ok("storage sync --data-root root");
     let contents = |files: Vec<std::path::PathBuf>| {
-        files.iter().map(|path| fs::read(path).unwrap()).collect::<std::collections::BTreeSet<_>>()
+        let of = |path: &std::path::PathBuf| {
+            (path.parent().unwrap().file_name().unwrap().to_owned(), fs::read(path).unwrap())
+        };
+        files.iter().map(of).collect::<std::collections::BTreeSet<_>>()
     };
     let bucket = crate::roots::files(&server.bucket_folder().join("extracted_audio"));
     let bucket: Vec<_> = bucket.into_iter().filter(|path| path.to_string_lossy().contains("/c")).collect();

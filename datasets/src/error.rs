@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::store::Stopped;
+
 /// A failure of a store, a manifest or a table, with the path or address it happened at.
 ///
 /// A clip whose audio is unreadable is no such error: that is an [`AudioError`](crate::audio::AudioError) and ends as a row in
@@ -27,7 +29,7 @@ pub enum DatasetErrorKind {
     Io(#[from] std::io::Error),
     /// The object store refused.
     #[error(transparent)]
-    Store(#[from] object_store::Error),
+    Store(object_store::Error),
     /// Polars could not read or write a manifest.
     #[error(transparent)]
     Manifest(#[from] polars::error::PolarsError),
@@ -78,6 +80,15 @@ impl DatasetError {
     pub fn at<K: Into<DatasetErrorKind>>(action: &'static str, path: &Path) -> impl FnOnce(K) -> Self {
         let at = path.display().to_string();
         move |kind| Self::new(action, at, kind)
+    }
+}
+
+impl From<object_store::Error> for DatasetErrorKind {
+    fn from(error: object_store::Error) -> Self {
+        match &error {
+            object_store::Error::Generic { source, .. } if source.is::<Stopped>() => Self::Interrupted,
+            _ => Self::Store(error),
+        }
     }
 }
 

@@ -80,7 +80,10 @@ fn ctrl_c_stops_a_sync() {
     let (there, here) = (server.bucket_folder(), sandbox.path().join("ecosight-data"));
     stopped(&server, &sandbox, "storage sync", &|| names(&there).len() > 20);
     some_of(&there, &here, 300);
-    assert_eq!(sandbox.json("storage outbox")["count"].as_u64().unwrap() as usize, 300 - names(&there).len());
+    // What was on its way arrived, perhaps, without anybody hearing of it; it is looked for before it is sent again.
+    let (waiting, missing) =
+        (sandbox.json("storage outbox")["count"].as_u64().unwrap() as usize, 300 - names(&there).len());
+    assert!((missing..=missing + 8).contains(&waiting), "{waiting} wait, {missing} are missing");
     sandbox.ok("storage sync");
     assert_eq!(names(&there).len(), 300);
 }

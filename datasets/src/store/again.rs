@@ -2,6 +2,7 @@
 //! middle is repeated here, because only here it is known that this does no harm.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use object_store::client::HttpError;
@@ -15,9 +16,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether to leave off.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The user has asked to stop while a server was being asked.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(crate) struct Stopped;
+
 impl Store {
-    /// What `ask` gets, asked again for as long as requests are tried if it broke off on its way. Nothing that is asked for may be worse for
-    /// being done twice.
+    /// What `ask` gets, asked again for as long as requests are tried if it broke off on its way, or until the store is stopped. Nothing that is
+    /// asked for may be worse for being done twice, or for being left off.
     pub(super) async fn again<T, F>(&self, mut ask: impl FnMut() -> F) -> object_store::Result<T>
     where
         F: Future<Output = object_store::Result<T>>,
@@ -25,7 +34,14 @@ impl Store {
         let retry_for = self.access.as_ref().map_or(Duration::ZERO, |access| access.settings.retry_for);
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
-            match ask().await {
+            let asked = match &self.stop {
+                None => ask().await,
+                Some(stop) => tokio::select! {
+                    asked = ask() => asked,
+                    () = set(stop) => Err(object_store::Error::Generic { store: "bucket", source: Box::new(Stopped) }),
+                },
+            };
+            match asked {
                 Err(error) if broke_off(&error) && began.elapsed() + pause < retry_for => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -33,6 +49,13 @@ impl Store {
                 result => return result,
             }
         }
+    }
+}
+
+/// Comes back once `stop` is set.
+async fn set(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

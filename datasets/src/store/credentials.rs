@@ -121,6 +121,12 @@ fn of_variables(environment: &Environment) -> Result<Option<Credentials>, Datase
         Err(DatasetError::invalid("read variable", there.origin, why))
     };
     match KEYS.map(|name| environment.first(&[name])) {
+        // A half in the shell and a half in the file are halves of two pairs.
+        [Some(id), Some(secret)] if id.is_of_file() != secret.is_of_file() => {
+            let (in_shell, missing) = if id.is_of_file() { (secret, KEYS[0]) } else { (id, KEYS[1]) };
+            let why = format!("`{missing}` is set in .env alone, and the two go together: set both in one place");
+            Err(DatasetError::invalid("read variable", in_shell.origin, why))
+        }
         [Some(id), Some(secret)] => Ok(Some(Credentials::Keys {
             key_id: id.value,
             secret: secret.value,

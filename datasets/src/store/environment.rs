@@ -61,7 +61,16 @@ impl Environment {
                 };
                 DatasetError::invalid("read environment file", file.display().to_string(), why)
             };
-            for line in dotenvy::from_path_iter(&file).map_err(invalid)? {
+            let text = std::fs::read(&file).map_err(DatasetError::at("read environment file", &file))?;
+            let text = String::from_utf8(text).map_err(|error| {
+                let before =
+                    String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+                let line = 1 + before.matches('\n').count();
+                let why = format!("line {line} is not written in UTF-8; save the file in that encoding");
+                DatasetError::invalid("read environment file", file.display().to_string(), why)
+            })?;
+            // Editors on Windows begin files with a mark.
+            for line in dotenvy::from_read_iter(text.trim_start_matches('\u{feff}').as_bytes()) {
                 let (name, value) = line.map_err(invalid)?;
                 environment.set(&name, &value, Setting::origin_in_file(&name));
             }

@@ -41,6 +41,7 @@ use object_store::path::Path as Location;
 use object_store::signer::Signer;
 
 pub use self::url::{DEFAULT_EXPIRY, MAX_EXPIRY, Permission};
+pub(crate) use again::Stopped;
 pub use cache::AudioCache;
 pub use clock::date_of_server;
 pub use compare::Depth;
@@ -87,6 +88,9 @@ pub struct Store {
     /// Set when large objects that are under way are to be given up.
     stop: Option<Arc<AtomicBool>>,
 }
+
+/// Why a name is none of an object.
+const UNUSABLE: &str = "a part of it is empty, `.` or `..`, or has a character that cannot be printed";
 
 impl Store {
     /// The store at `place`. A folder must exist; a bucket is not asked yet.
@@ -168,7 +172,7 @@ impl Store {
     /// Where the object called `name` lies.
     fn location(&self, name: &str) -> Result<Location, DatasetError> {
         let below = Location::parse(name)
-            .map_err(|error| DatasetError::invalid("understand the name", format!("{name:?}"), error.to_string()))?;
+            .map_err(|_| DatasetError::invalid("understand the name", format!("{name:?}"), UNUSABLE))?;
         if self.prefix.as_ref().is_empty() {
             return Ok(below);
         }

@@ -18,6 +18,8 @@ pub(crate) struct Named {
     pub(crate) files: Vec<PathBuf>,
     /// One message for each file in a folder whose name cannot be addressed.
     pub(crate) unreadable: Vec<String>,
+    /// Files in folders that are no audio.
+    pub(crate) passed_over: usize,
 }
 
 /// What is done with the address of a bucket.
@@ -31,7 +33,7 @@ pub(crate) enum Buckets<'a> {
 
 /// All audio files that `paths` name. In folders, files that are no audio by content and by name are passed over.
 pub(crate) fn expand(paths: &[PathBuf], buckets: Buckets<'_>) -> Result<Named, CliError> {
-    let mut named = Named { files: Vec::new(), unreadable: Vec::new() };
+    let mut named = Named { files: Vec::new(), unreadable: Vec::new(), passed_over: 0 };
     for path in paths {
         match buckets {
             Buckets::Read(globals) if is_address(path) => {
@@ -52,7 +54,9 @@ pub(crate) fn expand(paths: &[PathBuf], buckets: Buckets<'_>) -> Result<Named, C
         let listing = block_on(Store::folder(path)?.list())?;
         named.unreadable.extend(listing.unreadable);
         let found = listing.objects.into_iter().map(|object| path.join(object.uri));
-        named.files.extend(found.filter(|file| is_audio(file)));
+        let (audio, other): (Vec<_>, Vec<_>) = found.partition(|file| is_audio(file));
+        named.files.extend(audio);
+        named.passed_over += other.len();
     }
     if named.files.is_empty() && named.unreadable.is_empty() {
         let paths: Vec<_> = paths.iter().map(|p| format!("`{}`", p.display())).collect();

@@ -31,7 +31,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
         return Err(CliError::usage(message, "end the name with .parquet"));
     }
     let embedder = open_embedder(spec(args, globals)?, &globals.weights)?;
-    let Named { files, unreadable } = audio_paths::expand(&args.paths, Buckets::Refused)?;
+    let Named { files, unreadable, .. } = audio_paths::expand(&args.paths, Buckets::Refused)?;
     let mut failed = Vec::new();
     for message in unreadable {
         printer.warning(&message);

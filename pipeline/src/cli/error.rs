@@ -117,6 +117,9 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         _ if error.action == "read variable" => {
             Some("set it anew, in the environment or in `.env`; `ecosight storage --help` lists the variables")
         }
+        _ if error.action == "understand the name" => {
+            Some("names are relative to the store: `ecosight storage ls` shows them")
+        }
         _ if error.action == "understand address" => Some("a place is a path, or `s3://bucket/prefix`"),
         _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
             Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
@@ -146,7 +149,11 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
         | DatasetErrorKind::Server(_)
         | DatasetErrorKind::Database(_)
         | DatasetErrorKind::Conflict => ExitStatus::Store,
-        _ if matches!(error.action, "understand address" | "read variable" | "read environment file") => {
+        _ if matches!(
+            error.action,
+            "understand address" | "understand the name" | "read variable" | "read environment file"
+        ) =>
+        {
             ExitStatus::Usage
         }
         _ => ExitStatus::Failed,

@@ -71,7 +71,7 @@ pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) ->
     let mut report = Report::default();
     for message in named.unreadable {
         let rejection = Rejection::new("bad_name", message, "give the file another name");
-        report.add(rejected("", rejection), printer)?;
+        report.add(rejected("(a name that cannot be addressed)", rejection), printer)?;
     }
     let progress = Progress::new(printer);
     let total = named.files.len() as u64;
@@ -96,6 +96,9 @@ pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) ->
         }
     }
     progress.clear();
+    if named.passed_over > 0 {
+        printer.note(&format!("{} file(s) in folders are no audio and were passed over", named.passed_over));
+    }
     if result.is_ok() {
         try_older(&ingest, globals)?;
         report.outbox = ingest.tracks().backlog()?.count;
@@ -114,7 +117,8 @@ pub(super) enum Hurry {
 /// What takes recordings in, as the pipeline file and the environment say.
 pub(super) fn open(globals: &Globals, hurry: Hurry) -> Result<Ingest<'_>, CliError> {
     let access = globals.access()?;
-    Ok(Ingest::open(&globals.layout, rules(globals, access)?, store(access, hurry)?, now)?)
+    let store = store(access, hurry)?.map(|store| store.until(&globals.cancelled));
+    Ok(Ingest::open(&globals.layout, rules(globals, access)?, store, now)?)
 }
 
 /// Says so where a bucket is named but cannot be used.
@@ -129,9 +133,9 @@ pub(super) fn warn_of_half_configuration(globals: &Globals, printer: &Printer) -
 pub(super) fn rules(globals: &Globals, access: &Access) -> Result<Rules, CliError> {
     const NAME: &str = "MAX_UPLOAD_MB";
     let rules = ingest_rules(&stack(&globals.layers(&PipelineArgs::default(), &[])?))?;
-    let Some(text) = access.settings.environment.get(NAME) else { return Ok(rules) };
-    let megabytes = text.parse().ok().filter(|megabytes| (0.001..100_000.0).contains(megabytes));
-    let invalid = || DatasetError::invalid("read variable", NAME, "it is no number of megabytes");
+    let Some(set) = access.settings.environment.first(&[NAME]) else { return Ok(rules) };
+    let megabytes = set.value.parse().ok().filter(|megabytes| (0.001..100_000.0).contains(megabytes));
+    let invalid = || DatasetError::invalid("read variable", &set.origin, "it is no number of megabytes");
     Ok(Rules { max_upload_mb: megabytes.ok_or_else(invalid)?, ..rules })
 }
 
@@ -230,7 +234,11 @@ impl Line {
         let Self { file, status, .. } = self;
         match (&self.key, &self.message, &self.hint) {
             (Some(key), ..) => {
-                let bucket = if self.s3_uploaded { " (in the bucket)" } else { "" };
+                let bucket = match &self.s3_object_key {
+                    Some(other) if self.s3_uploaded && other != key => format!(" (in the bucket as {other})"),
+                    _ if self.s3_uploaded => " (in the bucket)".to_owned(),
+                    _ => String::new(),
+                };
                 format!("{status}  {file}  {key}{bucket}\n")
             }
             (None, message, hint) => {

@@ -117,7 +117,7 @@ impl<'a> Progress<'a> {
             state.warnings += 1;
             if state.warnings > SHOWN {
                 if state.warnings == SHOWN + 1 {
-                    let more = "warning: more of these are in the run record; `-v` shows them all";
+                    let more = "warning: there are more of these; `-v` shows them all";
                     self.bar.suspend(|| self.printer.note(more));
                 }
                 return;

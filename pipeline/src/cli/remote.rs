@@ -15,7 +15,7 @@ use ecosight_datasets::layout::Area;
 use ecosight_datasets::lease::{Holder, Lease, LeaseError, RENEW_EVERY};
 use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Place, Store, Trouble};
+use ecosight_datasets::store::{Access, Place, Settings, Store, Trouble};
 
 use super::args::{GcArgs, Verb, VerifyArgs};
 use super::error::CliError;
@@ -33,6 +33,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 /// For how long another process of this machine may fetch before this one gives up.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long it is tried to bring a copy up to date that is only read.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a verb does with the data root.
 pub(crate) enum Use {
@@ -79,11 +82,19 @@ pub(crate) fn around(
 ) -> Result<ExitStatus, CliError> {
     let place @ Place::Bucket(_) = globals.root() else { return verb() };
     let store = || Ok::<_, DatasetError>(Arc::new(Store::connect(place, globals.access()?)?));
+    // Who only reads has something to go by, and should not wait for long.
+    let reading = || -> Result<_, DatasetError> {
+        let access = globals.access()?;
+        let retry_for = access.settings.retry_for.min(READ_WITHIN);
+        let settings = Arc::new(Settings { retry_for, ..Settings::clone(&access.settings) });
+        let access = Access { settings, cache: access.cache.clone() };
+        Ok(Arc::new(Store::connect(place, &access)?.until(&globals.cancelled)))
+    };
     match how {
         Use::Nothing => verb(),
         Use::Check(areas) => {
             // What is wrong is for the checks to tell.
-            if let Ok(store) = store()
+            if let Ok(store) = reading()
                 && let Ok(Some(_lock)) = reader(globals)
             {
                 let _ = Mirror::open(store, globals.layout.clone()).and_then(|mirror| fetch(&mirror, areas, printer));
@@ -91,7 +102,7 @@ pub(crate) fn around(
             verb()
         }
         Use::Read(areas) => {
-            let mirror = Mirror::open(store()?, globals.layout.clone())?;
+            let mirror = Mirror::open(reading()?, globals.layout.clone())?;
             if let Some(_lock) = reader(globals)? {
                 match fetch(&mirror, areas, printer) {
                     Err(error) if is_passing(&error) && mirror.is_filled(areas) => printer.warning(&format!(

@@ -57,14 +57,16 @@ impl Globals {
         let root = Place::parse(&args.data_root)?;
         let access = Arc::new(OnceLock::new());
         let (cell, folder, place) = (access.clone(), cache.clone(), root.clone());
+        let cancelled = on_interrupt();
+        let stop = cancelled.clone();
         Ok(Self {
             access,
-            open: Arc::new(move |source| source.store(reach(&cell, &folder, &place)?)),
+            open: Arc::new(move |source| Ok(source.store(reach(&cell, &folder, &place)?)?.until(&stop))),
             layout: layout_of(&root)?,
             root,
             weights: WeightsCache::new(&cache.join("weights")),
             cache,
-            cancelled: on_interrupt(),
+            cancelled,
             started: now(),
             config: args.config,
         })
@@ -243,9 +245,9 @@ fn reach<'a>(cell: &'a OnceLock<Access>, cache: &Path, root: &Place) -> Result<&
 /// Bytes of audio from buckets that are kept on this machine.
 fn cache_limit(environment: &Environment) -> Result<u64, DatasetError> {
     const NAME: &str = "ECOSIGHT_CACHE_MB";
-    let Some(text) = environment.get(NAME) else { return Ok(DEFAULT_LIMIT_BYTES) };
-    let megabytes: Result<u64, _> = text.parse();
-    let invalid = |_| DatasetError::invalid("read variable", NAME, "it is no whole number of megabytes");
+    let Some(set) = environment.first(&[NAME]) else { return Ok(DEFAULT_LIMIT_BYTES) };
+    let megabytes: Result<u64, _> = set.value.parse();
+    let invalid = |_| DatasetError::invalid("read variable", &set.origin, "it is no whole number of megabytes");
     Ok(megabytes.map_err(invalid)?.saturating_mul(1_000_000))
 }
 

@@ -135,7 +135,7 @@ impl Ingest<'_> {
         while tried < most && !stop() {
             let now_ms = if which == Which::All { i64::MAX } else { self.now_ms() };
             // Whether the bucket answers at all is found out with one.
-            let at_once = if which == Which::Due && tried == 0 { 1 } else { AT_ONCE.min(most - tried) };
+            let at_once = if tried == 0 { 1 } else { AT_ONCE.min(most - tried) };
             let batch = self.tracks.due(position, now_ms, at_once)?;
             let Some(last) = batch.last() else { break };
             position = last.position;
@@ -145,7 +145,7 @@ impl Ingest<'_> {
                 in_a_row = if sent.is_about_server() { in_a_row + 1 } else { 0 };
                 drained.add(sent);
             }
-            if in_a_row >= FAILURES_IN_A_ROW || (in_a_row > 0 && which == Which::Due) {
+            if in_a_row >= FAILURES_IN_A_ROW || (in_a_row > 0 && (which == Which::Due || tried == 1)) {
                 break;
             }
         }

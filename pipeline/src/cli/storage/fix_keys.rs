@@ -52,7 +52,7 @@ struct Unclear {
 }
 
 /// What mends most of what is unclear.
-const ANEW: &str = "`ecosight storage get` and `ecosight ingest` file it anew";
+const ANEW: &str = "`ecosight ingest` files it anew (fetch it first with `ecosight storage get` if it is in a bucket), then remove this one";
 
 /// The document.
 #[derive(Serialize)]

@@ -32,6 +32,9 @@ pub(crate) fn url(args: &UrlArgs, globals: &Globals, printer: &Printer) -> Resul
     if target.name.is_empty() {
         return Err(CliError::usage("this is no object but a whole store", "name an object in it"));
     }
+    if args.name.ends_with('/') {
+        return Err(CliError::usage(format!("`{}` is a folder, not an object", args.name), "name an object in it"));
+    }
     let Some(bucket) = target.store.place().bucket() else {
         let error = "only what lies in a bucket has a URL";
         return Err(CliError::usage(error, "`ecosight storage status` shows why no bucket is used"));

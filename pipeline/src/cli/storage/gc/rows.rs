@@ -15,8 +15,11 @@ use crate::cli::session::Globals;
 /// What makes the index right again.
 const REINDEX: &str = "`ecosight storage reindex` mends it";
 
+/// What is done with a file that the index does not know.
+const TAKE: &str = "`ecosight storage reindex` takes it if it can be decoded; what it leaves is yours to remove";
+
 /// What moves a recording to its right name.
-const FIX_KEYS: &str = "`ecosight storage fix-keys` gives it a better name";
+const FIX_KEYS: &str = "`ecosight storage fix-keys` gives it a better name, or says what to do";
 
 /// Rows without their file or object, and files and objects without a row. Nothing where there is no index.
 pub(super) async fn strays(place: &Place<'_>, globals: &Globals) -> Result<Vec<Item>, CliError> {
@@ -74,5 +77,5 @@ fn is_audio(key: &str) -> bool {
 
 /// The index can learn what fits the layout; anything else needs another name first.
 fn remedy(key: &str, kinds: [&'static str; 2]) -> (&'static str, &'static str) {
-    if AudioKey::parse(key).is_some() { (kinds[0], REINDEX) } else { (kinds[1], FIX_KEYS) }
+    if AudioKey::parse(key).is_some() { (kinds[0], TAKE) } else { (kinds[1], FIX_KEYS) }
 }
