@@ -17,7 +17,7 @@ use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Place, Store, Trouble};
 
-use super::args::{GcArgs, Verb, VerifyArgs};
+use super::args::{GcArgs, ModelsArgs, ModelsVerb, Verb, VerifyArgs};
 use super::error::CliError;
 use super::printer::Printer;
 use super::root::size;
@@ -56,7 +56,10 @@ impl Use {
                 Self::Write { wait: false }
             }
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
-            Verb::Predict(_) => Self::Read(&[Area::Models]),
+            Verb::Models(ModelsArgs { verb: ModelsVerb::Promote { .. } | ModelsVerb::Rollback }) => {
+                Self::Write { wait: false }
+            }
+            Verb::Predict(_) | Verb::Models(_) => Self::Read(&[Area::Models]),
             Verb::Retrain(_)
             | Verb::Evaluate(_)
             | Verb::Status(_)
