@@ -140,6 +140,7 @@ pub(crate) struct DemoArgs {
 
 The new model goes into production only if it passes the gate: it is compared with the model in production on the test clips of both. If
 it does not pass, the exit code is 4, the model is kept, and `predict` uses the same model as before.")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct RetrainArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,

@@ -52,13 +52,12 @@ impl Use {
         match verb {
             Verb::Retrain(args) if !args.dry_run => Self::Write { wait: args.wait },
             Verb::Evaluate(args) if !args.cv => Self::Write { wait: false },
-            Verb::Gc(GcArgs { yes: true, .. }) | Verb::Verify(VerifyArgs { repair: true, .. }) => {
+            Verb::Gc(GcArgs { yes: true, .. })
+            | Verb::Verify(VerifyArgs { repair: true, .. })
+            | Verb::Models(ModelsArgs { verb: ModelsVerb::Promote { .. } | ModelsVerb::Rollback }) => {
                 Self::Write { wait: false }
             }
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
-            Verb::Models(ModelsArgs { verb: ModelsVerb::Promote { .. } | ModelsVerb::Rollback }) => {
-                Self::Write { wait: false }
-            }
             Verb::Predict(_) | Verb::Models(_) => Self::Read(&[Area::Models]),
             Verb::Retrain(_)
             | Verb::Evaluate(_)
