@@ -11,6 +11,7 @@ mod demo;
 mod esc10;
 #[cfg(unix)]
 mod faults;
+mod gate;
 mod golden_stages;
 mod incremental;
 mod ingest;
@@ -23,6 +24,7 @@ mod interrupt;
 #[cfg(unix)]
 mod kill;
 mod listeners;
+mod models;
 mod moto;
 #[cfg(unix)]
 mod own_stage;

@@ -36,6 +36,7 @@ pub mod stream;
 pub mod timings;
 pub mod train;
 pub mod units;
+mod waiting;
 
 pub use error::{StageError, StageErrorKind};
 pub use stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};

@@ -113,6 +113,11 @@ impl Rows {
         }
     }
 
+    /// The values of these rows, one after the other.
+    pub(crate) fn x_of(&self, rows: &[usize]) -> Vec<f32> {
+        rows.iter().flat_map(|&row| &self.x[row * self.dim..(row + 1) * self.dim]).copied().collect()
+    }
+
     /// As the head takes them.
     pub fn examples(&self) -> Examples<'_> {
         Examples {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ecosight_datasets::audio::AudioSource;
+use ecosight_datasets::audio::{AudioSource, Span};
 use ecosight_datasets::layout::Layout;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
@@ -15,6 +15,7 @@ use ecosight_models::weights::WeightsCache;
 use crate::StageErrorKind;
 use crate::clip::{Bench, ClipError, Recipe, Stop, embed_clip};
 use crate::sliding::Sliding;
+use crate::stage::Context;
 use crate::timings::Meter;
 use crate::train::Pointer;
 
@@ -29,13 +30,20 @@ pub struct Predictor {
 }
 
 /// The models below `layout`, in order of their age.
-fn versions(layout: &Layout) -> Vec<String> {
+pub fn versions(layout: &Layout) -> Vec<String> {
     let entries = std::fs::read_dir(layout.models()).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.path().is_dir());
     let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
     names.sort();
     names
+}
+
+/// The error of a version that there is not: it lists those that there are.
+pub fn unknown_version(layout: &Layout, version: &str) -> StageErrorKind {
+    let there_are = versions(layout).join(", ");
+    let hint = if there_are.is_empty() { "there is none yet".to_owned() } else { format!("there are {there_are}") };
+    StageErrorKind::data(format!("there is no model `{version}`"), hint)
 }
 
 /// Probabilities of a whole clip and of its windows.
@@ -75,12 +83,19 @@ impl Predictor {
         };
         let folder = layout.model(&version);
         if !folder.is_dir() {
-            let there_are = versions(layout).join(", ");
-            let hint =
-                if there_are.is_empty() { "there is none yet".to_owned() } else { format!("there are {there_are}") };
-            return Err(StageErrorKind::data(format!("there is no model `{version}`"), hint));
+            return Err(unknown_version(layout, &version));
         }
         Self::load(&folder, version, weights)
+    }
+
+    /// The model `version`, or why it cannot be used on this machine.
+    pub(crate) fn at_hand(context: &Context<'_>, version: &str) -> Result<Result<Self, String>, StageErrorKind> {
+        match Self::open(context.layout, Some(version), context.weights) {
+            Err(StageErrorKind::Model(
+                error @ (ModelError::MissingWeights { .. } | ModelError::OtherEmbedder { .. }),
+            )) => Ok(Err(error.to_string())),
+            result => result.map(Ok),
+        }
     }
 
     fn load(folder: &Path, version: String, weights: &WeightsCache) -> Result<Self, StageErrorKind> {
@@ -137,6 +152,20 @@ impl Predictor {
         Ok(Prediction { duration_s, clip, windows })
     }
 
+    /// Scores the part `span` of a recording as a whole, `[classes]`.
+    pub(crate) fn score_clip(
+        &self,
+        source: Box<dyn AudioSource>,
+        span: Option<Span>,
+        meter: &Meter,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f32>, ClipError> {
+        let bench = Bench { embedder: &*self.embedder, meter, stop };
+        let mut pooler = self.pooler();
+        embed_clip(bench, source, span, &Recipe::ORIGINAL, &mut |patches| pooler.push(&patches.embeddings))?;
+        self.score(pooler).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))
+    }
+
     fn pooler(&self) -> Pooler {
         Pooler::new(self.artefact.meta.train.pooling, self.embedder.dim())
     }
@@ -146,7 +175,7 @@ impl Predictor {
     }
 
     /// Length and step of the embedder's patches in seconds.
-    fn patch_s(&self) -> (f64, f64) {
+    pub(crate) fn patch_s(&self) -> (f64, f64) {
         let windowing = self.embedder.windowing();
         (windowing.frames as f64 * FRAME_HOP_S, windowing.hop_frames as f64 * FRAME_HOP_S)
     }

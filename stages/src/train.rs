@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use ecosight_datasets::files::{FileStamp, write_atomic};
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::{FileStamp, folder_of, sync_folder, write_atomic};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
@@ -20,6 +22,7 @@ use crate::figures::{measure, predictions, probabilities};
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Labels, Sides, check_usable, read_sides};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
+use crate::waiting::{self, Waiting};
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
@@ -37,6 +40,9 @@ const NAME: &str = "train";
 /// Name of the file, in a model's folder, of predictions for the clips of the train and val sides.
 pub(crate) const PREDICTIONS_FILE: &str = "predictions.parquet";
 
+/// Name of the file, in a model's folder, of what became of each epoch.
+pub(crate) const HISTORY_FILE: &str = "training_history.parquet";
+
 impl Params for TrainConfig {
     const KEYS: &'static [&'static str] = &[
         "head",
@@ -49,6 +55,7 @@ impl Params for TrainConfig {
         "batch_size",
         "learning_rate",
         "patience",
+        "min_samples",
     ];
 
     fn problems(&self) -> Vec<Problem> {
@@ -73,7 +80,7 @@ pub struct Pointer {
 
 impl Pointer {
     /// Reads a pointer; none where there is no file.
-    pub fn read(path: &std::path::Path) -> Result<Option<Self>, StageErrorKind> {
+    pub fn read(path: &Path) -> Result<Option<Self>, StageErrorKind> {
         let unreadable = |why: String| {
             StageErrorKind::data(format!("`{}` is unreadable: {why}", path.display()), "run `ecosight retrain` again")
         };
@@ -85,7 +92,7 @@ impl Pointer {
     }
 
     /// Moves the pointer at `path` to the model `version`.
-    pub fn write(path: &std::path::Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
+    pub fn write(path: &Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
         // A damaged pointer names nothing, and is replaced; one that names this model already keeps what was before it.
         let old = Self::read(path).ok().flatten();
         let previous = old.and_then(|old| if old.version == version { old.previous } else { Some(old.version) });
@@ -114,6 +121,9 @@ impl Stage for TrainConfig {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let labels = Labels::read(context).in_stage(NAME)?;
+        if let Some(output) = wait(self, context, &labels).in_stage(NAME)? {
+            return Ok(output);
+        }
         let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels.classes)?;
         let fingerprint = sides.fingerprint(&labels.classes).to_string();
@@ -140,7 +150,7 @@ impl Stage for TrainConfig {
             let meta = ModelMeta {
                 schema_version: SCHEMA_VERSION,
                 digest,
-                classes: labels.classes,
+                classes: labels.classes.clone(),
                 embedder,
                 train: self.clone(),
                 seeds: BTreeMap::from([(NAME.to_owned(), self.seed)]),
@@ -156,15 +166,35 @@ impl Stage for TrainConfig {
             Checkpoint::new(context.layout.checkpoint(NAME), key).remove();
             version
         };
-        let folder = context.layout.model(&version);
-        let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
-        let candidate = context.layout.candidate();
-        let files = files.iter().chain([&candidate]);
-        let files: Result<_, _> = files.map(|path| FileStamp::take(context.layout.root(), path)).collect();
-        let columns = Digests::from([("model".to_owned(), key)]);
+        waiting::note(context.layout, &version, &labels).in_stage(NAME)?;
+        waiting::clear(context.layout).in_stage(NAME)?;
         let rows = RowCounts { new: sides.train.len() as u64, ..RowCounts::default() };
-        Ok(Output { columns, files: files.in_stage(NAME)?, rows, is_provisional: false })
+        output(context, &version, key, rows).in_stage(NAME)
     }
+}
+
+/// What the stage has made: the model `version`, whose digest is `key`.
+fn output(context: &Context<'_>, version: &str, key: Key, rows: RowCounts) -> Result<Output, StageErrorKind> {
+    let folder = context.layout.model(version);
+    let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
+    let candidate = context.layout.candidate();
+    let files = files.iter().chain([&candidate]);
+    let files: Result<_, _> = files.map(|path| FileStamp::take(context.layout.root(), path)).collect();
+    let columns = Digests::from([("model".to_owned(), key)]);
+    Ok(Output { columns, files: files?, rows, is_provisional: false })
+}
+
+/// The model trained last as the output, where there is not enough new to train on.
+fn wait(config: &TrainConfig, context: &Context<'_>, labels: &Labels) -> Result<Option<Output>, StageErrorKind> {
+    let Ok(version) = candidate(context) else { return Ok(None) };
+    let artefact = Artefact::load(&context.layout.model(&version));
+    let Some(artefact) = artefact.ok().filter(|_| !context.forced) else { return Ok(None) };
+    let Some(waiting) = Waiting::find(context, config, labels, &version, &artefact)? else { return Ok(None) };
+    let Ok(key) = artefact.meta.digest.parse::<Key>() else { return Ok(None) };
+    waiting.write(context.layout)?;
+    context.emit(Event::Skipped { stage: NAME, why: waiting.told() });
+    let reused = artefact.meta.counts.get(Side::Train.word()).copied().unwrap_or(0);
+    output(context, &version, key, RowCounts { reused, ..RowCounts::default() }).map(Some)
 }
 
 /// The model trained last, if it was made from the same rows with the same settings: another would be equal to it.
@@ -208,17 +238,21 @@ fn save(
         val_accuracy: epoch.val_accuracy,
     };
     let history: Vec<EpochRow> = trained.history.iter().map(epoch).collect();
-    write_file(&folder.join("training_history.parquet"), &history)?;
+    write_file(&folder.join(HISTORY_FILE), &history)?;
     write_file(&folder.join(PREDICTIONS_FILE), predictions)?;
     Pointer::write(&context.layout.candidate(), &version, context.started_at)?;
     Ok(version)
 }
 
-/// Writes rows into a file of their own.
-fn write_file<R: Row>(path: &std::path::Path, rows: &[R]) -> Result<(), StageErrorKind> {
-    let mut part = PartWriter::create(path, R::TABLE.arrow(Vectors::NONE), &[])?;
+/// Writes rows into a file of their own, in one step.
+pub(crate) fn write_file<R: Row>(path: &Path, rows: &[R]) -> Result<(), StageErrorKind> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let staged = path.with_file_name(format!(".{name}.tmp"));
+    let mut part = PartWriter::create(&staged, R::TABLE.arrow(Vectors::NONE), &[])?;
     part.write(&R::batch(rows)?)?;
-    Ok(part.finish()?)
+    part.finish()?;
+    let put = std::fs::rename(&staged, path).and_then(|()| sync_folder(folder_of(path)));
+    Ok(put.map_err(DatasetError::at("write table", path))?)
 }
 
 /// What is known of a head before anything is asked of the test side.

@@ -128,6 +128,11 @@ impl Layout {
         self.models().join("production.json")
     }
 
+    /// Which model was in production when.
+    pub fn history(&self) -> PathBuf {
+        self.models().join("history.jsonl")
+    }
+
     /// Points to the model trained last.
     pub fn candidate(&self) -> PathBuf {
         self.models().join("candidate.json")

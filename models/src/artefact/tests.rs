@@ -12,7 +12,7 @@ use crate::embedder::{Dtype, EmbedderId, Precision};
 use crate::head::{Examples, HeadError, HeadKind, HeadRecord, TrainConfig, train};
 use crate::metrics::Metrics;
 
-fn artefact(kind: HeadKind) -> Artefact {
+pub(super) fn artefact(kind: HeadKind) -> Artefact {
     let x: Vec<f32> = (0..40 * 4).map(|i| (i * 29 % 31) as f32 / 7.0).collect();
     let y: Vec<usize> = (0..40).map(|row| row % 3).collect();
     let config = TrainConfig { head: kind, max_epochs: 2, ..TrainConfig::default() };
@@ -70,10 +70,10 @@ fn a_model_comes_back_with_the_same_bits() {
 #[test]
 fn two_trainings_make_the_same_files_and_leave_nothing_else_behind() {
     let ((root, one, artefact), (_other_root, other, _)) = (saved(HeadKind::Mlp), saved(HeadKind::Mlp));
-    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
+    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE, CHECKSUMS_FILE] {
         assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(other.join(name)).unwrap(), "{name}");
     }
-    assert_eq!(fs::read_dir(&one).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(&one).unwrap().count(), 4);
     assert_eq!(fs::read_dir(root.path().join("models")).unwrap().count(), 1);
     let mut changed = artefact.clone();
     changed.meta.seeds.clear();
@@ -127,7 +127,7 @@ fn an_unknown_schema_version_is_named_even_when_the_fields_differ() {
     fs::write(dir.join(MODEL_FILE), r#"{"schema_version": 7, "new": true}"#).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
     assert!(error.path.ends_with(MODEL_FILE));
-    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 1");
+    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 2");
 }
 
 #[test]
@@ -160,6 +160,23 @@ fn a_changed_weight_is_noticed() {
     fs::write(&path, bytes).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
     assert!(matches!(&error.kind, ArtefactErrorKind::Safetensors(why) if why.contains("damaged")), "{error:?}");
+}
+
+#[test]
+fn a_change_that_can_be_read_is_noticed_by_its_checksum() {
+    let (_root, dir, artefact) = saved(HeadKind::Linear);
+    let (_, checksums) = Artefact::verify(&dir).unwrap();
+    assert_eq!(checksums.unwrap().digest, artefact.digest().unwrap());
+    edit(&dir.join(MODEL_FILE), "00ff", "00fe");
+    Artefact::load(&dir).unwrap();
+    let error = Artefact::verify(&dir).unwrap_err();
+    assert!(error.path.ends_with(MODEL_FILE) && matches!(error.kind, ArtefactErrorKind::Changed), "{error:?}");
+    artefact.save_meta(&dir).unwrap();
+    edit(&dir.join(CHECKSUMS_FILE), "\"digest\": \"", "\"digest\": \"0");
+    let error = Artefact::verify(&dir).unwrap_err();
+    assert!(error.path.ends_with(CHECKSUMS_FILE), "{error:?}");
+    fs::remove_file(dir.join(CHECKSUMS_FILE)).unwrap();
+    assert_eq!(Artefact::verify(&dir).unwrap().1, None);
 }
 
 #[test]

@@ -41,6 +41,9 @@ pub enum ExportError {
         /// What the weights make.
         found: EmbedderId,
     },
+    /// There is no graph of the embedder.
+    #[error("only YAMNet can be exported together with a head, and the model was trained with the embedder `{0}`")]
+    OtherEmbedder(EmbedderId),
     /// The embedder computes in a format that ONNX cannot express.
     #[error("the embedder computes in `{0}`, which cannot be expressed in ONNX; only `f32` can")]
     Precision(Precision),

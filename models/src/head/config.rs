@@ -125,6 +125,10 @@ pub struct TrainConfig {
     /// Epochs without a lower validation loss after which the MLP stops, at least 1. Without validation rows it runs
     /// all its epochs.
     pub patience: u32,
+    /// New recordings without which there is no training, where there is a model already. It is about when to train, not how, so it
+    /// is not kept with a model.
+    #[serde(skip_serializing)]
+    pub min_samples: u64,
 }
 
 impl Default for TrainConfig {
@@ -140,6 +144,7 @@ impl Default for TrainConfig {
             batch_size: 64,
             learning_rate: 1e-3,
             patience: 15,
+            min_samples: 100,
         }
     }
 }

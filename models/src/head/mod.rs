@@ -32,6 +32,7 @@ mod train;
 pub use config::{ClassWeights, HeadKind, L2, ThresholdWish, TrainConfig};
 pub use error::HeadError;
 pub use examples::Examples;
+pub(crate) use mlp::HIDDEN;
 pub use model::Head;
 pub use normaliser::Normaliser;
 pub use pooling::{Pooler, Pooling};

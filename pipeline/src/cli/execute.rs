@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ecosight_datasets::manifest::Source;
-use ecosight_stages::Event;
+use ecosight_stages::publish::Gate;
+use ecosight_stages::{Context, Event, StageErrorKind};
 
 use super::error::CliError;
 use super::last_run::LastRun;
@@ -28,9 +29,11 @@ pub(crate) struct Sinks {
     pub(crate) on_finish: Option<String>,
     /// Whether to wait for another run to end.
     pub(crate) wait: bool,
+    /// Whether to publish a model that the gate refuses.
+    pub(crate) force_publish: bool,
 }
 
-/// Runs the selected stages with progress and a run record.
+/// Runs the selected stages with progress and a run record. That the gate refuses the model is no error yet: see [`refused`].
 pub(crate) fn execute(
     selection: &Selection<'_>,
     pipeline: &Pipeline,
@@ -73,7 +76,8 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
-    let result = run(selection, &globals.context(source, &name, pipeline.max_failed, &events), &lock);
+    let context = globals.context(source, &name, pipeline.max_failed, &events);
+    let result = run(selection, &Context { force_publish: sinks.force_publish, ..context }, &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
@@ -82,9 +86,18 @@ pub(crate) fn execute(
     if let Some(command) = &sinks.on_finish {
         tell(command, &globals.layout.run(&name.id).join("run.json"), printer);
     }
-    // What stopped the run comes before what its record met.
-    result?;
-    Ok(outcome?)
+    match result {
+        // A model that was refused is told of as any other; `refused` ends the command.
+        Err(RunError::Stage(error)) if matches!(*error.kind, StageErrorKind::Refused { .. }) => Ok(outcome?),
+        // What stopped the run comes before what its record met.
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(outcome?),
+    }
+}
+
+/// The error of a run whose model the gate has refused, once all of it was told.
+pub(crate) fn refused(outcome: &RunOutcome) -> Result<(), CliError> {
+    outcome.gate.as_ref().and_then(Gate::refusal).map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 /// Takes the lock of the data root, or waits for it if that is wanted.

@@ -17,6 +17,7 @@ mod graph;
 mod ingest;
 mod init;
 mod last_run;
+mod models;
 mod predict;
 mod printer;
 mod progress;
@@ -78,6 +79,7 @@ fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, C
         Verb::Config(args) => config::config(&args, globals, printer),
         Verb::Doctor(args) => doctor::doctor(&args, globals, printer),
         Verb::Runs(args) => runs::runs(&args, globals, printer),
+        Verb::Models(args) => models::models(&args, globals, printer),
         Verb::Failed(args) => failed::failed(&args, globals, printer),
         Verb::Gc(args) => gc::gc(&args, globals, printer),
         Verb::Verify(args) => verify::verify(&args, globals, printer),

@@ -17,7 +17,7 @@ use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Access, Place, Settings, Store, Trouble};
 
-use super::args::{GcArgs, Verb, VerifyArgs};
+use super::args::{GcArgs, ModelsArgs, ModelsVerb, Verb, VerifyArgs};
 use super::error::CliError;
 use super::printer::Printer;
 use super::root::size;
@@ -55,11 +55,13 @@ impl Use {
         match verb {
             Verb::Retrain(args) if !args.dry_run => Self::Write { wait: args.wait },
             Verb::Evaluate(args) if !args.cv => Self::Write { wait: false },
-            Verb::Gc(GcArgs { yes: true, .. }) | Verb::Verify(VerifyArgs { repair: true, .. }) => {
+            Verb::Gc(GcArgs { yes: true, .. })
+            | Verb::Verify(VerifyArgs { repair: true, .. })
+            | Verb::Models(ModelsArgs { verb: ModelsVerb::Promote { .. } | ModelsVerb::Rollback }) => {
                 Self::Write { wait: false }
             }
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
-            Verb::Predict(_) => Self::Read(&[Area::Models]),
+            Verb::Predict(_) | Verb::Models(_) => Self::Read(&[Area::Models]),
             Verb::Retrain(_)
             | Verb::Evaluate(_)
             | Verb::Status(_)

@@ -5,6 +5,7 @@ use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_datasets::store::Place;
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::RowCounts;
+use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
 
 use crate::engine::{RunOutcome, StageRecord};
@@ -35,6 +36,9 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
     if let Some(test) = outcome.metrics.get("test") {
         text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
     }
+    if let Some(gate) = &outcome.gate {
+        text.push_str(&format!("\n{}", self::gate(gate)));
+    }
     if outcome.was_idle() {
         let is_all = outcome.stages.len() >= outcome.stage_versions.len();
         let names: Vec<_> = outcome.stages.iter().map(|stage| format!("`{}`", stage.stage)).collect();
@@ -44,6 +48,9 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
     } else {
         text.push_str(&format!("\n{}", stages(&outcome.stages)));
         text.push_str(&format!("\ndone in {:.1} s\n", outcome.seconds));
+    }
+    for (stage, why) in &outcome.skipped {
+        text.push_str(&format!("skipped {stage}: {why}\n"));
     }
     if outcome.failed() > 0 {
         let listed = "`ecosight failed` lists them with the reason";
@@ -56,6 +63,20 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
     text.push_str(&format!("tables  {}\n", root.join("tables")));
     text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id)));
     text
+}
+
+/// What the gate found of a model.
+pub(crate) fn gate(gate: &Gate) -> String {
+    let verdict = match (gate.passed, gate.forced) {
+        (true, _) => "passed",
+        (false, true) => "refused, and published all the same",
+        (false, false) => "refused",
+    };
+    let rows = gate
+        .criteria
+        .iter()
+        .map(|criterion| vec![criterion.name.clone(), criterion.result.word().to_owned(), criterion.words.clone()]);
+    listing(&["gate", verdict, ""], rows)
 }
 
 /// What became of the rows of each stage.
@@ -117,9 +138,13 @@ fn amount(step: &StepTime) -> (f64, &'static str) {
     }
 }
 
+/// A share for people.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
 /// Overall and per-class figures, and the confusion matrix.
 pub(crate) fn figures(metrics: &Metrics) -> String {
-    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
     let mut text = format!(
         "accuracy {} · balanced accuracy {} · macro F1 {:.3}\n\n",
         percent(metrics.accuracy),

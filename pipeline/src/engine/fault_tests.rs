@@ -155,6 +155,7 @@ fn retrain(root: &Path, source: &Source, fault: Fault, at: usize) -> (usize, std
         events: &|_| {},
         cancelled: &cancelled,
         forced: false,
+        force_publish: false,
     };
     let lock = Lock::take(&layout.lock(), "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
     let result = run(&selection, &context, &lock);
