@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod browser;
 mod bucket;
 mod cli;
 mod clips;
@@ -28,6 +29,7 @@ mod moto;
 mod own_stage;
 mod python;
 mod remote;
+mod report;
 mod retrain;
 mod roots;
 mod s3;

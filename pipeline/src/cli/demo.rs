@@ -45,7 +45,7 @@ pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Res
         printer.document(&serde_json::json!({ "run": outcome, "predictions": predictions }))?;
         return Ok(ExitStatus::Ok);
     }
-    printer.result(&report::summary(&outcome, globals.layout.place()))?;
+    printer.result(&report::summary(&outcome, &globals.layout))?;
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
     let status = predict(&request, globals, printer)?;
     let root = args.out.display();

@@ -17,7 +17,7 @@ use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Place, Store, Trouble};
 
-use super::args::{GcArgs, Verb, VerifyArgs};
+use super::args::{GcArgs, RunsArgs, RunsVerb, Verb, VerifyArgs};
 use super::error::CliError;
 use super::printer::Printer;
 use super::root::size;
@@ -55,6 +55,7 @@ impl Use {
             Verb::Gc(GcArgs { yes: true, .. }) | Verb::Verify(VerifyArgs { repair: true, .. }) => {
                 Self::Write { wait: false }
             }
+            Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
             Verb::Predict(_) => Self::Read(&[Area::Models]),
             Verb::Retrain(_)
