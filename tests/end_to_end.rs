@@ -31,6 +31,7 @@ mod python;
 mod remote;
 mod report;
 mod retrain;
+mod review;
 mod roots;
 mod s3;
 mod setup;

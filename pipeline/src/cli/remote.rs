@@ -57,12 +57,16 @@ impl Use {
             }
             Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
+            Verb::Review(args) if args.import.is_some() => Self::Write { wait: false },
+            Verb::Review(args) if args.dir.is_some() => Self::Read(&[Area::Models]),
             Verb::Predict(_) => Self::Read(&[Area::Models]),
             Verb::Retrain(_)
             | Verb::Evaluate(_)
             | Verb::Status(_)
             | Verb::Gc(_)
             | Verb::Verify(_)
+            | Verb::Audit(_)
+            | Verb::Review(_)
             | Verb::Failed(_) => Self::Read(&AREAS),
             Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models]),
             Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models]),

@@ -50,6 +50,10 @@ pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
         let listed = "`ecosight failed` lists them with the reason";
         text.push_str(&format!("failed  {} clip(s) or variants cannot be used; {listed}\n", outcome.failed()));
     }
+    let corrected = outcome.counts.get("manifest").and_then(|counts| counts.get("corrected")).copied().unwrap_or(0);
+    if corrected > 0 {
+        text.push_str(&format!("labels  {corrected} corrected by `ecosight review --import`\n"));
+    }
     if let Some(model) = &outcome.model {
         let state = if outcome.published { "in production" } else { "not published" };
         text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
