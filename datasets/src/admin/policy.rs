@@ -111,7 +111,7 @@ mod tests {
         let policy = least_privilege(&wishes("clips/pre"));
         let objects = &policy["Statement"][1];
         let resources: Vec<_> = objects["Resource"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
-        assert_eq!(resources.len(), Area::ALL.len() + 2);
+        assert_eq!(resources.len(), Area::ALL.len() + 3);
         assert!(resources.contains(&"arn:aws:s3:::clips/pre/extracted_audio/*"), "{resources:?}");
         assert_eq!(policy["Statement"][0]["Condition"]["StringLikeIfExists"]["s3:prefix"], "pre/*");
         assert!(!policy.to_string().contains("s3:*"));

@@ -178,7 +178,7 @@ pub(super) fn must_be_csv(file: &Path) -> Result<(), CliError> {
 /// The bytes of a CSV file.
 pub(super) fn csv_bytes(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>, CliError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = || {
+    let write = || {
         writer.write_record(header)?;
         rows.into_iter().try_for_each(|row| writer.write_record(row))
     };

@@ -28,7 +28,7 @@ pub(crate) fn embedded(
 ) -> Result<BTreeMap<ClipId, Embedded>, StageErrorKind> {
     let mut clips: BTreeMap<ClipId, Embedded> = BTreeMap::new();
     let mut current: Option<(Unit, Option<Pooler>)> = None;
-    let mut hand_over = |(unit, pooler): (Unit, Option<Pooler>), clips: &mut BTreeMap<ClipId, Embedded>| {
+    let hand_over = |(unit, pooler): (Unit, Option<Pooler>), clips: &mut BTreeMap<ClipId, Embedded>| {
         if let Some(row) = pooler.and_then(Pooler::finish) {
             clips.entry(unit.clip_id).or_default().row = Some(row);
         }

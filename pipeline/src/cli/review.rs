@@ -32,12 +32,11 @@ pub(crate) fn review(args: &ReviewArgs, globals: &Globals, printer: &Printer) ->
     if args.format == ReviewFormat::Csv {
         must_be_csv(out)?;
     }
-    let mut candidates = match &args.dir {
-        Some(dir) => candidates::of_folder(dir, globals, printer)?,
-        None => {
-            must_exist(globals)?;
-            candidates::of_tables(args.n.get(), globals)?
-        }
+    let mut candidates = if let Some(dir) = &args.dir {
+        candidates::of_folder(dir, globals, printer)?
+    } else {
+        must_exist(globals)?;
+        candidates::of_tables(args.n.get(), globals)?
     };
     let among = candidates.len();
     candidates::most_doubtful(&mut candidates, args.n.get());

@@ -56,13 +56,8 @@ pub(crate) fn write(record: &Value, globals: &Globals) -> Result<Option<PathBuf>
     }
     let place = globals.layout.run(&run.run_id).join(PAGE);
     write_atomic(&place, limited(&mut data)?.as_bytes())?;
-    write_atomic(&folder.join(CARD), card(&data).map_err(unfit)?.as_bytes())?;
+    write_atomic(&folder.join(CARD), card(&data)?.as_bytes())?;
     Ok(Some(place))
-}
-
-/// The parts of a report fit together unless this program is wrong.
-fn unfit(error: crate::report::ReportError) -> CliError {
-    CliError::failed(error.to_string(), "please report it; the run itself is not touched by it")
 }
 
 /// The page, with less on it where it would be too large.
@@ -81,13 +76,13 @@ fn limited(data: &mut ReportData) -> Result<String, CliError> {
             data.pr_curves.clear();
         },
     ];
-    let mut html = page(data).map_err(unfit)?;
+    let mut html = page(data)?;
     for leave_out in less {
         if html.len() <= PAGE_BYTES {
             break;
         }
         leave_out(data);
-        html = page(data).map_err(unfit)?;
+        html = page(data)?;
     }
     Ok(html)
 }

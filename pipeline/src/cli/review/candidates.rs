@@ -58,7 +58,9 @@ pub(super) fn most_doubtful(candidates: &mut Vec<Candidate>, n: usize) {
     let Some(dim) = candidates.first().map(|candidate| candidate.row.len()).filter(|dim| *dim > 0) else { return };
     let all: Vec<f32> = candidates.iter().flat_map(|candidate| candidate.row.iter().copied()).collect();
     let normaliser = Normaliser::fit(&all, dim);
-    candidates.iter_mut().for_each(|candidate| normaliser.apply_in_place(&mut candidate.row));
+    for candidate in candidates.iter_mut() {
+        normaliser.apply_in_place(&mut candidate.row);
+    }
 }
 
 /// The clips of the tables of which the most doubtful are worth comparing.
@@ -95,7 +97,9 @@ pub(super) fn of_folder(dir: &Path, globals: &Globals, printer: &Printer) -> Res
     }
     let predictor = Predictor::open(&globals.layout, None, &globals.weights)?;
     let Named { files, unreadable } = audio_paths::expand(&[dir.to_owned()], Buckets::Refused)?;
-    unreadable.iter().for_each(|message| printer.warning(message));
+    for message in &unreadable {
+        printer.warning(message);
+    }
     let progress = Progress::new(printer);
     let done = AtomicU64::new(0);
     let (meter, stop) = (Meter::default(), Stop::new(&globals.cancelled));

@@ -126,8 +126,10 @@ impl Tables {
         }
         artefact.head.normaliser().apply_in_place(&mut x);
         // A value that is 0 for nearly all clips is dozens of deviations off in the others, which would be all that the map shows.
-        x.iter_mut().for_each(|value| *value = value.clamp(-FAR, FAR));
-        let projection = project(&x, artefact.head.input_dim()).map_err(super::unfit)?;
+        for value in &mut x {
+            *value = value.clamp(-FAR, FAR);
+        }
+        let projection = project(&x, artefact.head.input_dim())?;
         let point = |((id, _), (x, y)): (&(&ClipId, &Vec<f32>), (f32, f32))| {
             let clip = &self.labels.clips[id];
             MapPoint {
