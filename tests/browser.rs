@@ -26,5 +26,5 @@ pub(crate) fn findings(page: &Path, screenshots: &Path) -> Option<String> {
     let script = repository().join("tests/browser/check.py");
     let output = Command::new(python).arg(script).arg(page).arg(screenshots).args(["--chromium", chromium]).output();
     let ran = ran(&output.expect("python runs"));
-    Some(ran.stdout + &ran.stderr)
+    Some((ran.stdout + &ran.stderr).trim().to_owned())
 }

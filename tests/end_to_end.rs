@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod browser;
 mod bucket;
 mod cli;
 mod clips;
@@ -30,7 +31,9 @@ mod moto;
 mod own_stage;
 mod python;
 mod remote;
+mod report;
 mod retrain;
+mod review;
 mod roots;
 mod s3;
 mod setup;

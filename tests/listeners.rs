@@ -34,7 +34,7 @@ fn events_are_lines_of_json_on_stdout_or_in_a_file_and_the_summary_is_elsewhere(
 
     sandbox.ok(&format!("{RETRAIN} --events events.jsonl"));
     let file = fs::read_to_string(sandbox.path().join("events.jsonl")).unwrap();
-    assert_eq!(file.matches("stage_fresh").count(), 7, "{file}");
+    assert_eq!(file.matches("stage_fresh").count(), 8, "{file}");
 
     let before = fs::read_dir(sandbox.path().join("ecosight-data/runs")).unwrap().count();
     let nowhere = sandbox.run(&format!("{RETRAIN} --events no/such/folder/events"));

@@ -131,6 +131,11 @@ pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 
+/// Tells a figure that people want to know, past the test runner, which hides what passing tests print.
+pub(crate) fn measured(what: &str) {
+    let _ = writeln!(std::io::stderr(), "MEASURED: {what}");
+}
+
 /// The root of the repository.
 pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -121,6 +121,16 @@ impl Predictor {
         meter: &Meter,
         stop: &Stop<'_>,
     ) -> Result<Prediction, ClipError> {
+        self.predict_with_row(source, meter, stop).map(|(prediction, _)| prediction)
+    }
+
+    /// Scores one clip, and gives the pooled row of all of it as the head has seen it.
+    pub fn predict_with_row(
+        &self,
+        source: Box<dyn AudioSource>,
+        meter: &Meter,
+        stop: &Stop<'_>,
+    ) -> Result<(Prediction, Vec<f32>), ClipError> {
         let bench = Bench { embedder: &*self.embedder, meter, stop };
         let (mut whole, mut sliding, mut windows) =
             (self.pooler(), Sliding::new(self.window_patches()), Vec::<WindowScore>::new());
@@ -141,7 +151,8 @@ impl Predictor {
         })?;
         sliding.finish(&mut score);
         let duration_s = heard.duration_s;
-        let clip = self.score(whole).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        let row = whole.finish().ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        let clip = self.artefact.head.probabilities(&row);
         // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
             windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
@@ -149,7 +160,7 @@ impl Predictor {
         for window in &mut windows {
             window.end_s = window.end_s.min(duration_s);
         }
-        Ok(Prediction { duration_s, clip, windows })
+        Ok((Prediction { duration_s, clip, windows }, row))
     }
 
     /// Scores the part `span` of a recording as a whole, `[classes]`.

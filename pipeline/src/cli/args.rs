@@ -5,6 +5,7 @@ mod ingest;
 mod models;
 mod objects;
 mod storage;
+mod trust;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ pub(crate) use objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
 pub(crate) use storage::{StorageArgs, StorageVerb};
+pub(crate) use trust::{AuditArgs, AuditVerb, ReviewArgs, ReviewFormat};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
 /// Keep a wildlife-sound classifier up to date: labelled recordings in, a trained and evaluated model out.
@@ -70,6 +72,10 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     /// Measure how well the declared pipeline classifies recordings it has not seen
     Evaluate(EvaluateArgs),
+    /// List labels that are probably wrong, and copies on different sides of the split
+    Audit(AuditArgs),
+    /// Choose the clips most worth labelling next, and take corrected labels
+    Review(ReviewArgs),
     /// Classify clips with the model in production
     Predict(PredictArgs),
     /// Take labelled recordings in, into the data root and the bucket

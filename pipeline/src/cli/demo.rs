@@ -46,7 +46,7 @@ pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Res
         refused(&outcome)?;
         return Ok(ExitStatus::Ok);
     }
-    printer.result(&report::summary(&outcome, globals.layout.place()))?;
+    printer.result(&report::summary(&outcome, &globals.layout))?;
     refused(&outcome)?;
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
     let status = predict(&request, globals, printer)?;

@@ -2,11 +2,13 @@
 
 mod args;
 mod audio_paths;
+mod audit;
 mod completions;
 mod config;
 mod demo;
 mod doctor;
 mod embed;
+mod embedded;
 mod error;
 mod evaluate;
 mod execute;
@@ -24,7 +26,9 @@ mod progress;
 mod remote;
 mod report;
 mod retrain;
+mod review;
 mod root;
+mod run_report;
 mod runs;
 mod session;
 mod status;
@@ -70,6 +74,8 @@ fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, C
         Verb::Retrain(args) => retrain::retrain(&args, globals, printer),
         Verb::Status(args) => status::status(&args, globals, printer),
         Verb::Evaluate(args) => evaluate::evaluate(&args, globals, printer),
+        Verb::Audit(args) => audit::audit(&args, globals, printer),
+        Verb::Review(args) => review::review(&args, globals, printer),
         Verb::Predict(args) => predict::predict(&args, globals, printer),
         Verb::Ingest(args) => ingest::ingest(&args, globals, printer),
         Verb::Embed(args) => embed::embed(&args, globals, printer),

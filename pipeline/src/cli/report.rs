@@ -2,12 +2,13 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
-use ecosight_datasets::store::Place;
+use ecosight_datasets::layout::Layout;
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::RowCounts;
 use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
 
+use super::run_report::PAGE;
 use crate::engine::{RunOutcome, StageRecord};
 
 /// A table with a header and columns aligned left (the first) and right (the rest).
@@ -31,8 +32,8 @@ pub(crate) fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String
 }
 
 /// What was done, what was reused, what failed, how good the model is and where everything lies.
-pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
-    let mut text = String::new();
+pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
+    let (mut text, root) = (String::new(), layout.place());
     if let Some(test) = outcome.metrics.get("test") {
         text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
     }
@@ -56,12 +57,20 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
         let listed = "`ecosight failed` lists them with the reason";
         text.push_str(&format!("failed  {} clip(s) or variants cannot be used; {listed}\n", outcome.failed()));
     }
+    let corrected = outcome.counts.get("manifest").and_then(|counts| counts.get("corrected")).copied().unwrap_or(0);
+    if corrected > 0 {
+        text.push_str(&format!("labels  {corrected} corrected by `ecosight review --import`\n"));
+    }
     if let Some(model) = &outcome.model {
         let state = if outcome.published { "in production" } else { "not published" };
         text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
     }
     text.push_str(&format!("tables  {}\n", root.join("tables")));
-    text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id)));
+    let run = root.join("runs").join(&outcome.run_id);
+    text.push_str(&format!("run     {run}\n"));
+    if layout.run(&outcome.run_id).join(PAGE).is_file() {
+        text.push_str(&format!("report  {}\n", run.join(PAGE)));
+    }
     text
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     if printer.verbose && !outcome.timings.is_empty() {
         printer.note(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
     }
-    let summary = report::summary(&outcome, globals.layout.place());
+    let summary = report::summary(&outcome, &globals.layout);
     if printer.json {
         printer.document(&outcome)?;
     } else if sinks.events.as_deref() == Some("-") {

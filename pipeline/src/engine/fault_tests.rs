@@ -181,7 +181,7 @@ fn a_store_that_fails_at_any_moment_stops_the_run_and_loses_nothing() {
     let (operations, result) = retrain(&root("undisturbed"), &source, Fault::None, 0);
     result.unwrap();
     let expected = made(&root("undisturbed"));
-    assert_eq!(expected.len(), 9);
+    assert_eq!(expected.len(), 8);
 
     let (_, slow) = retrain(&root("slow"), &source, Fault::Dawdle, usize::MAX);
     slow.unwrap();

@@ -98,7 +98,7 @@ fn comparison(data: &ReportData) -> String {
             words::with_ends(&champion.value),
             words::points_with_ends(&champion.difference),
         ),
-        None => "\nThere was no model in production to compare it with.\n".to_owned(),
+        None => "\nNothing was there to compare it with.\n".to_owned(),
     };
     if !summary.criteria.is_empty() {
         body.push_str(&format!("\n{}", tables::gate(data)));

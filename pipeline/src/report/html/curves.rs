@@ -24,7 +24,7 @@ pub(super) fn precision_recall(data: &ReportData) -> Option<Markup> {
     order.sort_by(|a, b| ap(a).unwrap_or(2.0).total_cmp(&ap(b).unwrap_or(2.0)));
     let (shown, folded) = order.split_at(order.len().min(SHOWN));
     Some(html! {
-        p { "Precision (upwards) over recall on the test side, classes with the lowest average precision first. The dot is the class's threshold." }
+        p { "Precision (upwards) over recall on the test side, classes with the lowest average precision first. The dot is what comes of taking the most probable class." }
         div.small-plots { @for class in shown { (curve(data, *class)) } }
         @if !folded.is_empty() {
             details { summary { (folded.len()) " more classes" } div.small-plots { @for class in folded { (curve(data, *class)) } } }

@@ -60,7 +60,7 @@ pub(super) fn section(data: &ReportData) -> Option<Markup> {
             }
             (picture(data, map, errors))
             figcaption {
-                "The embeddings of " (words::count(shown)) @if shown < map.clips { " of " (words::count(map.clips)) } " clips, "
+                "The standardised embeddings of " (words::count(shown)) @if shown < map.clips { " of " (words::count(map.clips)) } " clips, "
                 "along the two directions in which they differ most (principal components, " (x) " and " (y) " of the variance; no class was "
                 "used). What overlaps here may lie apart in the other directions. Ringed: taken for another class ("
                 (words::count(errors as u64)) "). Train clips are pale."

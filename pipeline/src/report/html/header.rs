@@ -62,7 +62,7 @@ fn comparison(data: &ReportData) -> Markup {
                 @if let Some(champion) = &summary.champion {
                     "Difference on " (words::count(champion.clips)) " test clips of both: "
                     strong { (words::points_with_ends(&champion.difference)) } "."
-                } @else { "There is no model in production to compare it with." }
+                } @else { "Nothing was there to compare it with." }
             }
             @for (role, version, value) in &rows {
                 div.contender {

@@ -95,7 +95,7 @@ fn what_is_not_there_is_left_out_or_not_available() {
     let bare = ReportData { classes: vec!["a".to_owned()], ..ReportData::default() };
     let bare = Html::parse_document(&page(&bare).unwrap());
     assert_eq!(text_of(&bare, "nav"), "Lineage");
-    assert!(text_of(&bare, "header").contains("no model in production"));
+    assert!(text_of(&bare, "header").contains("Nothing was there to compare it with"));
     // One class, one epoch, one point, a figure that is no number.
     let odd = ReportData {
         classes: vec!["a".to_owned()],
