@@ -87,7 +87,9 @@ impl ClassWeights {
     /// The weight of a row of each class, `[classes]`, given the classes `y` of all rows: together they weigh as much as there are rows.
     pub(super) fn of(self, y: &[usize], classes: usize) -> Vec<f32> {
         let mut counts = vec![0_usize; classes];
-        y.iter().for_each(|&class| counts[class] += 1);
+        for &class in y {
+            counts[class] += 1;
+        }
         let present = counts.iter().filter(|count| **count > 0).count();
         let weight = |count: usize| match self {
             Self::None => 1.0,

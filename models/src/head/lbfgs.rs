@@ -223,7 +223,9 @@ mod tests {
         }
 
         fn precondition(&self, _: &Evaluation, gradient: &mut [f64]) {
-            gradient.iter_mut().for_each(|g| *g /= 1e3);
+            for g in gradient {
+                *g /= 1e3;
+            }
         }
     }
 

@@ -95,7 +95,9 @@ impl<'a> SoftmaxRegression<'a> {
         let pull = fit.penalty.iter().sum::<f64>() / self.dim as f64 / fit.total();
         let (weight, bias) = gradient.split_at_mut(self.dim * self.classes);
         self.spectrum.divide(weight, self.classes, curvature, pull);
-        bias.iter_mut().for_each(|g| *g /= curvature);
+        for g in bias {
+            *g /= curvature;
+        }
     }
 
     /// Logits of all rows at `point`, `[n, classes]` row-major.
@@ -187,7 +189,9 @@ impl<'a> SoftmaxRegression<'a> {
             loss += share * (softmax(&mut row) - logit);
             curvature += share * row.iter().map(|p| p * (1.0 - p)).sum::<f64>();
             row[label] -= 1.0;
-            row.iter_mut().for_each(|r| *r *= share);
+            for r in &mut row {
+                *r *= share;
+            }
             bias_gradient.iter_mut().zip(&row).for_each(|(sum, r)| *sum += r);
             residual.extend(row.iter().map(|&r| r as f32));
         }

@@ -73,12 +73,16 @@ impl Spectrum {
                     share.iter_mut().zip(row).for_each(|(sum, g)| *sum += weight * g);
                 }
                 let factor = inverse(value) - rest;
-                share.iter_mut().for_each(|sum| *sum *= factor);
+                for sum in &mut share {
+                    *sum *= factor;
+                }
                 share
             })
             .collect();
         gradient.par_chunks_exact_mut(classes).enumerate().for_each(|(column, row)| {
-            row.iter_mut().for_each(|g| *g *= rest);
+            for g in row.iter_mut() {
+                *g *= rest;
+            }
             for (vector, addition) in self.vectors.iter().zip(&additions) {
                 row.iter_mut().zip(addition).for_each(|(g, a)| *g += vector[column] * a);
             }
@@ -121,7 +125,9 @@ fn orthonormalise(vectors: &mut [Vec<f64>]) {
         }
         let norm = dot(vector, vector).sqrt();
         let factor = if norm > 1e-10 * length.max(f64::MIN_POSITIVE) { 1.0 / norm } else { 0.0 };
-        vector.iter_mut().for_each(|v| *v *= factor);
+        for v in vector.iter_mut() {
+            *v *= factor;
+        }
     }
 }
 
@@ -144,9 +150,9 @@ fn jacobi(mut a: Vec<Vec<f64>>) -> (Vec<f64>, Vec<Vec<f64>>) {
                 let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
                 let c = 1.0 / t.hypot(1.0);
                 let s = t * c;
-                for k in 0..n {
-                    let (kp, kq) = (a[k][p], a[k][q]);
-                    (a[k][p], a[k][q]) = (c * kp - s * kq, s * kp + c * kq);
+                for row in &mut a {
+                    let (kp, kq) = (row[p], row[q]);
+                    (row[p], row[q]) = (c * kp - s * kq, s * kp + c * kq);
                 }
                 for k in 0..n {
                     let (pk, qk) = (a[p][k], a[q][k]);

@@ -90,6 +90,6 @@ mod tests {
         assert_eq!(picture.levels.len(), picture.bands * picture.frames);
         let band = |band: usize| picture.levels[band * picture.frames + picture.frames / 2];
         assert!(band(2) > 200 && band(60) < 100, "{} {}", band(2), band(60));
-        assert!(spectrogram(&[0.0; 16_000]).levels.iter().all(|&level| level == 0));
+        assert!(spectrogram(&vec![0.0; 16_000]).levels.iter().all(|&level| level == 0));
     }
 }
