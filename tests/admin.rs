@@ -262,8 +262,10 @@ fn documents_are_printed_without_asking_anybody() {
         document(&mut command)
     };
     let areas = ["extracted_audio", "tables", "retired", "index", "runs", "models", "temp", "processed"];
-    let areas =
-        areas.iter().map(|area| format!("{area}/*")).chain([".lease.json", ".last_run.json"].map(str::to_owned));
+    let areas = areas
+        .iter()
+        .map(|area| format!("{area}/*"))
+        .chain([".lease.json", ".last_run.json", "corrections.csv"].map(str::to_owned));
     let resources: Vec<_> = areas.map(|name| format!("arn:aws:s3:::clips/{name}")).collect();
     let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
     let expected = json!({ "Version": "2012-10-17", "Statement": [

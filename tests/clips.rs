@@ -10,11 +10,17 @@ pub(crate) const RATE: u32 = 8000;
 
 /// A mono 16-bit WAV with a tone of `hz` and a little of everything else that makes it its own.
 pub(crate) fn wav(path: &Path, hz: f64, number: u32) {
+    // Noise of its own tells each clip from all others, whoever listens.
+    let mut state = number.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    let mut noise = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(state >> 16) / 65_536.0 - 0.5
+    };
     let samples: Vec<i16> = (0..RATE)
         .map(|i| {
             let t = f64::from(i) / f64::from(RATE);
             let wobble = 1.0 + 0.02 * f64::from(number % 7);
-            ((std::f64::consts::TAU * hz * wobble * t).sin() * 9000.0 + f64::from((i * (number + 3)) % 501)) as i16
+            ((std::f64::consts::TAU * hz * wobble * t).sin() * 9000.0 + noise() * 2000.0) as i16
         })
         .collect();
     write_wav(path, &samples);

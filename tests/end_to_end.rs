@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod browser;
 mod bucket;
 mod cli;
 mod clips;
@@ -11,6 +12,7 @@ mod demo;
 mod esc10;
 #[cfg(unix)]
 mod faults;
+mod gate;
 mod golden_stages;
 mod incremental;
 mod ingest;
@@ -23,12 +25,15 @@ mod interrupt;
 #[cfg(unix)]
 mod kill;
 mod listeners;
+mod models;
 mod moto;
 #[cfg(unix)]
 mod own_stage;
 mod python;
 mod remote;
+mod report;
 mod retrain;
+mod review;
 mod roots;
 mod s3;
 mod setup;

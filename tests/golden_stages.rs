@@ -36,7 +36,9 @@ fn write_recordings(sandbox: &Sandbox) {
 
 /// What each stage has made.
 fn outputs(sandbox: &Sandbox) -> BTreeMap<&'static str, Value> {
-    let outcome = sandbox.json("retrain --source recordings --set embed.embedder=logmel --set augment.variants=11");
+    let outcome = sandbox.json(
+        "retrain --source recordings --set embed.embedder=logmel --set augment.variants=11 --set audit.allow_leak=true",
+    );
     let root = sandbox.path().join("ecosight-data");
     let columns = |stage: &str| {
         let mut columns = document(&root.join(format!("index/{stage}.json")))["columns"].clone();
@@ -52,6 +54,7 @@ fn outputs(sandbox: &Sandbox) -> BTreeMap<&'static str, Value> {
         ("split", columns("split")),
         ("augment", columns("augment")),
         ("embed", json!({ "columns": columns("embed"), "rows": embeddings(&root) })),
+        ("audit", columns("audit")),
         ("train", rounded(&json!(predicted), 3)),
         ("evaluate", rounded(&outcome["metrics"], 6)),
         ("publish", json!(outcome["published"])),

@@ -112,7 +112,7 @@ fn a_changed_label_reaches_the_head_and_computes_no_embedding() {
     fs::rename(recording(&root.sandbox, "high/4.wav"), recording(&root.sandbox, "low/moved.wav")).unwrap();
     let moved = root.again("");
     assert_eq!(count(&moved, "manifest", "read"), 1);
-    let expected = ["manifest", "split", "train", "evaluate", "publish"];
+    let expected = ["manifest", "split", "audit", "train", "evaluate", "publish"];
     let found: Vec<_> = busy(&moved).into_iter().filter(|stage| *stage != "augment").collect();
     assert_eq!(found, expected, "the table of embeddings does not know of labels");
 }
@@ -169,7 +169,7 @@ fn rows_of_another_kind_replace_all_and_come_back_without_being_computed() {
     assert_eq!(units(&halves), all);
     let back = root.again("");
     assert_eq!((units(&back), count(&back, "embed", "returned")), (0, all));
-    assert_eq!(busy(&back), ["embed", "train", "evaluate", "publish"]);
+    assert_eq!(busy(&back), ["embed", "audit", "train", "evaluate", "publish"]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn force_computes_what_is_asked_for_and_changes_nothing() {
     let root = Root::new("--set augment.variants=1");
     let all = root.again_forced("", "--force");
     let every = 24 + root.train;
-    assert_eq!((busy(&all).len(), units(&all), count(&all, "manifest", "read")), (7, every, 24));
+    assert_eq!((busy(&all).len(), units(&all), count(&all, "manifest", "read")), (8, every, 24));
     let embed = root.again_forced("", "--force=embed");
     assert_eq!((busy(&embed), units(&embed)), (vec!["embed"], every));
 }

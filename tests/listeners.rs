@@ -29,12 +29,12 @@ fn events_are_lines_of_json_on_stdout_or_in_a_file_and_the_summary_is_elsewhere(
     let streamed = sandbox.ok(&format!("{RETRAIN} --events -"));
     let events: Vec<Value> = streamed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
-    assert_eq!((of("stage_started"), of("stage_finished"), of("published")), (7, 7, 1));
+    assert_eq!((of("stage_started"), of("stage_finished"), of("published")), (8, 8, 1));
     assert!(of("progress") > 0 && streamed.stderr.contains("in production"), "{}", streamed.stderr);
 
     sandbox.ok(&format!("{RETRAIN} --events events.jsonl"));
     let file = fs::read_to_string(sandbox.path().join("events.jsonl")).unwrap();
-    assert_eq!(file.matches("stage_fresh").count(), 7, "{file}");
+    assert_eq!(file.matches("stage_fresh").count(), 8, "{file}");
 
     let before = fs::read_dir(sandbox.path().join("ecosight-data/runs")).unwrap().count();
     let nowhere = sandbox.run(&format!("{RETRAIN} --events no/such/folder/events"));
@@ -117,7 +117,7 @@ fn a_stage_that_never_runs_runs_when_it_is_named_and_one_that_always_does_says_s
     let file = "[stages.publish]\nwhen = 'never'\n[stages.split]\nwhen = 'always'\n";
     fs::write(sandbox.path().join("ecosight.toml"), file).unwrap();
     let first = sandbox.json(RETRAIN);
-    assert_eq!(busy(&first), ["manifest", "split", "augment", "embed", "train", "evaluate"]);
+    assert_eq!(busy(&first), ["manifest", "split", "augment", "embed", "audit", "train", "evaluate"]);
     assert!(!sandbox.path().join("ecosight-data/models/production.json").exists());
     assert_eq!(busy(&sandbox.json(RETRAIN)), ["split"], "equal rows leave the rest as it is");
     let status = sandbox.run(&RETRAIN.replace("retrain", "status --why"));

@@ -120,7 +120,7 @@ fn stages_run_up_to_or_alone_and_say_what_they_lack() {
     let stages: Vec<_> = plan["stages"].as_array().unwrap().iter().map(|s| (&s["stage"], &s["rows"]["new"])).collect();
     assert_eq!(stages, [(&"manifest".into(), &16.into()), (&"split".into(), &16.into())]);
     assert!(!sandbox.path().join("ecosight-data").exists(), "a dry run writes nothing");
-    sandbox.ok(&format!("retrain --to embed --source recordings {FAST}"));
+    sandbox.ok(&format!("retrain --to audit --source recordings {FAST}"));
     // The source of the last run is remembered.
     sandbox.ok(&format!("retrain --only train {FAST}"));
     let other = sandbox.run(&format!("retrain --only train {FAST} --set embed.dtype=f16"));
@@ -175,7 +175,7 @@ fn a_run_tells_where_its_time_went() {
         |name: &str| embed["steps"].as_array().unwrap().iter().find(|s| s["step"] == name).unwrap()["items"].clone();
     let patches = outcome["counts"]["embed"]["patches"].clone();
     assert_eq!((items("network"), items("write")), (patches.clone(), patches));
-    assert_eq!(timings.len(), 7);
+    assert_eq!(timings.len(), 8);
 }
 
 #[test]

@@ -21,10 +21,10 @@ fn a_new_pipeline_file_changes_nothing_until_a_line_is_uncommented() {
 
     let path = sandbox.path().join("ecosight.toml");
     let text = fs::read_to_string(&path).unwrap();
-    for shown in ["[stages.split]", "#l2 = 1.0", "#embedder = \"yamnet\"", "{inputs} {output}", "--config FILE"] {
+    for shown in ["[stages.split]", "#l2 = \"auto\"", "#embedder = \"yamnet\"", "{inputs} {output}", "--config FILE"] {
         assert!(text.contains(shown), "{shown} is missing in\n{text}");
     }
-    fs::write(&path, text.replace("#l2 = 1.0", "l2 = 0.5")).unwrap();
+    fs::write(&path, text.replace("#l2 = \"auto\"", "l2 = 0.5")).unwrap();
     let document = sandbox.json("config");
     let mine: Vec<_> = origins(&document).into_iter().filter(|(_, from)| *from != "built-in").collect();
     assert_eq!(mine, [("stages.train.l2", "ecosight.toml")]);
@@ -64,7 +64,7 @@ fn every_value_in_force_names_where_it_comes_from() {
     // A pipeline with mistakes is printed all the same: that is when one wants to know.
     let wrong = sandbox.run("config --set train.l2=x");
     assert!(wrong.code == 2 && wrong.stdout.contains("stages.train.l2 = \"x\""), "{}", wrong.stdout);
-    assert!(wrong.stderr.contains("expected a number, found the text \"x\""), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("expected a number, or \"auto\""), "{}", wrong.stderr);
     assert!(wrong.stderr.contains("ecosight config --show"), "{}", wrong.stderr);
 }
 

@@ -110,7 +110,7 @@ fn runs_are_listed_shown_and_compared() {
 
     let difference = sandbox.json("runs diff last~2 last~1");
     assert_eq!(texts(&difference["parameters"], "name"), ["augment.variants", "train.l2"]);
-    assert_eq!((&difference["parameters"][1]["a"], &difference["parameters"][1]["b"]), (&1.0.into(), &0.5.into()));
+    assert_eq!((&difference["parameters"][1]["a"], &difference["parameters"][1]["b"]), (&"auto".into(), &0.5.into()));
     let embed = difference["rows"].as_array().unwrap().iter().find(|row| row["name"] == "embed").unwrap();
     assert!(embed["difference"].as_i64().unwrap() < 0, "{embed}");
     assert!(texts(&difference["metrics"], "name").contains(&"test accuracy"));

@@ -2,6 +2,7 @@
 
 use crate::artefact::ArtefactError;
 use crate::embedder::{EmbedError, EmbedderId};
+use crate::export::ExportError;
 use crate::head::HeadError;
 use crate::metrics::MetricsError;
 use crate::weights::WeightsError;
@@ -46,6 +47,9 @@ pub enum ModelError {
     /// Metrics cannot be computed.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// A model cannot be expressed in ONNX.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A model's folder cannot be read or written.
     #[error(transparent)]
     Artefact(#[from] ArtefactError),
@@ -66,6 +70,7 @@ impl ModelError {
                  `ecosight retrain`"
                     .to_owned(),
             ),
+            Self::Export(_) => Some("export the head alone: leave out `--with-embedder`".to_owned()),
             Self::Artefact(_) => Some(
                 "train anew with `ecosight retrain`, or name another model with `--model VERSION` (a folder in models/)".to_owned(),
             ),

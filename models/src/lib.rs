@@ -3,11 +3,14 @@
 //! Neither Parquet nor object stores are known here.
 
 pub mod artefact;
+pub mod dense;
 pub mod embedder;
 mod error;
+pub mod export;
 mod files;
 pub mod frontend;
 pub mod head;
+pub mod import;
 pub mod logmel;
 pub mod metrics;
 pub mod open;

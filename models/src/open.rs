@@ -6,7 +6,7 @@ use crate::ModelError;
 use crate::embedder::{Dtype, Embedder, EmbedderId, Precision};
 use crate::logmel::LogMelEmbedder;
 use crate::rounded::Rounded;
-use crate::weights::WeightsCache;
+use crate::weights::{WeightsCache, YamnetWeights};
 use crate::yamnet::{YamnetEmbedder, fastest_bf16};
 
 /// The embedders that there are.
@@ -133,17 +133,19 @@ pub fn open_identity(id: &EmbedderId, cache: &WeightsCache) -> Result<Box<dyn Em
     let other = |found| Err(ModelError::OtherEmbedder { wanted: id.clone(), found });
     let embedder: Box<dyn Embedder> = match (id.name.as_str(), &id.weights) {
         ("logmel", None) => Box::new(LogMelEmbedder::new()),
-        ("yamnet", Some(hash)) => {
-            let records = cache.list()?;
-            let Some(record) = records.iter().find(|record| record.content_hash.as_str() == hash) else {
-                return other(None);
-            };
-            Box::new(YamnetEmbedder::load(&cache.load(&record.content_hash)?, id.precision))
-        }
+        ("yamnet", Some(_)) => Box::new(YamnetEmbedder::load(&yamnet_weights(id, cache)?, id.precision)),
         _ => return other(None),
     };
     let embedder = rounded(embedder, id.dtype);
     if embedder.id() == id { Ok(embedder) } else { other(Some(embedder.id().clone())) }
+}
+
+/// The weights of YAMNet that `id` names, or an error.
+pub(crate) fn yamnet_weights(id: &EmbedderId, cache: &WeightsCache) -> Result<YamnetWeights, ModelError> {
+    let records = cache.list()?;
+    let record = records.iter().find(|record| Some(record.content_hash.as_str()) == id.weights.as_deref());
+    let record = record.ok_or_else(|| ModelError::OtherEmbedder { wanted: id.clone(), found: None })?;
+    Ok(cache.load(&record.content_hash)?)
 }
 
 fn rounded(embedder: Box<dyn Embedder>, dtype: Dtype) -> Box<dyn Embedder> {

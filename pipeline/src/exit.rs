@@ -14,6 +14,8 @@ pub enum ExitStatus {
     Usage = 2,
     /// 3: something is to be done (`status`).
     Stale = 3,
+    /// 4: the gate does not let the new model into production.
+    Refused = 4,
     /// 5: more clips failed than the budget allows.
     FailureBudget = 5,
     /// 6: the store failed, or another process holds the data root.

@@ -6,5 +6,6 @@
 pub mod cli;
 pub mod engine;
 mod exit;
+pub mod report;
 
 pub use exit::ExitStatus;

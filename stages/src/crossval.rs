@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
 use crate::embed::{Embed, Work, embed_all, unit_key};
+use crate::figures::measure;
 use crate::manifest::Manifest;
 use crate::pooled::{Labels, Rows, read_pooled};
 use crate::split::{Split, warn_unmatched};
@@ -73,7 +74,7 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let failed = originals.compute(context, &found.clips)?;
     let mut rows = originals.rows;
     rows.sort();
-    let (metrics, by_fold) = score(context, settings, &rows, &folds, &labels.classes)?;
+    let (metrics, by_fold) = score(context, settings, &rows, &folds, &labels)?;
     Ok(CrossValidation {
         embedder: embedder.id().slug(),
         metrics,
@@ -105,7 +106,7 @@ impl Originals<'_> {
         let rows = &mut self.rows;
         read_pooled(context, self.settings.train.pooling, self.labels, &mut |unit, labelled, row| {
             if same.contains(&unit) {
-                rows.push(unit, labelled.class, &row);
+                rows.push(unit, labelled, &row);
             }
         })?;
         Ok(rows.len())
@@ -144,7 +145,7 @@ impl Originals<'_> {
             };
             let clip_id = work[number].clip_id;
             if let Some(row) = row {
-                self.rows.push(Unit { clip_id, variant: 0 }, self.labels.clips[&clip_id].class, &row);
+                self.rows.push(Unit { clip_id, variant: 0 }, &self.labels.clips[&clip_id], &row);
             }
             Ok(())
         })?;
@@ -226,16 +227,17 @@ fn score(
     settings: &Settings,
     rows: &Rows,
     folds: &HashMap<ClipId, String>,
-    classes: &[String],
+    labels: &Labels,
 ) -> Result<(Metrics, BTreeMap<String, f64>), StageErrorKind> {
     let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
-    let (mut probabilities, mut truth, mut by_fold) = (Vec::new(), Vec::new(), BTreeMap::new());
+    let classes = &labels.classes;
+    let (mut probabilities, mut truth, mut groups, mut by_fold) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
     for name in names {
         context.check_cancelled()?;
         let (mut fitted, mut held_out) = (Rows::default(), Rows::default());
-        for ((unit, class), row) in rows.units.iter().zip(&rows.y).zip(rows.x.chunks_exact(rows.dim)) {
+        for (unit, row) in rows.units.iter().zip(rows.x.chunks_exact(rows.dim)) {
             let side = if folds[&unit.clip_id] == *name { &mut held_out } else { &mut fitted };
-            side.push(*unit, *class, row);
+            side.push(*unit, &labels.clips[&unit.clip_id], row);
         }
         let missing = crate::pooled::missing_classes(&fitted, classes);
         if !missing.is_empty() {
@@ -250,7 +252,8 @@ fn score(
         by_fold.insert(name.clone(), metrics.accuracy);
         probabilities.extend(scores);
         truth.extend(held_out.y);
+        groups.extend(held_out.groups);
     }
-    let metrics = Metrics::compute(&probabilities, &truth, classes).map_err(ModelError::from)?;
+    let metrics = measure(&probabilities, &truth, &groups, classes)?;
     Ok((metrics, by_fold))
 }

@@ -59,6 +59,14 @@ pub enum StageErrorKind {
         /// Whether they lie in a bucket, not in a folder.
         is_bucket: bool,
     },
+    /// The gate does not let a model into production; it is kept.
+    #[error("model `{model}` does not go into production: {}", .failed.join("; "))]
+    Refused {
+        /// Its version.
+        model: String,
+        /// The criteria that failed, in words.
+        failed: Vec<String>,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -82,6 +90,9 @@ impl StageErrorKind {
             Self::Forbidden { is_bucket: false, .. } => {
                 Some("let the user that runs this read the files, for instance with `chmod -R u+rX`".into())
             }
+            Self::Refused { model, .. } => Some(format!(
+                "`ecosight models show {model}` tells all of it; `ecosight retrain --force-publish` with the same options publishes it all the same"
+            )),
             Self::Cancelled => Some("what was computed is kept; the same command goes on from there".into()),
             Self::Dataset(_) => None,
         }

@@ -1,30 +1,37 @@
 //! `evaluate`: figures of the model trained last, on recordings that nothing was fitted or selected on.
 
+use std::path::Path;
+
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
-use ecosight_datasets::tables::Digests;
+use ecosight_datasets::tables::{EpochRow, PredictionRow, Row, Side, read_file, read_rows};
 use ecosight_models::ModelError;
-use ecosight_models::artefact::{Artefact, MODEL_FILE};
-use ecosight_models::metrics::Metrics;
+use ecosight_models::artefact::{Artefact, Facts, MODEL_FILE};
 
 use crate::error::InStage;
+use crate::figures::{measure, predictions};
 use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
+use crate::rows::replace;
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
-use crate::train::Pointer;
+use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
+use crate::waiting::Waiting;
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
-    about: "measure the model on the val and test recordings",
+    version: 2,
+    about: "measure the model on the test recordings, which had no part in it",
     inputs: &["manifest", "split", "embed", "train"],
     parameters: &[],
     configure: |table| parse::<NoParams>(table).map(|_| Box::new(Evaluate) as Box<dyn Stage>),
 };
 
 const NAME: &str = "evaluate";
+
+/// Name of the file, in a model's folder, of its predictions for the clips of the test side: later models are compared with it on these.
+pub(crate) const TEST_FILE: &str = "test.parquet";
 
 /// The stage; it has no parameters.
 pub struct Evaluate;
@@ -33,7 +40,7 @@ impl Stage for Evaluate {
     fn reads(&self) -> Vec<Input> {
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "split"]),
             Input::of("embed", &["rows"]),
             Input::of("train", &["model"]),
         ]
@@ -57,6 +64,9 @@ impl Stage for Evaluate {
         let version = candidate(context).in_stage(NAME)?;
         let folder = context.layout.model(&version);
         let mut artefact = Artefact::load(&folder).map_err(ModelError::from).in_stage(NAME)?;
+        if Waiting::read(context.layout, &version).is_some() {
+            return self.as_before(context, &folder, &artefact).in_stage(NAME);
+        }
         let labels = Labels::read(context).in_stage(NAME)?;
         let (sides, embedder) = read_sides(context, artefact.meta.train.pooling, &labels).in_stage(NAME)?;
         let fingerprint = sides.fingerprint(&labels.classes).to_string();
@@ -67,21 +77,68 @@ impl Stage for Evaluate {
             ))
             .in_stage(NAME);
         }
-        for (on, rows) in [("val", &sides.val), ("test", &sides.test)] {
-            let probabilities = artefact.head.probabilities(&rows.x);
-            let metrics =
-                Metrics::compute(&probabilities, &rows.y, &labels.classes).map_err(ModelError::from).in_stage(NAME)?;
-            artefact.meta.metrics.insert(on.to_owned(), metrics.clone());
-            context.emit(Event::Evaluated { model: version.clone(), on: on.to_owned(), metrics });
+        let test = &sides.test;
+        let scores = artefact.head.probabilities(&test.x);
+        let metrics = measure(&scores, &test.y, &test.groups, &labels.classes).in_stage(NAME)?;
+        artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
+        for (on, metrics) in &artefact.meta.metrics {
+            context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
         }
+        let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
+        let tested = predictions(Side::Test, test.units.iter(), &scores, &test.y, &labels.classes).in_stage(NAME)?;
+        write_file(&folder.join(TEST_FILE), &tested).in_stage(NAME)?;
+        rows.extend(tested);
+        rows.sort_by_key(|row| row.clip_id);
+        let table = replace(context.layout, &rows, |row: &PredictionRow| row.clip_id).in_stage(NAME)?;
         artefact.save_meta(&folder).map_err(ModelError::from).in_stage(NAME)?;
-        let file = FileStamp::take(context.layout.root(), &folder.join(MODEL_FILE)).in_stage(NAME)?;
-        let figures = serde_json::to_string(&artefact.meta.metrics).expect("metrics are plain data");
-        let key = KeyHasher::new("metrics").str(&artefact.meta.digest).str(&figures).finish();
-        let rows = RowCounts { new: (sides.val.len() + sides.test.len()) as u64, ..RowCounts::default() };
-        let columns = Digests::from([("metrics".to_owned(), key)]);
-        Ok(Output { columns, files: vec![file], rows, is_provisional: false })
+        write_compatible(context, &version, &artefact, &labels).in_stage(NAME)?;
+        let rows = RowCounts { new: test.len() as u64, ..RowCounts::default() };
+        output(context, &folder, &artefact, table, rows).in_stage(NAME)
     }
+}
+
+impl Evaluate {
+    /// The output of a model that stays although there are new recordings: its test clips were scored.
+    fn as_before(&self, context: &Context<'_>, folder: &Path, artefact: &Artefact) -> Result<Output, StageErrorKind> {
+        self.recall(context)?;
+        let rows: Vec<PredictionRow> = read_rows(&context.layout.table(PredictionRow::TABLE.name))?;
+        let table = replace(context.layout, &rows, |row: &PredictionRow| row.clip_id)?;
+        let rows = table.rows;
+        output(context, folder, artefact, table, rows)
+    }
+}
+
+/// What the stage has made: the figures in the model's folder, and the table of predictions.
+fn output(
+    context: &Context<'_>,
+    folder: &Path,
+    artefact: &Artefact,
+    table: Output,
+    rows: RowCounts,
+) -> Result<Output, StageErrorKind> {
+    let file = FileStamp::take(context.layout.root(), &folder.join(MODEL_FILE))?;
+    let figures = serde_json::to_string(&artefact.meta.metrics).expect("metrics are plain data");
+    let key = KeyHasher::new("metrics").str(&artefact.meta.digest).str(&figures).finish();
+    let columns = table.columns.into_iter().chain([("metrics".to_owned(), key)]).collect();
+    Ok(Output { columns, files: table.files.into_iter().chain([file]).collect(), rows, is_provisional: false })
+}
+
+/// Writes the files that programs written against the replaced system read.
+fn write_compatible(
+    context: &Context<'_>,
+    version: &str,
+    artefact: &Artefact,
+    labels: &Labels,
+) -> Result<(), StageErrorKind> {
+    let folder = context.layout.model(version);
+    let mut clips = vec![0; labels.classes.len()];
+    labels.clips.values().for_each(|clip| clips[clip.class] += 1);
+    let facts = Facts {
+        version: version.to_owned(),
+        epochs: read_file::<EpochRow>(&folder.join(HISTORY_FILE))?.len() as u64,
+        clips: labels.classes.iter().cloned().zip(clips).collect(),
+    };
+    artefact.save_compatible(&folder, &facts).map_err(|error| ModelError::from(error).into())
 }
 
 /// The model trained last as a part of a key. Where its pointer cannot be read, `train` sets it before another stage has its turn.

@@ -3,6 +3,7 @@
 //! A stage reads tables (and audio) and writes one table or artefact; see [`stage`] for the contract. Stages print nothing: they
 //! emit [`Event`]s.
 
+pub mod audit;
 pub mod augment;
 pub mod behind;
 pub mod bridge;
@@ -13,10 +14,12 @@ pub mod crossval;
 pub mod embed;
 mod error;
 pub mod evaluate;
-pub mod files;
+mod figures;
+mod files;
 pub mod foresee;
 pub mod ingest;
 mod intake;
+mod leaks;
 pub mod manifest;
 mod originals;
 pub mod params;
@@ -33,16 +36,18 @@ pub mod stream;
 pub mod timings;
 pub mod train;
 pub mod units;
+mod waiting;
 
 pub use error::{StageError, StageErrorKind};
 pub use stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 
 /// All built-in stages, in the order of the dataflow.
-pub const ALL: [Definition; 7] = [
+pub const ALL: [Definition; 8] = [
     manifest::DEFINITION,
     split::DEFINITION,
     augment::DEFINITION,
     embed::DEFINITION,
+    audit::DEFINITION,
     train::DEFINITION,
     evaluate::DEFINITION,
     publish::DEFINITION,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, AudioSource, Container, sniff};
 use ecosight_datasets::key::{ClipId, ContentHash};
-use ecosight_datasets::manifest::{Distinct, Entry, distinct};
+use ecosight_datasets::manifest::{Corrections, Distinct, Entry, distinct};
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::{ClipRow, FileRow, QuarantineRow, Row, column_digests, write_files_index};
 use rayon::iter::{ParallelBridge, ParallelIterator};
@@ -54,10 +54,14 @@ impl Stage for Manifest {
 
     fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
         let listing = self.listing(context)?;
-        Ok(vec![
+        let mut parts = vec![
             KeyPart::new("source", context.source.to_string()),
             KeyPart::new("files", format!("{} files, {}", listing.files().len(), listing.digest())),
-        ])
+        ];
+        let corrections = Corrections::read(&context.layout.corrections())?;
+        let of = |digest| KeyPart::new("corrections", format!("{} labels, {digest}", corrections.0.len()));
+        parts.extend(corrections.digest().map(of));
+        Ok(parts)
     }
 
     fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
@@ -71,7 +75,7 @@ impl Stage for Manifest {
             }
             outcomes.extend(entries.iter().map(|entry| judge(entry, &seen)));
         }
-        let found = sort_out(outcomes, listing);
+        let found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
         let before: Vec<ClipRow> = read_before(context.layout);
         let mut rows = RowCounts::between(&before, &found.clips, |row| row.clip_id);
         rows.failed = found.failed.len() as u64;
@@ -96,6 +100,7 @@ impl Stage for Manifest {
                 ("classes", classes(&read.clips).len()),
                 ("ignored", read.ignored),
                 ("duplicates", read.duplicates),
+                ("corrected", read.corrected),
                 ("quarantined", read.failed.len()),
                 ("read", read.read),
             ],
@@ -152,7 +157,7 @@ impl Manifest {
             is_provisional |= matches!(seen, Seen::Failed { .. });
             outcomes.extend(entries.iter().map(|entry| judge(entry, seen)));
         }
-        let mut found = sort_out(outcomes, listing);
+        let mut found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
         (found.read, found.is_provisional) = (read, is_provisional);
         if let Some(first) = found.first_duplicate.take() {
             let n = found.duplicates;
@@ -181,6 +186,8 @@ pub struct Found {
     pub ignored: usize,
     /// Files that repeat another's bytes under the same label.
     pub duplicates: usize,
+    /// Clips whose label a person has corrected.
+    pub corrected: usize,
     /// Files that were read; the others were known.
     pub read: usize,
     /// The first of the duplicates by its path.
@@ -264,7 +271,7 @@ fn read_files(
 }
 
 /// Makes rows of what the files turned out to be.
-fn sort_out(outcomes: Vec<Outcome>, listing: &Listing) -> Found {
+fn sort_out(outcomes: Vec<Outcome>, listing: &Listing, corrections: &Corrections) -> Found {
     let (mut rows, mut failed, mut ignored) = (Vec::new(), Vec::new(), 0);
     let row = |uri: &str, code: &str, message: &str| QuarantineRow {
         clip_id: None,
@@ -283,10 +290,12 @@ fn sort_out(outcomes: Vec<Outcome>, listing: &Listing) -> Found {
             Outcome::Ignored => ignored += 1,
         }
     }
+    // Before equal bytes are compared: whoever corrects the label of one means all of them.
+    let corrected = corrections.apply(&mut rows);
     let Distinct { rows: clips, duplicates, conflicts } = distinct(rows, NAME);
     failed.extend(conflicts);
     let first_duplicate = duplicates.first().cloned();
-    Found { clips, failed, ignored, duplicates: duplicates.len(), first_duplicate, ..Found::default() }
+    Found { clips, failed, ignored, duplicates: duplicates.len(), corrected, first_duplicate, ..Found::default() }
 }
 
 enum Outcome {

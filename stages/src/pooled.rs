@@ -1,6 +1,6 @@
 //! Embeddings as the head sees them: one pooled row per clip and variant, with its label and side.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ecosight_datasets::key::{ClipId, Key, KeyHasher};
 use ecosight_datasets::tables::{ClipRow, EmbedReader, Side, SplitRow, Unit, read_rows};
@@ -17,6 +17,8 @@ use crate::{StageError, StageErrorKind};
 pub struct Labelled {
     /// Its class, an index into the classes.
     pub class: usize,
+    /// Its recording, an index into the recordings in the order of their names.
+    pub group: u32,
     /// Its side, recording and fold.
     pub split: SplitRow,
 }
@@ -43,7 +45,12 @@ impl Labels {
             clips.iter().map(|clip| clip.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         let label: HashMap<ClipId, usize> =
             clips.iter().filter_map(|clip| Some((clip.clip_id, classes.binary_search(&clip.label).ok()?))).collect();
-        let labelled = |row: SplitRow| Some((row.clip_id, Labelled { class: *label.get(&row.clip_id)?, split: row }));
+        let names: BTreeSet<&str> = split.iter().map(|row| row.recording_id.as_str()).collect();
+        let groups: HashMap<String, u32> = names.into_iter().map(str::to_owned).zip(0..).collect();
+        let labelled = |row: SplitRow| {
+            let (class, group) = (*label.get(&row.clip_id)?, groups[&row.recording_id]);
+            Some((row.clip_id, Labelled { class, group, split: row }))
+        };
         let clips = split.into_iter().filter_map(labelled).collect();
         Self { classes, clips }
     }
@@ -58,17 +65,23 @@ pub struct Rows {
     pub y: Vec<usize>,
     /// Clip and variant of each row.
     pub units: Vec<Unit>,
+    /// Recording of each row.
+    pub groups: Vec<u32>,
+    /// Whether each row is an original.
+    pub is_original: Vec<bool>,
     /// Length of a row.
     pub dim: usize,
 }
 
 impl Rows {
     /// Appends a row.
-    pub fn push(&mut self, unit: Unit, class: usize, row: &[f32]) {
+    pub fn push(&mut self, unit: Unit, labelled: &Labelled, row: &[f32]) {
         self.dim = row.len();
         self.x.extend_from_slice(row);
-        self.y.push(class);
+        self.y.push(labelled.class);
         self.units.push(unit);
+        self.groups.push(labelled.group);
+        self.is_original.push(unit.variant == 0);
     }
 
     /// Puts the rows into the order of their identity: what is made of them must not depend on when each was computed.
@@ -77,6 +90,8 @@ impl Rows {
         order.sort_unstable_by_key(|&row| self.units[row]);
         self.y = order.iter().map(|&row| self.y[row]).collect();
         self.units = order.iter().map(|&row| self.units[row]).collect();
+        self.groups = order.iter().map(|&row| self.groups[row]).collect();
+        self.is_original = order.iter().map(|&row| self.is_original[row]).collect();
         // The values are moved in place, along the cycles of the permutation: there may be gigabytes of them.
         let dim = self.dim;
         let mut kept = vec![0.0; dim];
@@ -98,14 +113,26 @@ impl Rows {
         }
     }
 
+    /// The values of these rows, one after the other.
+    pub(crate) fn x_of(&self, rows: &[usize]) -> Vec<f32> {
+        rows.iter().flat_map(|&row| &self.x[row * self.dim..(row + 1) * self.dim]).copied().collect()
+    }
+
     /// As the head takes them.
     pub fn examples(&self) -> Examples<'_> {
-        Examples { x: (&self.x).into(), y: &self.y, dim: self.dim }
+        Examples {
+            x: (&self.x).into(),
+            y: &self.y,
+            groups: &self.groups,
+            is_original: &self.is_original,
+            dim: self.dim,
+        }
     }
 
     /// As the head takes them, values given away: training needs no second copy.
     pub fn take_examples(&mut self) -> Examples<'_> {
-        Examples { x: std::mem::take(&mut self.x).into(), y: &self.y, dim: self.dim }
+        let x = std::mem::take(&mut self.x);
+        Examples { x: x.into(), ..self.examples() }
     }
 
     /// Number of rows.
@@ -118,13 +145,17 @@ impl Rows {
         self.y.is_empty()
     }
 
-    /// Hash of the values, labels and identities.
+    /// Hash of the values, labels and identities, and of which rows are of one recording.
     pub fn fingerprint(&self) -> Key {
         let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).f32s(&self.x);
-        let with_unit = |key: KeyHasher, (unit, class): (&Unit, &usize)| {
-            key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant)).u64(*class as u64)
+        // Numbered among themselves: recordings elsewhere do not matter.
+        let ranks: BTreeMap<u32, u64> =
+            self.groups.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let with_unit = |key: KeyHasher, ((unit, class), group): ((&Unit, &usize), &u32)| {
+            let key = key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant));
+            key.u64(*class as u64).u64(ranks[group])
         };
-        self.units.iter().zip(&self.y).fold(key, with_unit).finish()
+        self.units.iter().zip(&self.y).zip(&self.groups).fold(key, with_unit).finish()
     }
 }
 
@@ -190,9 +221,9 @@ pub fn read_sides(
 ) -> Result<(Sides, EmbedderId), StageErrorKind> {
     let mut sides = Sides::default();
     let id = read_pooled(context, pooling, labels, &mut |unit, labelled, row| match labelled.split.side {
-        Side::Train => sides.train.push(unit, labelled.class, &row),
-        Side::Val if unit.variant == 0 => sides.val.push(unit, labelled.class, &row),
-        Side::Test if unit.variant == 0 => sides.test.push(unit, labelled.class, &row),
+        Side::Train => sides.train.push(unit, labelled, &row),
+        Side::Val if unit.variant == 0 => sides.val.push(unit, labelled, &row),
+        Side::Test if unit.variant == 0 => sides.test.push(unit, labelled, &row),
         Side::Val | Side::Test => {}
     })?;
     for rows in [&mut sides.train, &mut sides.val, &mut sides.test] {
@@ -250,7 +281,11 @@ mod tests {
         };
         let rows = |order: &mut dyn Iterator<Item = u32>| {
             let mut rows = Rows::default();
-            order.for_each(|n| rows.push(unit(n), n as usize, &[n as f32, 0.5]));
+            order.for_each(|n| {
+                let split =
+                    SplitRow { clip_id: unit(n).clip_id, recording_id: String::new(), fold: None, side: Side::Train };
+                rows.push(unit(n), &Labelled { class: n as usize, group: n / 3, split }, &[n as f32, 0.5]);
+            });
             rows.sort();
             rows
         };

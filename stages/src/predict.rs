@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ecosight_datasets::audio::AudioSource;
+use ecosight_datasets::audio::{AudioSource, Span};
 use ecosight_datasets::layout::Layout;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
@@ -15,6 +15,7 @@ use ecosight_models::weights::WeightsCache;
 use crate::StageErrorKind;
 use crate::clip::{Bench, ClipError, Recipe, Stop, embed_clip};
 use crate::sliding::Sliding;
+use crate::stage::Context;
 use crate::timings::Meter;
 use crate::train::Pointer;
 
@@ -29,13 +30,20 @@ pub struct Predictor {
 }
 
 /// The models below `layout`, in order of their age.
-fn versions(layout: &Layout) -> Vec<String> {
+pub fn versions(layout: &Layout) -> Vec<String> {
     let entries = std::fs::read_dir(layout.models()).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.path().is_dir());
     let names = folders.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
     names.sort();
     names
+}
+
+/// The error of a version that there is not: it lists those that there are.
+pub fn unknown_version(layout: &Layout, version: &str) -> StageErrorKind {
+    let there_are = versions(layout).join(", ");
+    let hint = if there_are.is_empty() { "there is none yet".to_owned() } else { format!("there are {there_are}") };
+    StageErrorKind::data(format!("there is no model `{version}`"), hint)
 }
 
 /// Probabilities of a whole clip and of its windows.
@@ -75,12 +83,19 @@ impl Predictor {
         };
         let folder = layout.model(&version);
         if !folder.is_dir() {
-            let there_are = versions(layout).join(", ");
-            let hint =
-                if there_are.is_empty() { "there is none yet".to_owned() } else { format!("there are {there_are}") };
-            return Err(StageErrorKind::data(format!("there is no model `{version}`"), hint));
+            return Err(unknown_version(layout, &version));
         }
         Self::load(&folder, version, weights)
+    }
+
+    /// The model `version`, or why it cannot be used on this machine.
+    pub(crate) fn at_hand(context: &Context<'_>, version: &str) -> Result<Result<Self, String>, StageErrorKind> {
+        match Self::open(context.layout, Some(version), context.weights) {
+            Err(StageErrorKind::Model(
+                error @ (ModelError::MissingWeights { .. } | ModelError::OtherEmbedder { .. }),
+            )) => Ok(Err(error.to_string())),
+            result => result.map(Ok),
+        }
     }
 
     fn load(folder: &Path, version: String, weights: &WeightsCache) -> Result<Self, StageErrorKind> {
@@ -106,6 +121,16 @@ impl Predictor {
         meter: &Meter,
         stop: &Stop<'_>,
     ) -> Result<Prediction, ClipError> {
+        self.predict_with_row(source, meter, stop).map(|(prediction, _)| prediction)
+    }
+
+    /// Scores one clip, and gives the pooled row of all of it as the head has seen it.
+    pub fn predict_with_row(
+        &self,
+        source: Box<dyn AudioSource>,
+        meter: &Meter,
+        stop: &Stop<'_>,
+    ) -> Result<(Prediction, Vec<f32>), ClipError> {
         let bench = Bench { embedder: &*self.embedder, meter, stop };
         let (mut whole, mut sliding, mut windows) =
             (self.pooler(), Sliding::new(self.window_patches()), Vec::<WindowScore>::new());
@@ -126,7 +151,8 @@ impl Predictor {
         })?;
         sliding.finish(&mut score);
         let duration_s = heard.duration_s;
-        let clip = self.score(whole).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        let row = whole.finish().ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        let clip = self.artefact.head.probabilities(&row);
         // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
             windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
@@ -134,7 +160,21 @@ impl Predictor {
         for window in &mut windows {
             window.end_s = window.end_s.min(duration_s);
         }
-        Ok(Prediction { duration_s, clip, windows })
+        Ok((Prediction { duration_s, clip, windows }, row))
+    }
+
+    /// Scores the part `span` of a recording as a whole, `[classes]`.
+    pub(crate) fn score_clip(
+        &self,
+        source: Box<dyn AudioSource>,
+        span: Option<Span>,
+        meter: &Meter,
+        stop: &Stop<'_>,
+    ) -> Result<Vec<f32>, ClipError> {
+        let bench = Bench { embedder: &*self.embedder, meter, stop };
+        let mut pooler = self.pooler();
+        embed_clip(bench, source, span, &Recipe::ORIGINAL, &mut |patches| pooler.push(&patches.embeddings))?;
+        self.score(pooler).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))
     }
 
     fn pooler(&self) -> Pooler {
@@ -146,7 +186,7 @@ impl Predictor {
     }
 
     /// Length and step of the embedder's patches in seconds.
-    fn patch_s(&self) -> (f64, f64) {
+    pub(crate) fn patch_s(&self) -> (f64, f64) {
         let windowing = self.embedder.windowing();
         (windowing.frames as f64 * FRAME_HOP_S, windowing.hop_frames as f64 * FRAME_HOP_S)
     }

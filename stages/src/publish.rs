@@ -1,32 +1,81 @@
-//! `publish`: from now on `predict` uses the model trained last. The pointer moves atomically.
+//! `publish`: the gate between a new model and production. A model that passes is what `predict` uses from now on; one that does not is kept, and the
+//! pointer stays where it is.
+
+mod comparison;
+mod criteria;
+mod gate;
+mod history;
+mod parity;
 
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::Digests;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, WEIGHTS_FILE};
+use serde::Deserialize;
 
 use crate::error::InStage;
 use crate::evaluate::{candidate, candidate_part};
-use crate::params::{NoParams, parse};
+use crate::params::{Params, Problem, parse, within};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::Pointer;
 use crate::{StageError, StageErrorKind};
 
+pub use criteria::{Criterion, Finding};
+pub use gate::{GATE_FILE, Gate};
+pub use history::{By, Move, Moves, before, current, move_to};
+
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
-    about: "let predict use the new model",
-    inputs: &["train", "evaluate"],
-    parameters: &[],
-    configure: |table| parse::<NoParams>(table).map(|_| Box::new(Publish) as Box<dyn Stage>),
+    version: 2,
+    about: "judge the new model by the one in production, and let predict use it if it passes",
+    inputs: &["manifest", "split", "embed", "train", "evaluate"],
+    parameters: Publish::KEYS,
+    configure: |table| Ok(Box::new(parse::<Publish>(table)?)),
 };
 
 const NAME: &str = "publish";
 
-/// The stage; it has no parameters.
-pub struct Publish;
+/// Parameters of the gate.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Publish {
+    /// Recall that a class may lose against the model in production.
+    pub margin: f64,
+    /// Balanced accuracy that a model needs where there is none to compare it with.
+    pub min_balanced_accuracy: f64,
+    /// Classes that are no alarm.
+    pub background: Vec<String>,
+    /// Alarms in an hour of background that are put up with; none: any number.
+    pub max_false_alarms_per_hour: Option<f64>,
+    /// Test clips that are scored once more, from their audio.
+    pub parity_clips: usize,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self {
+            margin: 0.05,
+            min_balanced_accuracy: 0.6,
+            background: Vec::new(),
+            max_false_alarms_per_hour: None,
+            parity_clips: 20,
+        }
+    }
+}
+
+impl Params for Publish {
+    const KEYS: &'static [&'static str] =
+        &["margin", "min_balanced_accuracy", "background", "max_false_alarms_per_hour", "parity_clips"];
+
+    fn problems(&self) -> Vec<Problem> {
+        let alarms = self.max_false_alarms_per_hour.and_then(|n| within("max_false_alarms_per_hour", n, 0.0, 1e6));
+        let shares = [("margin", self.margin), ("min_balanced_accuracy", self.min_balanced_accuracy)];
+        let shares = shares.into_iter().filter_map(|(at, value)| within(at, value, 0.0, 1.0));
+        shares.chain(alarms).chain(within("parity_clips", self.parity_clips as f64, 0.0, 1e6)).collect()
+    }
+}
 
 impl Stage for Publish {
     fn reads(&self) -> Vec<Input> {
@@ -37,7 +86,15 @@ impl Stage for Publish {
         Ok(vec![candidate_part(context)])
     }
 
+    fn look(&self, context: &Context<'_>) -> Result<(), String> {
+        // People move the pointer, too (`ecosight models promote`), so it may name another model than this stage has made it name.
+        history::look(context.layout)
+    }
+
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
+        if let Ok(Some(gate)) = Gate::read(&context.layout.model(&candidate(context)?)) {
+            context.emit(Event::Judged(gate));
+        }
         if let Some(Pointer { version: model, previous, .. }) = Pointer::read(&context.layout.production())? {
             context.emit(Event::Published { model, previous });
         }
@@ -46,19 +103,27 @@ impl Stage for Publish {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let version = candidate(context).in_stage(NAME)?;
+        let folder = context.layout.model(&version);
         // What cannot be read back, or was not judged, is not put into production.
-        let artefact = Artefact::load(&context.layout.model(&version)).map_err(ModelError::from).in_stage(NAME)?;
+        let artefact = Artefact::load(&folder).map_err(ModelError::from).in_stage(NAME)?;
         if !artefact.meta.metrics.contains_key("test") {
             let message = format!("model `{version}` was not evaluated");
             return Err(StageErrorKind::data(message, "evaluate it first: `ecosight retrain --to publish`"))
                 .in_stage(NAME);
         }
-        let path = context.layout.production();
-        let pointer = Pointer::write(&path, &version, context.started_at).in_stage(NAME)?;
+        let gate = self.judge(context, &version, &artefact).in_stage(NAME)?;
+        gate.write(&folder).in_stage(NAME)?;
+        let refusal = gate.refusal();
+        let by = By::Publish { forced: gate.forced && !gate.passed };
+        context.emit(Event::Judged(gate));
+        if let Some(refusal) = refusal {
+            return Err(refusal).in_stage(NAME);
+        }
+        let pointer = move_to(context.layout, &version, context.started_at, by).in_stage(NAME)?;
         context.emit(Event::Published { model: version.clone(), previous: pointer.previous });
         // What `predict` loads belongs to what must be there; but `model.json` takes up new figures.
-        let parts = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| context.layout.model(&version).join(name));
-        let files = parts.iter().chain([&path]).map(|path| FileStamp::take(context.layout.root(), path));
+        let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
+        let files = files.iter().map(|path| FileStamp::take(context.layout.root(), path));
         let files = files.collect::<Result<_, _>>().in_stage(NAME)?;
         let key = KeyHasher::new("published").str(&artefact.meta.digest).finish();
         let (columns, rows) =

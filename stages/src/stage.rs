@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::foresee::Foreseen;
 use crate::params::Problem;
+use crate::publish::Gate;
 use crate::timings::StepTime;
 use crate::{StageError, StageErrorKind};
 
@@ -192,6 +193,8 @@ pub struct Context<'a> {
     pub cancelled: &'a AtomicBool,
     /// Whether the stage is to do all of its work, whatever is there.
     pub forced: bool,
+    /// Whether a model goes into production although the gate refuses it.
+    pub force_publish: bool,
 }
 
 impl Context<'_> {
@@ -263,6 +266,13 @@ pub enum Event {
         /// Its rows, all of them reused.
         rows: RowCounts,
     },
+    /// A stage leaves what it made before as it is, though there is something new.
+    Skipped {
+        /// Its word.
+        stage: &'static str,
+        /// Why, in words.
+        why: String,
+    },
     /// What became of the rows of a stage.
     Rows {
         /// Its word.
@@ -306,6 +316,8 @@ pub enum Event {
         /// The figures.
         metrics: Metrics,
     },
+    /// What the gate found of a model.
+    Judged(Gate),
     /// The model that `predict` uses from now on.
     Published {
         /// Version of the model.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Wishes;
 use super::wishes::told_apart;
-use crate::layout::{Area, LAST_RUN, LEASE};
+use crate::layout::{Area, CORRECTIONS, LAST_RUN, LEASE};
 use crate::store::Encryption;
 
 /// A whole policy of these statements.
@@ -26,7 +26,7 @@ pub(super) fn least_privilege(wishes: &Wishes) -> Value {
         list["Condition"] = json!({ "StringLikeIfExists": { "s3:prefix": format!("{}/*", wishes.place.prefix) } });
     }
     let areas = Area::ALL.iter().map(|area| format!("{bucket}/{}*", wishes.prefix_of(*area)));
-    let files = [LEASE, LAST_RUN].map(|name| format!("{bucket}/{}", wishes.place.join(name).prefix));
+    let files = [LEASE, LAST_RUN, CORRECTIONS].map(|name| format!("{bucket}/{}", wishes.place.join(name).prefix));
     let resources: Vec<String> = areas.chain(files).collect();
     let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
     let objects = json!({ "Sid": "EcoSightObjects", "Effect": "Allow", "Action": actions, "Resource": resources });
@@ -111,7 +111,7 @@ mod tests {
         let policy = least_privilege(&wishes("clips/pre"));
         let objects = &policy["Statement"][1];
         let resources: Vec<_> = objects["Resource"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
-        assert_eq!(resources.len(), Area::ALL.len() + 2);
+        assert_eq!(resources.len(), Area::ALL.len() + 3);
         assert!(resources.contains(&"arn:aws:s3:::clips/pre/extracted_audio/*"), "{resources:?}");
         assert_eq!(policy["Statement"][0]["Condition"]["StringLikeIfExists"]["s3:prefix"], "pre/*");
         assert!(!policy.to_string().contains("s3:*"));

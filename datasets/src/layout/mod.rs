@@ -6,7 +6,7 @@
 //! tables/<stage>/…/part-*.parquet       one folder per stage, exactly the live rows
 //! retired/<stage>/…/part-*.parquet      rows that are not expected any more; `gc` removes them
 //! index/                                what the engine knows of each stage, of each file of the source and of each row of `embed`
-//! runs/<run id>/                        run.json, events.jsonl, metrics.json
+//! runs/<run id>/                        run.json, events.jsonl, metrics.json, report.html
 //! models/<version>/                     the artefact; production.json and candidate.json point to one
 //! temp/                                 what is gone after a day
 //! processed/<job>/                      results of a job, gone after thirty days
@@ -20,4 +20,4 @@ mod root;
 pub use area::Area;
 pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
 pub use mend::{Meant, Mended, meant, mended};
-pub use root::{LAST_RUN, LEASE, Layout};
+pub use root::{CORRECTIONS, LAST_RUN, LEASE, Layout};

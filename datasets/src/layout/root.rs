@@ -11,6 +11,9 @@ pub const LEASE: &str = ".lease.json";
 /// What the last run read; at the top of a data root.
 pub const LAST_RUN: &str = ".last_run.json";
 
+/// Labels that a person has corrected; at the top of a data root.
+pub const CORRECTIONS: &str = "corrections.csv";
+
 /// A data root on this machine's disk, or the copy of one that lies in a bucket.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -128,6 +131,11 @@ impl Layout {
         self.models().join("production.json")
     }
 
+    /// Which model was in production when.
+    pub fn history(&self) -> PathBuf {
+        self.models().join("history.jsonl")
+    }
+
     /// Points to the model trained last.
     pub fn candidate(&self) -> PathBuf {
         self.models().join("candidate.json")
@@ -146,5 +154,10 @@ impl Layout {
     /// What the last run read, so that the next needs no `--source`, and with which parameters.
     pub fn last_run(&self) -> PathBuf {
         self.root.join(LAST_RUN)
+    }
+
+    /// Labels that a person has corrected.
+    pub fn corrections(&self) -> PathBuf {
+        self.root.join(CORRECTIONS)
     }
 }

@@ -28,7 +28,7 @@ pub use push::Pushed;
 pub const AREAS: [Area; 5] = [Area::Tables, Area::Retired, Area::Index, Area::Runs, Area::Models];
 
 /// Files at the top that belong to the data root.
-const FILES: [&str; 1] = [crate::layout::LAST_RUN];
+const FILES: [&str; 2] = [crate::layout::LAST_RUN, crate::layout::CORRECTIONS];
 
 /// Requests on their way at a time.
 const AT_ONCE: usize = 16;

@@ -7,7 +7,7 @@ use super::settings::{BUCKET_VARIABLES, ENDPOINT_VARIABLES, REGION_VARIABLES};
 use super::{Environment, Setting};
 
 /// Beginnings of the names that the program reads.
-const READ: [&str; 5] = ["AWS_", "S3_", "CLOUDFRONT_", "ECOSIGHT_", "MAX_UPLOAD_MB"];
+const READ: [&str; 6] = ["AWS_", "S3_", "CLOUDFRONT_", "ECOSIGHT_", "MAX_UPLOAD_MB", "MIN_NEW_SAMPLES"];
 
 /// Variables of which the first that is set counts.
 const GROUPS: [&[&str]; 4] =

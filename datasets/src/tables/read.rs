@@ -32,7 +32,7 @@ pub fn read_rows<R: Row>(folder: &Path) -> Result<Vec<R>, DatasetError> {
 }
 
 /// All rows of one file.
-pub(super) fn read_file<R: Row>(path: &Path) -> Result<Vec<R>, DatasetError> {
+pub fn read_file<R: Row>(path: &Path) -> Result<Vec<R>, DatasetError> {
     let file = File::open(path).map_err(DatasetError::at("read table", path))?;
     let frame = ParquetReader::new(file).finish().map_err(DatasetError::at("read table", path))?;
     R::from_frame(&frame)

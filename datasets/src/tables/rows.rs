@@ -277,6 +277,130 @@ impl Row for QuarantineRow {
     }
 }
 
+/// A row of `predictions`: what a head that was fitted without the clip's recording makes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictionRow {
+    /// The clip.
+    pub clip_id: ClipId,
+    /// Its side.
+    pub side: Side,
+    /// Class that it was given.
+    pub label: String,
+    /// Most probable class.
+    pub predicted: String,
+    /// Probability of the predicted class.
+    pub confidence: f64,
+    /// Probability of the class that it was given.
+    pub probability: f64,
+    /// −ln of that, nats.
+    pub surprisal: f64,
+    /// Distance of the two most probable classes.
+    pub margin: f64,
+    /// Entropy of the probabilities, nats.
+    pub entropy: f64,
+}
+
+impl Row for PredictionRow {
+    const TABLE: Table = schema::PREDICTIONS;
+
+    fn arrays(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            text(rows, |r| r.clip_id),
+            text(rows, |r| r.side.word()),
+            text(rows, |r| &r.label),
+            text(rows, |r| &r.predicted),
+            optional_f64(rows, |r| Some(r.confidence)),
+            optional_f64(rows, |r| Some(r.probability)),
+            optional_f64(rows, |r| Some(r.surprisal)),
+            optional_f64(rows, |r| Some(r.margin)),
+            optional_f64(rows, |r| Some(r.entropy)),
+        ]
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (ids, side) = (columns.clip_ids("clip_id")?, columns.text("split")?);
+        let (label, predicted) = (columns.text("label")?, columns.text("predicted")?);
+        let (confidence, probability) = (columns.f64("confidence")?, columns.f64("probability")?);
+        let (surprisal, margin) = (columns.f64("surprisal")?, columns.f64("margin")?);
+        let entropy = columns.f64("entropy")?;
+        let row = |i: usize| {
+            Ok(Self {
+                clip_id: ids[i],
+                side: Side::of_word(&side[i]).ok_or_else(|| columns.invalid("split", &side[i]))?,
+                label: label[i].clone(),
+                predicted: predicted[i].clone(),
+                confidence: confidence[i],
+                probability: probability[i],
+                surprisal: surprisal[i],
+                margin: margin[i],
+                entropy: entropy[i],
+            })
+        };
+        (0..frame.height()).map(row).collect()
+    }
+}
+
+/// A row of `audit`: two clips on different sides of which one is a copy of the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeakRow {
+    /// The clips.
+    pub clips: [ClipId; 2],
+    /// Their paths below the source.
+    pub uris: [String; 2],
+    /// Their sides.
+    pub sides: [Side; 2],
+    /// `file`, `audio` or `near`.
+    pub kind: String,
+    /// Agreement of their spectrograms, 0 to 1.
+    pub similarity: Option<f64>,
+    /// Where the second begins in the first, in seconds.
+    pub offset_s: Option<f64>,
+    /// How long they agree, in seconds.
+    pub overlap_s: Option<f64>,
+}
+
+impl Row for LeakRow {
+    const TABLE: Table = schema::LEAKS;
+
+    fn arrays(rows: &[Self]) -> Vec<ArrayRef> {
+        vec![
+            text(rows, |r| r.clips[0]),
+            text(rows, |r| r.clips[1]),
+            text(rows, |r| &r.uris[0]),
+            text(rows, |r| &r.uris[1]),
+            text(rows, |r| r.sides[0].word()),
+            text(rows, |r| r.sides[1].word()),
+            text(rows, |r| &r.kind),
+            optional_f64(rows, |r| r.similarity),
+            optional_f64(rows, |r| r.offset_s),
+            optional_f64(rows, |r| r.overlap_s),
+        ]
+    }
+
+    fn from_frame(frame: &DataFrame) -> Result<Vec<Self>, DatasetError> {
+        let columns = Columns { frame, table: Self::TABLE.name };
+        let (a, b) = (columns.clip_ids("clip_a")?, columns.clip_ids("clip_b")?);
+        let (uri_a, uri_b) = (columns.text("uri_a")?, columns.text("uri_b")?);
+        let (side_a, side_b) = (columns.text("split_a")?, columns.text("split_b")?);
+        let (kind, similarity) = (columns.text("kind")?, columns.optional_f64("similarity")?);
+        let (offset, overlap) = (columns.optional_f64("offset_s")?, columns.optional_f64("overlap_s")?);
+        let side = |word: &str| Side::of_word(word).ok_or_else(|| columns.invalid("split", word));
+        let row = |i: usize| {
+            Ok(Self {
+                clips: [a[i], b[i]],
+                uris: [uri_a[i].clone(), uri_b[i].clone()],
+                sides: [side(&side_a[i])?, side(&side_b[i])?],
+                kind: kind[i].clone(),
+                similarity: similarity[i],
+                offset_s: offset[i],
+                overlap_s: overlap[i],
+            })
+        };
+        (0..frame.height()).map(row).collect()
+    }
+}
+
 /// A row of a model's `training_history.parquet`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochRow {

@@ -172,6 +172,57 @@ pub const EMBED: Table = Table {
     ],
 };
 
+/// One row per pair of clips of which one is a copy of the other, on another side.
+pub const LEAKS: Table = Table {
+    name: "audit",
+    doc: "one row per pair of clips on different sides of the split of which one is a copy of the other",
+    columns: &[
+        column(
+            "clip_a",
+            Text,
+            "identity of the clip on the train side, or on the val side where the other is on the test side",
+        ),
+        column("clip_b", Text, "identity of the other"),
+        column("uri_a", Text, "path below the source of the one"),
+        column("uri_b", Text, "path below the source of the other"),
+        column("split_a", Text, "side of the one"),
+        column("split_b", Text, "side of the other"),
+        column(
+            "kind",
+            Text,
+            "`file`: spans of one file; `audio`: equal once decoded; `near`: found by aligning their spectrograms",
+        ),
+        optional(
+            "similarity",
+            Float64,
+            "share of agreement of the spectrograms where they overlap, beyond chance, 0 to 1; only for `near`",
+        ),
+        optional("offset_s", Float64, "where the other begins in the one, in seconds"),
+        optional("overlap_s", Float64, "how long they agree, in seconds"),
+    ],
+};
+
+/// One row per clip: what the model trained last makes of it.
+pub const PREDICTIONS: Table = Table {
+    name: "predictions",
+    doc: "one row per original clip: what a head that was fitted without its recording makes of it",
+    columns: &[
+        CLIP_ID,
+        column(
+            "split",
+            Text,
+            "`train` (scored in a cross-validation over recordings), `val` (by the head fitted on the train side) or `test` (by the model)",
+        ),
+        column("label", Text, "class that it was given"),
+        column("predicted", Text, "most probable class"),
+        column("confidence", Float64, "probability of the predicted class"),
+        column("probability", Float64, "probability of the class that it was given"),
+        column("surprisal", Float64, "−ln of that, nats: high where the label may be wrong"),
+        column("margin", Float64, "probability of the most probable class less that of the next"),
+        column("entropy", Float64, "entropy of the probabilities, nats: high where the model does not know"),
+    ],
+};
+
 /// One row per clip that could not be used.
 pub const QUARANTINE: Table = Table {
     name: "quarantine",
@@ -230,7 +281,7 @@ pub const FILES_INDEX: Table = Table {
 };
 
 /// All tables below `tables/`.
-pub const ALL: [Table; 5] = [MANIFEST, SPLIT, AUGMENT, EMBED, QUARANTINE];
+pub const ALL: [Table; 7] = [MANIFEST, SPLIT, AUGMENT, EMBED, LEAKS, PREDICTIONS, QUARANTINE];
 
 /// One row per file and patch: what `ecosight embed` writes.
 pub const FILE_EMBEDDINGS: Table = Table {

@@ -51,6 +51,9 @@ pub enum ArtefactErrorKind {
     /// The tensors do not make the head that the metadata describes.
     #[error("the tensors do not make the head that `model.json` describes")]
     Head(#[source] HeadError),
+    /// A file is not what was written, as its checksum tells.
+    #[error("not what was written: its checksum is another one")]
+    Changed,
     /// Another model lies there already.
     #[error("another model lies there already; a version is written once")]
     Exists,

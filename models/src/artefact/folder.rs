@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::{ArtefactError, ArtefactErrorKind, ModelMeta, weights};
+use super::{ArtefactError, ArtefactErrorKind, CHECKSUMS_FILE, Checksums, ModelMeta, weights};
 use crate::head::Head;
 
 /// Name of the file of tensors.
@@ -17,10 +17,10 @@ pub const MODEL_FILE: &str = "model.json";
 pub const CLASS_NAMES_FILE: &str = "class_names.json";
 
 /// Largest file of tensors that is read: an MLP on 100,000 inputs is below it.
-const WEIGHTS_LIMIT: u64 = 256 << 20;
+pub(super) const WEIGHTS_LIMIT: u64 = 256 << 20;
 
 /// Largest JSON file that is read: the confusion matrices of a thousand classes are below it.
-const JSON_LIMIT: u64 = 64 << 20;
+pub(super) const JSON_LIMIT: u64 = 64 << 20;
 
 /// A model as it is stored.
 #[derive(Debug, Clone)]
@@ -36,6 +36,7 @@ struct Files {
     weights: Vec<u8>,
     model: Vec<u8>,
     class_names: Vec<u8>,
+    checksums: Vec<u8>,
 }
 
 impl Artefact {
@@ -61,15 +62,18 @@ impl Artefact {
         }
     }
 
-    /// Replaces `model.json` in the artefact's folder `dir`, atomically: figures are added once the model is evaluated.
+    /// Replaces `model.json` in the artefact's folder `dir`, atomically, and then its checksum: figures are added once the model is evaluated.
     ///
     /// # Errors
     ///
     /// As [`Artefact::save`].
     pub fn save_meta(&self, dir: &Path) -> Result<(), ArtefactError> {
-        let path = dir.join(MODEL_FILE);
-        let json = self.check().and_then(|()| self.meta.to_json()).map_err(|kind| kind.at(&path))?;
-        crate::files::replace(&path, &json).map_err(|error| ArtefactErrorKind::Io(error).at(&path))
+        let files = self.files().map_err(|kind| kind.at(dir))?;
+        for (name, bytes) in [(MODEL_FILE, &files.model), (CHECKSUMS_FILE, &files.checksums)] {
+            let path = dir.join(name);
+            crate::files::replace(&path, bytes).map_err(|error| ArtefactErrorKind::Io(error).at(&path))?;
+        }
+        Ok(())
     }
 
     /// Reads and checks the artefact in the folder `dir`.
@@ -109,13 +113,7 @@ impl Artefact {
     /// As [`Artefact::save`] for metadata that does not fit; the path of the error is empty.
     pub fn digest(&self) -> Result<String, ArtefactError> {
         let files = self.files().map_err(|kind| kind.at(Path::new("")))?;
-        let mut hasher = blake3::Hasher::new();
-        for bytes in [&files.weights, &files.model] {
-            // The length in front keeps the border between the files in the hash.
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        }
-        Ok(hasher.finalize().to_hex().to_string())
+        Ok(Checksums::of(&files.weights, &files.model).digest)
     }
 
     fn check(&self) -> Result<(), ArtefactErrorKind> {
@@ -139,7 +137,9 @@ impl Artefact {
         self.check()?;
         let mut class_names = serde_json::to_vec_pretty(&self.meta.classes).map_err(ArtefactErrorKind::Json)?;
         class_names.push(b'\n');
-        Ok(Files { weights: weights::to_bytes(&self.head)?, model: self.meta.to_json()?, class_names })
+        let (weights, model) = (weights::to_bytes(&self.head)?, self.meta.to_json()?);
+        let checksums = Checksums::of(&weights, &model).to_json()?;
+        Ok(Files { weights, model, class_names, checksums })
     }
 
     fn accept_existing(&self, dir: &Path) -> Result<(), ArtefactError> {
@@ -163,7 +163,12 @@ fn write_folder(dir: &Path, files: &Files) -> io::Result<()> {
         builder.permissions(fs::Permissions::from_mode(0o777));
     }
     let temporary = builder.tempdir_in(parent)?;
-    let named = [(WEIGHTS_FILE, &files.weights), (CLASS_NAMES_FILE, &files.class_names), (MODEL_FILE, &files.model)];
+    let named = [
+        (WEIGHTS_FILE, &files.weights),
+        (CLASS_NAMES_FILE, &files.class_names),
+        (MODEL_FILE, &files.model),
+        (CHECKSUMS_FILE, &files.checksums),
+    ];
     for (name, bytes) in named {
         let mut file = File::create_new(temporary.path().join(name))?;
         file.write_all(bytes)?;
@@ -181,7 +186,7 @@ fn sync_folder(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ArtefactErrorKind> {
+pub(super) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ArtefactErrorKind> {
     let file = File::open(path).map_err(ArtefactErrorKind::Io)?;
     let bytes = file.metadata().map_err(ArtefactErrorKind::Io)?.len();
     if bytes > limit {

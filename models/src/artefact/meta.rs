@@ -6,17 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtefactErrorKind;
 use crate::embedder::EmbedderId;
-use crate::head::TrainConfig;
-use crate::metrics::Metrics;
+use crate::head::{TrainConfig, Tried};
+use crate::metrics::{Metrics, Threshold};
 
 /// Version of the folder format that this program writes and reads.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// The oldest version that this program reads.
+const OLDEST: u32 = 1;
 
 /// Everything about a model but its weights. It holds no dates, so that equal models are equal files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelMeta {
-    /// Always [`SCHEMA_VERSION`].
+    /// Version of the format that it was written in, at most [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// Hash of everything that decides the model: rows, classes, settings, embedder. Equal for equal models.
     pub digest: String,
@@ -28,12 +31,36 @@ pub struct ModelMeta {
     pub train: TrainConfig,
     /// Every other seed that shaped the model, by the stage that used it.
     pub seeds: BTreeMap<String, u64>,
+    /// How it was chosen; models of the first version do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+    /// Whether clips of the test side, or copies of them, were among those that it was trained on: its figures mean nothing then.
+    #[serde(default)]
+    pub is_leaky: bool,
     /// Hash of the rows it was trained on.
     pub data_fingerprint: String,
     /// Number of rows by split.
     pub counts: BTreeMap<String, u64>,
     /// Metrics by split.
     pub metrics: BTreeMap<String, Metrics>,
+}
+
+/// How the settings of a model were chosen. No test clip had a part in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Penalty of the linear head.
+    pub l2: Option<f64>,
+    /// The penalties that were tried, by cross-validation over recordings of the train side.
+    pub tried: Vec<Tried>,
+    /// The sides that the head was fitted on, with these settings.
+    pub fitted_on: Vec<String>,
+    /// What the logits were divided by, so that the probabilities mean what they say. It is in the weights already.
+    pub temperature: f64,
+    /// For each class, from which probability on it is to be believed; none where the wish cannot be fulfilled.
+    pub thresholds: Vec<Option<Threshold>>,
+    /// Clips that temperature and thresholds were chosen on, each scored by a head that had not seen its recording.
+    pub calibrated_on: u64,
 }
 
 /// The one field that every version of the format has.
@@ -53,7 +80,7 @@ impl ModelMeta {
     /// Reads and checks `model.json`.
     pub(super) fn from_json(bytes: &[u8]) -> Result<Self, ArtefactErrorKind> {
         let Versioned { schema_version } = serde_json::from_slice(bytes).map_err(ArtefactErrorKind::Json)?;
-        if schema_version != u64::from(SCHEMA_VERSION) {
+        if !(u64::from(OLDEST)..=u64::from(SCHEMA_VERSION)).contains(&schema_version) {
             return Err(ArtefactErrorKind::SchemaVersion { found: schema_version, known: SCHEMA_VERSION });
         }
         let meta: Self = serde_json::from_slice(bytes).map_err(ArtefactErrorKind::Json)?;
@@ -64,7 +91,7 @@ impl ModelMeta {
     /// Checks what can be checked without the weights.
     pub(super) fn check(&self) -> Result<(), ArtefactErrorKind> {
         let problem = |text: String| Err(ArtefactErrorKind::Inconsistent(text));
-        if self.schema_version != SCHEMA_VERSION {
+        if !(OLDEST..=SCHEMA_VERSION).contains(&self.schema_version) {
             return Err(ArtefactErrorKind::SchemaVersion { found: self.schema_version.into(), known: SCHEMA_VERSION });
         }
         let distinct: BTreeSet<&String> = self.classes.iter().collect();
@@ -74,6 +101,9 @@ impl ModelMeta {
         let problems = self.train.problems();
         if !problems.is_empty() {
             return problem(format!("`train`: {}", problems.join("; ")));
+        }
+        if self.selection.as_ref().is_some_and(|selection| selection.thresholds.len() != self.classes.len()) {
+            return problem("`selection.thresholds` are not one for each of `classes`".to_owned());
         }
         for (split, metrics) in &self.metrics {
             let named = metrics.per_class.iter().map(|class| &class.class).eq(&self.classes);

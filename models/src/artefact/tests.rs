@@ -12,11 +12,12 @@ use crate::embedder::{Dtype, EmbedderId, Precision};
 use crate::head::{Examples, HeadError, HeadKind, HeadRecord, TrainConfig, train};
 use crate::metrics::Metrics;
 
-fn artefact(kind: HeadKind) -> Artefact {
+pub(super) fn artefact(kind: HeadKind) -> Artefact {
     let x: Vec<f32> = (0..40 * 4).map(|i| (i * 29 % 31) as f32 / 7.0).collect();
     let y: Vec<usize> = (0..40).map(|row| row % 3).collect();
     let config = TrainConfig { head: kind, max_epochs: 2, ..TrainConfig::default() };
-    let examples = Examples { x: (&x).into(), y: &y, dim: 4 };
+    let groups: Vec<u32> = (0..40).collect();
+    let examples = Examples { x: (&x).into(), y: &y, groups: &groups, is_original: &[true; 40], dim: 4 };
     let head = train(examples.clone(), None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
     let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
     let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
@@ -29,6 +30,8 @@ fn artefact(kind: HeadKind) -> Artefact {
         embedder,
         train: config,
         seeds: BTreeMap::from([("split".to_owned(), u64::MAX)]),
+        selection: None,
+        is_leaky: false,
         data_fingerprint: "00ff".to_owned(),
         counts: BTreeMap::from([("train".to_owned(), 40)]),
         metrics: BTreeMap::from([("train".to_owned(), metrics)]),
@@ -67,10 +70,10 @@ fn a_model_comes_back_with_the_same_bits() {
 #[test]
 fn two_trainings_make_the_same_files_and_leave_nothing_else_behind() {
     let ((root, one, artefact), (_other_root, other, _)) = (saved(HeadKind::Mlp), saved(HeadKind::Mlp));
-    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE] {
+    for name in [WEIGHTS_FILE, MODEL_FILE, CLASS_NAMES_FILE, CHECKSUMS_FILE] {
         assert_eq!(fs::read(one.join(name)).unwrap(), fs::read(other.join(name)).unwrap(), "{name}");
     }
-    assert_eq!(fs::read_dir(&one).unwrap().count(), 3);
+    assert_eq!(fs::read_dir(&one).unwrap().count(), 4);
     assert_eq!(fs::read_dir(root.path().join("models")).unwrap().count(), 1);
     let mut changed = artefact.clone();
     changed.meta.seeds.clear();
@@ -98,12 +101,33 @@ fn metadata_that_does_not_fit_the_head_is_not_saved() {
 }
 
 #[test]
+fn a_model_of_the_first_version_is_read() {
+    let (_root, dir, artefact) = saved(HeadKind::Linear);
+    let path = dir.join(MODEL_FILE);
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    fields.insert("schema_version".to_owned(), 1.into());
+    fields.remove("is_leaky").unwrap();
+    let train = fields["train"].as_object_mut().unwrap();
+    train.insert("l2".to_owned(), 1.0.into());
+    train.retain(|key, _| key != "class_weights" && key != "thresholds");
+    let metrics = fields["metrics"]["train"].as_object_mut().unwrap();
+    metrics.retain(|key, _| !["weighted_f1", "log_loss", "ece"].contains(&key.as_str()));
+    for class in metrics["per_class"].as_array_mut().unwrap() {
+        class.as_object_mut().unwrap().remove("auroc");
+    }
+    fs::write(&path, json.to_string()).unwrap();
+    let old = Artefact::load(&dir).unwrap();
+    assert_eq!((old.meta.schema_version, old.meta.classes), (1, artefact.meta.classes));
+}
+
+#[test]
 fn an_unknown_schema_version_is_named_even_when_the_fields_differ() {
     let (_root, dir, _) = saved(HeadKind::Linear);
     fs::write(dir.join(MODEL_FILE), r#"{"schema_version": 7, "new": true}"#).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
     assert!(error.path.ends_with(MODEL_FILE));
-    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 1");
+    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 2");
 }
 
 #[test]
@@ -136,6 +160,23 @@ fn a_changed_weight_is_noticed() {
     fs::write(&path, bytes).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
     assert!(matches!(&error.kind, ArtefactErrorKind::Safetensors(why) if why.contains("damaged")), "{error:?}");
+}
+
+#[test]
+fn a_change_that_can_be_read_is_noticed_by_its_checksum() {
+    let (_root, dir, artefact) = saved(HeadKind::Linear);
+    let (_, checksums) = Artefact::verify(&dir).unwrap();
+    assert_eq!(checksums.unwrap().digest, artefact.digest().unwrap());
+    edit(&dir.join(MODEL_FILE), "00ff", "00fe");
+    Artefact::load(&dir).unwrap();
+    let error = Artefact::verify(&dir).unwrap_err();
+    assert!(error.path.ends_with(MODEL_FILE) && matches!(error.kind, ArtefactErrorKind::Changed), "{error:?}");
+    artefact.save_meta(&dir).unwrap();
+    edit(&dir.join(CHECKSUMS_FILE), "\"digest\": \"", "\"digest\": \"0");
+    let error = Artefact::verify(&dir).unwrap_err();
+    assert!(error.path.ends_with(CHECKSUMS_FILE), "{error:?}");
+    fs::remove_file(dir.join(CHECKSUMS_FILE)).unwrap();
+    assert_eq!(Artefact::verify(&dir).unwrap().1, None);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pooling;
+use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -12,6 +13,90 @@ pub enum HeadKind {
     Linear,
     /// Four hidden layers (512, 256, 128, 64) with batch normalisation and dropout; for large, varied sets.
     Mlp,
+}
+
+/// Strength of the penalty on the weights of the linear head.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a number, or \"auto\"")]
+pub enum L2 {
+    /// This one.
+    Given(f64),
+    /// The one that a cross-validation over recordings of the train side finds best.
+    Chosen(Auto),
+}
+
+/// The word `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auto {
+    /// The program chooses.
+    Auto,
+}
+
+impl L2 {
+    /// To be chosen by the program.
+    pub const AUTO: Self = Self::Chosen(Auto::Auto);
+
+    /// The value, where it is given.
+    pub fn value(self) -> Option<f64> {
+        match self {
+            Self::Given(value) => Some(value),
+            Self::Chosen(_) => None,
+        }
+    }
+}
+
+/// What the threshold of each class is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a precision, or \"best_f1\"")]
+pub enum ThresholdWish {
+    /// The highest recall with at least this precision.
+    Precision(f64),
+    /// The best F1.
+    Best(BestF1),
+}
+
+/// The word `best_f1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BestF1 {
+    /// The best harmonic mean of precision and recall.
+    #[serde(rename = "best_f1")]
+    BestF1,
+}
+
+impl From<ThresholdWish> for Wish {
+    fn from(wish: ThresholdWish) -> Self {
+        match wish {
+            ThresholdWish::Precision(precision) => Self::Precision(precision),
+            ThresholdWish::Best(_) => Self::BestF1,
+        }
+    }
+}
+
+/// How much the rows of each class weigh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassWeights {
+    /// Each row the same.
+    None,
+    /// Each class the same, as scikit-learn's `class_weight="balanced"`: pays where a rare class must not be missed.
+    Balanced,
+}
+
+impl ClassWeights {
+    /// The weight of a row of each class, `[classes]`, given the classes `y` of all rows: together they weigh as much as there are rows.
+    pub(super) fn of(self, y: &[usize], classes: usize) -> Vec<f32> {
+        let mut counts = vec![0_usize; classes];
+        for &class in y {
+            counts[class] += 1;
+        }
+        let present = counts.iter().filter(|count| **count > 0).count();
+        let weight = |count: usize| match self {
+            Self::None => 1.0,
+            Self::Balanced => y.len() as f32 / (present * count.max(1)) as f32,
+        };
+        counts.into_iter().map(weight).collect()
+    }
 }
 
 /// Settings of a training; the defaults work for a hundred clips and for a hundred thousand.
@@ -26,8 +111,12 @@ pub struct TrainConfig {
     ///
     /// The objective is `(1/n) · Σ cross-entropy + l2 / (2n) · ‖W‖²` with the bias free and the columns of `x`
     /// standardised, which has the optimum of scikit-learn's `LogisticRegression(C = 1 / l2)`.
-    pub l2: f64,
-    /// Seed of the MLP's weights, shuffles and dropout. The linear head has one optimum and draws nothing.
+    pub l2: L2,
+    /// How much the rows of each class weigh.
+    pub class_weights: ClassWeights,
+    /// What the threshold of each class is chosen for.
+    pub thresholds: ThresholdWish,
+    /// Seed of the folds that choose `l2`, and of the MLP's weights, shuffles and dropout.
     pub seed: u64,
     /// Epochs of the MLP, at least 1.
     pub max_epochs: u32,
@@ -38,6 +127,10 @@ pub struct TrainConfig {
     /// Epochs without a lower validation loss after which the MLP stops, at least 1. Without validation rows it runs
     /// all its epochs.
     pub patience: u32,
+    /// New recordings without which there is no training, where there is a model already. It is about when to train, not how, so it
+    /// is not kept with a model.
+    #[serde(skip_serializing)]
+    pub min_samples: u64,
 }
 
 impl Default for TrainConfig {
@@ -45,12 +138,15 @@ impl Default for TrainConfig {
         Self {
             head: HeadKind::Linear,
             pooling: Pooling::MeanStd,
-            l2: 1.0,
+            l2: L2::AUTO,
+            class_weights: ClassWeights::None,
+            thresholds: ThresholdWish::Best(BestF1::BestF1),
             seed: 0,
             max_epochs: 100,
             batch_size: 64,
             learning_rate: 1e-3,
             patience: 15,
+            min_samples: 100,
         }
     }
 }
@@ -59,8 +155,16 @@ impl TrainConfig {
     /// Everything that is out of range, one sentence each; empty when the settings can be used.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if !(0.0..=1e9).contains(&self.l2) {
-            problems.push(format!("`l2` is {}; it lies between 0 and 1e9", self.l2));
+        if let Some(l2) = self.l2.value()
+            && !(0.0..=1e9).contains(&l2)
+        {
+            problems.push(format!("`l2` is {l2}; it is \"auto\", or lies between 0 and 1e9"));
+        }
+        if let ThresholdWish::Precision(precision) = self.thresholds
+            && !(precision > 0.0 && precision <= 1.0)
+        {
+            problems
+                .push(format!("`thresholds` is {precision}; it is \"best_f1\", or a precision above 0 and at most 1"));
         }
         if self.max_epochs == 0 {
             problems.push("`max_epochs` is 0; it is at least 1".to_owned());
@@ -93,7 +197,7 @@ mod tests {
     #[test]
     fn all_problems_are_named_at_once() {
         let config = TrainConfig {
-            l2: f64::NAN,
+            l2: L2::Given(f64::NAN),
             max_epochs: 0,
             batch_size: 1,
             learning_rate: 0.0,

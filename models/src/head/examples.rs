@@ -11,6 +11,10 @@ pub struct Examples<'a> {
     pub x: Cow<'a, [f32]>,
     /// Class index of each row, `[n]`.
     pub y: &'a [usize],
+    /// Recording of each row, `[n]`: rows of one are never parted by a cross-validation.
+    pub groups: &'a [u32],
+    /// Whether each row is an original, not a variant of one, `[n]`: only these are what a training is judged by.
+    pub is_original: &'a [bool],
     /// Values in a row.
     pub dim: usize,
 }
@@ -23,7 +27,11 @@ impl Examples<'_> {
 
     /// Checks shape, labels and values.
     pub(super) fn check(&self, classes: usize) -> Result<(), HeadError> {
-        if self.dim == 0 || self.y.len().checked_mul(self.dim) != Some(self.x.len()) {
+        let n = self.y.len();
+        if self.dim == 0
+            || n.checked_mul(self.dim) != Some(self.x.len())
+            || [self.groups.len(), self.is_original.len()] != [n; 2]
+        {
             return Err(HeadError::RowShape { values: self.x.len(), labels: self.y.len(), dim: self.dim });
         }
         if let Some((row, &label)) = self.y.iter().enumerate().find(|&(_, &label)| label >= classes) {
@@ -42,7 +50,9 @@ mod tests {
 
     #[test]
     fn the_row_of_the_first_defect_is_named() {
-        let check = |x: &[f32], y: &[usize]| Examples { x: x.into(), y, dim: 2 }.check(2);
+        let check = |x: &[f32], y: &[usize]| {
+            Examples { x: x.into(), y, groups: &[0, 1], is_original: &[true; 2], dim: 2 }.check(2)
+        };
         assert_eq!(check(&[0.0; 4], &[0, 1]), Ok(()));
         assert_eq!(check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]), Err(HeadError::NotFinite { row: 1 }));
         assert_eq!(check(&[0.0; 4], &[0, 2]), Err(HeadError::Label { row: 1, label: 2, classes: 2 }));

@@ -1,80 +1,267 @@
-//! Training of the linear head to its optimum.
+//! Training of the linear head: its penalty chosen by cross-validation over recordings, then its optimum.
+//!
+//! All fits share one set of standardised rows (see [`SoftmaxRegression`]); each begins where the one before it has ended, from the strongest
+//! penalty to the weakest, so that most take a few steps.
 
-use super::lbfgs::{Ended, Limits, Minimisation};
+use std::ops::ControlFlow;
+
+use super::folds::folds;
+use super::lbfgs::{Ended, Evaluation, Function, Limits, Minimisation};
 use super::model::Network;
-use super::score::score;
-use super::snapshot::Snapshot;
-use super::softmax_regression::SoftmaxRegression;
-use super::train::{Epoch, Stopped, Trained, Watch};
+use super::score::{Score, score};
+use super::softmax_regression::{Fit, SoftmaxRegression};
+use super::train::{Epoch, Stopped, Trained, Tried, Unseen, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Tight enough that loss and predictions are those of a solver that runs to machine precision.
 const LIMITS: Limits = Limits { gradient: 1e-6, decrease: 1e-6, iterations: 1000 };
 
-/// Trains on checked examples. An epoch is one step of L-BFGS over all rows.
+/// Enough to tell one penalty from the next.
+const ROUGH: Limits = Limits { gradient: 1e-4, decrease: 1e-4, iterations: 200 };
+
+/// Penalties that are tried: half powers of ten from `1e5` down.
+const STRONGEST: i32 = 10;
+const WEAKEST: i32 = -6;
+
+/// What counts as better: smaller differences are chance, and the stronger penalty is the safer choice.
+const BETTER: f64 = 0.99;
+
+/// Weaker penalties are not tried once this many in a row have been worse than the best.
+const WORSE: usize = 3;
+
+/// Trains on checked examples; an epoch is one step of L-BFGS over all rows of the train side.
 pub(super) fn train(
     train: Examples<'_>,
-    val: Option<&Examples>,
+    val: Option<&Examples<'_>>,
     classes: usize,
     config: &TrainConfig,
     watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
-    let Examples { x, y, dim } = train;
+    let Examples { x, y, dim, groups, is_original } = train;
+    let (n, mut x) = (y.len(), x.into_owned());
+    let mut labels = y.to_vec();
+    if let Some(val) = val {
+        x.reserve_exact(val.x.len());
+        x.extend_from_slice(&val.x);
+        labels.extend_from_slice(val.y);
+    }
     let normaliser = Normaliser::fit(&x, dim);
-    let mut x = x.into_owned();
     normaliser.apply_in_place(&mut x);
-    let objective = SoftmaxRegression::new(x, y, classes, config.l2);
-    let val_x = val.map(|val| normaliser.apply(&val.x));
-    let (minimisation, mut history) = watch
-        .resume
-        .and_then(|bytes| load(bytes, objective.parameters()))
-        .unwrap_or_else(|| (Minimisation::start(objective.evaluate(vec![0.0; objective.parameters()])), Vec::new()));
-    let (optimum, ended) = minimisation.run(
-        LIMITS,
-        |point| objective.evaluate(point),
-        |iteration, now| {
-            let val = val.zip(val_x.as_ref()).map(|(val, x)| {
-                let network = network(&now.at.point, dim, classes);
-                score(&network.logits(x, dim), val.y, classes)
-            });
-            let epoch = Epoch {
-                epoch: iteration,
-                loss: now.at.value,
-                accuracy: now.at.accuracy,
-                val_loss: val.map(|v| v.loss),
-                val_accuracy: val.map(|v| v.accuracy),
-                learning_rate: 1.0,
-            };
-            history.push(epoch.clone());
-            (watch.on_epoch)(&epoch, &|| save(now, &history))
-        },
-    );
-    if !optimum.value.is_finite() {
+    let rows = Rows { problem: SoftmaxRegression::new(x, &labels, classes), labels: &labels, classes, dim, config };
+    let is_train: Vec<bool> = (0..labels.len()).map(|row| row < n).collect();
+
+    let mut point = vec![0.0; rows.problem.parameters()];
+    let mut is_stopped = false;
+    let search = match folds(groups, y, config.seed) {
+        Some((fold, count)) => {
+            let search = Search { rows: &rows, fold: &fold, count, is_original };
+            match search.run(config.l2.value(), watch) {
+                Some(found) => Some(found),
+                None => return Ok(rows.interrupted(normaliser, &point)),
+            }
+        }
+        None => None,
+    };
+    let l2 = search.as_ref().map_or(config.l2.value().unwrap_or(1.0), |found| found.l2);
+    let mut history = Vec::new();
+    let (on_train, ended) = rows.fit(&rows.weighting(&is_train), l2, point, LIMITS, |iteration, at| {
+        let val = val.map(|_| rows.score(&at.point, n..labels.len()));
+        let epoch = Epoch {
+            epoch: iteration,
+            loss: at.value,
+            accuracy: at.accuracy,
+            val_loss: val.map(|v| v.loss),
+            val_accuracy: val.map(|v| v.accuracy),
+            learning_rate: 1.0,
+        };
+        history.push(epoch.clone());
+        let flow = (watch.on_epoch)(&epoch, &Vec::new);
+        is_stopped = flow.is_break();
+        flow
+    });
+    if !on_train.value.is_finite() {
         return Err(HeadError::Diverged { epoch: history.len() as u32 });
     }
-    let head = Head::new(normaliser, network(&optimum.point, dim, classes), classes);
-    let stopped = match ended {
+    let unseen_val = rows.problem.logits(&on_train.point)[n * classes..].to_vec();
+    point = on_train.point;
+    let mut stopped = match ended {
         Ended::Converged => Stopped::Converged,
         Ended::Iterations => Stopped::MaxEpochs,
         Ended::Interrupted => Stopped::Interrupted,
     };
-    Ok(Trained { head, history, stopped })
+    if val.is_some() && !is_stopped {
+        let (on_all, ended) =
+            rows.fit(&rows.weighting(&vec![true; labels.len()]), l2, point, LIMITS, |_, _| leave(watch));
+        if ended == Ended::Interrupted {
+            stopped = Stopped::Interrupted;
+        }
+        point = on_all.point;
+    }
+    let (tried, unseen_train) = search.map_or((Vec::new(), None), |found| (found.tried, Some(found.logits)));
+    Ok(Trained {
+        head: rows.head(normaliser, &point),
+        history,
+        stopped,
+        l2: Some(l2),
+        tried,
+        unseen: Unseen { train: unseen_train, val: unseen_val },
+    })
 }
 
-fn save(now: &Minimisation, history: &[Epoch]) -> Vec<u8> {
-    let mut snapshot = Snapshot::new(&history);
-    now.save(&mut snapshot);
-    snapshot.into_bytes()
+fn leave(watch: &Watch<'_>) -> ControlFlow<()> {
+    if (watch.is_stopped)() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
-fn load(bytes: &[u8], parameters: usize) -> Option<(Minimisation, Vec<Epoch>)> {
-    let mut snapshot = Snapshot::from_bytes(bytes)?;
-    let history = snapshot.facts()?;
-    Some((Minimisation::load(&mut snapshot, parameters)?, history))
+/// The rows of all fits.
+struct Rows<'a> {
+    problem: SoftmaxRegression<'a>,
+    labels: &'a [usize],
+    classes: usize,
+    dim: usize,
+    config: &'a TrainConfig,
 }
 
-fn network(point: &[f64], dim: usize, classes: usize) -> Network {
-    let narrow: Vec<f32> = point.iter().map(|&value| value as f32).collect();
-    let (weight, bias) = narrow.split_at(dim * classes);
-    Network::linear(weight.to_vec(), bias.to_vec(), dim)
+/// What makes a fit of some of the rows.
+struct Weighting {
+    /// Weight of each row, `[n]`.
+    rows: Vec<f32>,
+    /// Variance of each column among these rows, `[dim]`: what standardising by them alone would make of the penalty.
+    columns: Vec<f64>,
+}
+
+/// A fit, as it is minimised.
+struct Weighted<'a> {
+    problem: &'a SoftmaxRegression<'a>,
+    fit: Fit,
+}
+
+impl Function for Weighted<'_> {
+    fn evaluate(&self, point: Vec<f64>) -> Evaluation {
+        self.problem.evaluate(&self.fit, point)
+    }
+
+    fn precondition(&self, at: &Evaluation, gradient: &mut [f64]) {
+        self.problem.precondition(&self.fit, gradient, at.curvature.max(1e-4));
+    }
+}
+
+impl Rows<'_> {
+    /// That of the rows that are `used`.
+    fn weighting(&self, used: &[bool]) -> Weighting {
+        let labels: Vec<usize> = self.labels.iter().zip(used).filter(|(_, used)| **used).map(|(&y, _)| y).collect();
+        let class_weights = self.config.class_weights.of(&labels, self.classes);
+        let rows = self.labels.iter().zip(used).map(|(&y, &used)| if used { class_weights[y] } else { 0.0 });
+        let n = labels.len();
+        let (sum, squares) =
+            self.problem.moments(&used.iter().map(|&used| f32::from(u8::from(used))).collect::<Vec<_>>());
+        let variance = |(sum, squares): (&f64, &f64)| squares / n as f64 - (sum / n as f64).powi(2);
+        let variances = sum.iter().zip(&squares).map(variance);
+        // A column that does not vary among them is not scaled.
+        let columns = variances.map(|variance| if variance > 1e-12 { variance } else { 1.0 }).collect();
+        Weighting { rows: rows.collect(), columns }
+    }
+
+    /// Goes from `start` to the optimum of rows weighted so.
+    fn fit(
+        &self,
+        weighting: &Weighting,
+        l2: f64,
+        start: Vec<f64>,
+        limits: Limits,
+        mut on_iteration: impl FnMut(u32, &Evaluation) -> ControlFlow<()>,
+    ) -> (Evaluation, Ended) {
+        let penalty = weighting.columns.iter().map(|column| l2 * column).collect();
+        let function = Weighted { problem: &self.problem, fit: Fit { weights: weighting.rows.clone(), penalty } };
+        let start = Minimisation::start(function.evaluate(start));
+        start.run(limits, &function, |iteration, now| on_iteration(iteration, &now.at))
+    }
+
+    fn score(&self, point: &[f64], rows: std::ops::Range<usize>) -> Score {
+        let logits = self.problem.logits(point);
+        score(&logits[rows.start * self.classes..rows.end * self.classes], &self.labels[rows], self.classes)
+    }
+
+    fn head(&self, normaliser: Normaliser, point: &[f64]) -> Head {
+        let narrow: Vec<f32> = point.iter().map(|&value| value as f32).collect();
+        let (weight, bias) = narrow.split_at(self.dim * self.classes);
+        Head::new(normaliser, Network::linear(weight.to_vec(), bias.to_vec(), self.dim), self.classes)
+    }
+
+    fn interrupted(&self, normaliser: Normaliser, point: &[f64]) -> Trained {
+        Trained {
+            head: self.head(normaliser, point),
+            history: Vec::new(),
+            stopped: Stopped::Interrupted,
+            l2: None,
+            tried: Vec::new(),
+            unseen: Unseen { train: None, val: Vec::new() },
+        }
+    }
+}
+
+/// The inner cross-validation.
+struct Search<'a> {
+    rows: &'a Rows<'a>,
+    /// Fold of each train row; the rows after them are of no fold.
+    fold: &'a [usize],
+    count: usize,
+    is_original: &'a [bool],
+}
+
+/// What it found.
+struct Found {
+    l2: f64,
+    tried: Vec<Tried>,
+    /// Logits of the original train rows, `[originals, classes]`, each by the fit that had not seen its recording.
+    logits: Vec<f32>,
+}
+
+impl Search<'_> {
+    /// Tries the one penalty that is `given`, or all; none if the user has stopped it.
+    fn run(&self, given: Option<f64>, watch: &Watch<'_>) -> Option<Found> {
+        let rows = self.rows;
+        let grid: Vec<f64> = match given {
+            Some(l2) => vec![l2],
+            None => (WEAKEST..=STRONGEST).rev().map(|half| 10.0_f64.powf(f64::from(half) / 2.0)).collect(),
+        };
+        let originals: Vec<usize> = (0..self.fold.len()).filter(|&row| self.is_original[row]).collect();
+        let truth: Vec<usize> = originals.iter().map(|&row| rows.labels[row]).collect();
+        let weightings: Vec<Weighting> = (0..self.count).map(|number| rows.weighting(&self.without(number))).collect();
+        let mut points = vec![vec![0.0; rows.problem.parameters()]; self.count];
+        let (mut tried, mut best): (Vec<Tried>, Option<(f64, Found)>) = (Vec::new(), None);
+        let mut worse = 0;
+        for l2 in grid {
+            let mut unseen = vec![0.0; originals.len() * rows.classes];
+            for (number, (point, weighting)) in points.iter_mut().zip(&weightings).enumerate() {
+                let (optimum, ended) = rows.fit(weighting, l2, std::mem::take(point), ROUGH, |_, _| leave(watch));
+                if ended == Ended::Interrupted {
+                    return None;
+                }
+                *point = optimum.point;
+                let logits = rows.problem.logits(point);
+                for (out, &row) in unseen.chunks_exact_mut(rows.classes).zip(&originals) {
+                    if self.fold[row] == number {
+                        out.copy_from_slice(&logits[row * rows.classes..(row + 1) * rows.classes]);
+                    }
+                }
+            }
+            let Score { loss, accuracy } = score(&unseen, &truth, rows.classes);
+            tried.push(Tried { l2, log_loss: loss, accuracy });
+            if best.as_ref().is_none_or(|(least, _)| loss < BETTER * *least) {
+                best = Some((loss, Found { l2, tried: Vec::new(), logits: unseen }));
+                worse = 0;
+            } else {
+                worse += 1;
+                if worse == WORSE {
+                    break;
+                }
+            }
+        }
+        best.map(|(_, found)| Found { tried, ..found })
+    }
+
+    /// The train rows that are not of fold `number`.
+    fn without(&self, number: usize) -> Vec<bool> {
+        (0..self.rows.labels.len()).map(|row| self.fold.get(row).is_some_and(|&fold| fold != number)).collect()
+    }
 }

@@ -12,14 +12,14 @@ use super::model::layer;
 use super::snapshot::Snapshot;
 
 /// Width and dropout probability of each hidden layer.
-pub(super) const HIDDEN: [(usize, f32); 4] = [(512, 0.5), (256, 0.4), (128, 0.3), (64, 0.2)];
+pub(crate) const HIDDEN: [(usize, f32); 4] = [(512, 0.5), (256, 0.4), (128, 0.3), (64, 0.2)];
 
 /// Share of a batch in the running statistics. Keras takes 0.01, which needs hundreds of steps to forget its start;
 /// sets of a hundred clips make two steps an epoch.
 const MOMENTUM: f64 = 0.1;
 
 /// Added to a variance before its root (Keras `BatchNormalization`).
-const EPSILON: f64 = 1e-3;
+pub(super) const EPSILON: f64 = 1e-3;
 
 /// The network without its normaliser.
 #[derive(Module, Debug)]

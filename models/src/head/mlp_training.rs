@@ -14,7 +14,7 @@ use super::mlp::Mlp;
 use super::model::Network;
 use super::score::{Score, score};
 use super::snapshot::Snapshot;
-use super::train::{Epoch, Stopped, Trained, Watch};
+use super::train::{Epoch, OnEpoch, Stopped, Trained, Unseen, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Epochs without a lower validation loss after which the learning rate halves.
@@ -23,12 +23,66 @@ const PLATEAU: u32 = 7;
 /// Adam's ε in Keras, from which learning rate and network come; burn's default is 1e-5.
 const ADAM_EPSILON: f32 = 1e-7;
 
-/// Trains on checked examples.
+/// Trains on checked examples: on the train rows for as long as that helps on the val rows, then anew and as long on both.
 pub(super) fn train(
     train: Examples<'_>,
-    val: Option<&Examples>,
+    val: Option<&Examples<'_>>,
     classes: usize,
     config: &TrainConfig,
+    watch: &mut Watch<'_>,
+) -> Result<Trained, HeadError> {
+    let Some(val) = val else { return fit(train, None, classes, config, &[], watch) };
+    let both = join(&train, val);
+    let resume = watch.resume;
+    let mut last = Vec::new();
+    let chosen = {
+        let on_epoch: &mut OnEpoch<'_> = &mut |epoch, snapshot| {
+            let flow = (watch.on_epoch)(epoch, snapshot);
+            last = if flow.is_break() { Vec::new() } else { snapshot() };
+            flow
+        };
+        fit(train, Some(val), classes, config, &[], &mut Watch { resume, on_epoch, is_stopped: watch.is_stopped })?
+    };
+    if chosen.stopped == Stopped::Interrupted {
+        return Ok(chosen);
+    }
+    let losses = chosen.history.iter().map(|epoch| epoch.val_loss.unwrap_or(f64::INFINITY));
+    let best = losses.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1, |(index, _)| index as u32 + 1);
+    let rates: Vec<f64> = chosen.history.iter().map(|epoch| epoch.learning_rate).collect();
+    let (y, groups, is_original) = (&both.y[..], &both.groups[..], &both.is_original[..]);
+    let examples = Examples { x: both.x.into(), y, groups, is_original, dim: val.dim };
+    // Interrupted now, it begins with this second part again: the snapshot is that of the end of the first.
+    let on_epoch: &mut OnEpoch<'_> = &mut |epoch, _| (watch.on_epoch)(epoch, &|| last.clone());
+    let mut watch = Watch { resume: None, on_epoch, is_stopped: watch.is_stopped };
+    let again = TrainConfig { max_epochs: best, ..config.clone() };
+    let refit = fit(examples, None, classes, &again, &rates, &mut watch)?;
+    let stopped = if refit.stopped == Stopped::Interrupted { Stopped::Interrupted } else { chosen.stopped };
+    Ok(Trained { head: refit.head, stopped, ..chosen })
+}
+/// Rows of two sides.
+struct Both {
+    x: Vec<f32>,
+    y: Vec<usize>,
+    groups: Vec<u32>,
+    is_original: Vec<bool>,
+}
+
+fn join(a: &Examples<'_>, b: &Examples<'_>) -> Both {
+    Both {
+        x: [&*a.x, &*b.x].concat(),
+        y: [a.y, b.y].concat(),
+        groups: [a.groups, b.groups].concat(),
+        is_original: [a.is_original, b.is_original].concat(),
+    }
+}
+
+/// Trains on `train`, and stops early by `val` where there is one. With `rates`, those are the learning rates of the epochs.
+fn fit(
+    train: Examples<'_>,
+    val: Option<&Examples<'_>>,
+    classes: usize,
+    config: &TrainConfig,
+    rates: &[f64],
     watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
     let normaliser = Normaliser::fit(&train.x, train.dim);
@@ -46,6 +100,9 @@ pub(super) fn train(
             break;
         }
         let number = session.course.history.len() as u32 + 1;
+        if let Some(&rate) = rates.get(session.course.history.len()) {
+            session.course.learning_rate = rate;
+        }
         let learning_rate = session.course.learning_rate;
         let Some(score) = session.epoch(watch.is_stopped) else {
             stopped = Stopped::Interrupted;
@@ -75,9 +132,12 @@ pub(super) fn train(
     if stopped == Stopped::MaxEpochs && session.course.stale >= config.patience {
         stopped = Stopped::EarlyStopping;
     }
-    let net = session.best.unwrap_or_else(|| session.net.valid());
-    let head = Head::new(normaliser, Network::Mlp(Box::new(net)), classes);
-    Ok(Trained { head, history: session.course.history, stopped })
+    let network = Network::Mlp(Box::new(session.best.unwrap_or_else(|| session.net.valid())));
+    let unseen = val_x.map_or_else(Vec::new, |x| network.logits(&x, session.examples.dim));
+    let head = Head::new(normaliser, network, classes);
+    let history = session.course.history;
+    let unseen = Unseen { train: None, val: unseen };
+    Ok(Trained { head, history, stopped, l2: None, tried: Vec::new(), unseen })
 }
 
 /// How the training has gone so far.
@@ -95,6 +155,8 @@ struct Course {
 struct Session<'a> {
     examples: Examples<'a>,
     classes: usize,
+    /// Weight of the rows of each class.
+    class_weights: Vec<f32>,
     batch_size: usize,
     net: Mlp,
     /// The network of the epoch with the lowest loss on the validation rows.
@@ -124,6 +186,7 @@ impl<'a> Session<'a> {
             optimiser: AdamConfig::new().with_epsilon(ADAM_EPSILON).init(),
             best: None,
             course: Course { history: Vec::new(), learning_rate: config.learning_rate, best_loss: None, stale: 0 },
+            class_weights: config.class_weights.of(examples.y, classes),
             order: (0..examples.n()).collect(),
             batch_size: config.batch_size,
             examples,
@@ -213,12 +276,12 @@ impl<'a> Session<'a> {
     }
 
     fn step(&mut self, batch: &[usize]) -> Score {
-        let Examples { x, y, dim } = &self.examples;
+        let Examples { x, y, dim, .. } = &self.examples;
         let rows = batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect();
         let labels: Vec<usize> = batch.iter().map(|&row| y[row]).collect();
         let mut target = vec![0.0; batch.len() * self.classes];
         for (row, &label) in labels.iter().enumerate() {
-            target[row * self.classes + label] = 1.0;
+            target[row * self.classes + label] = self.class_weights[label];
         }
         let device = device().autodiff();
         let rows = matrix(rows, batch.len(), *dim, &device);

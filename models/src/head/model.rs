@@ -50,6 +50,14 @@ pub(super) fn layer(weight: Vec<f32>, bias: Vec<f32>, inputs: usize, device: &bu
     }
 }
 
+/// A layer whose outputs are `factor` times those of `layer`.
+fn scaled(layer: &Linear, factor: f64) -> Linear {
+    Linear {
+        weight: layer.weight.clone().map(|weight| weight.mul_scalar(factor)),
+        bias: layer.bias.clone().map(|bias| bias.map(|bias| bias.mul_scalar(factor))),
+    }
+}
+
 impl Head {
     pub(super) fn new(normaliser: Normaliser, network: Network, classes: usize) -> Self {
         Self { normaliser, network, classes }
@@ -80,6 +88,17 @@ impl Head {
     /// The standardisation that rows go through.
     pub fn normaliser(&self) -> &Normaliser {
         &self.normaliser
+    }
+
+    /// The head with all logits divided by `temperature`, above 0, so that its probabilities mean what they say (Guo et al. 2017).
+    #[must_use]
+    pub fn cooled(self, temperature: f64) -> Self {
+        let factor = 1.0 / temperature;
+        let network = match self.network {
+            Network::Linear(last) => Network::Linear(scaled(&last, factor)),
+            Network::Mlp(mlp) => Network::Mlp(Box::new(Mlp { output: scaled(&mlp.output, factor), ..*mlp })),
+        };
+        Self { network, ..self }
     }
 
     /// Class probabilities, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major.

@@ -10,7 +10,7 @@ pub(super) struct Score {
 }
 
 /// Turns a row of logits into probabilities in place; returns log Σ exp, so that `logit − it` is a log-probability.
-pub(super) fn softmax(row: &mut [f64]) -> f64 {
+pub fn softmax(row: &mut [f64]) -> f64 {
     let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;
     for value in row.iter_mut() {

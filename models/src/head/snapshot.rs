@@ -34,10 +34,6 @@ impl Snapshot {
         self.put_bytes(name, values.iter().flat_map(|x| x.to_le_bytes()).collect());
     }
 
-    pub(super) fn put_f64s(&mut self, name: &str, values: &[f64]) {
-        self.put_bytes(name, values.iter().flat_map(|x| x.to_le_bytes()).collect());
-    }
-
     pub(super) fn take_bytes(&mut self, name: &str) -> Option<Vec<u8>> {
         self.arrays.remove(name)
     }
@@ -46,12 +42,6 @@ impl Snapshot {
     pub(super) fn take_f32s(&mut self, name: &str, len: usize) -> Option<Vec<f32>> {
         let bytes = self.take_bytes(name)?;
         (bytes.len() == 4 * len).then(|| bytes.as_chunks::<4>().0.iter().map(|x| f32::from_le_bytes(*x)).collect())
-    }
-
-    /// An array of `len` values.
-    pub(super) fn take_f64s(&mut self, name: &str, len: usize) -> Option<Vec<f64>> {
-        let bytes = self.take_bytes(name)?;
-        (bytes.len() == 8 * len).then(|| bytes.as_chunks::<8>().0.iter().map(|x| f64::from_le_bytes(*x)).collect())
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

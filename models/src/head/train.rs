@@ -48,6 +48,33 @@ pub struct Trained {
     pub history: Vec<Epoch>,
     /// Why it ended.
     pub stopped: Stopped,
+    /// The penalty of the linear head.
+    pub l2: Option<f64>,
+    /// The penalties that were tried, in order.
+    pub tried: Vec<Tried>,
+    /// What is to be expected of the head on recordings that it does not know.
+    pub unseen: Unseen,
+}
+
+/// A penalty, and what the cross-validation over recordings of the train side made of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tried {
+    /// The penalty.
+    pub l2: f64,
+    /// Mean cross-entropy of the originals, nats.
+    pub log_loss: f64,
+    /// Share of the originals that were right.
+    pub accuracy: f64,
+}
+
+/// Logits of rows, each by a head that was fitted without the row's recording.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unseen {
+    /// Of the originals among the train rows, `[originals, classes]`, by cross-validation; none where there was none.
+    pub train: Option<Vec<f32>>,
+    /// Of the val rows, `[val, classes]`, by the head fitted on the train rows.
+    pub val: Vec<f32>,
 }
 
 /// Whoever looks after a training.
@@ -63,9 +90,10 @@ pub struct Watch<'a> {
 /// Is told of every epoch.
 pub type OnEpoch<'a> = dyn FnMut(&Epoch, &dyn Fn() -> Vec<u8>) -> ControlFlow<()> + 'a;
 
-/// Trains a head on `train`; `val` is only looked at (linear) or decides when to stop (MLP).
+/// Trains a head: settings are chosen on `train` (the penalty of the linear head, by cross-validation over its recordings) and `val` (the number of
+/// epochs of the MLP), then the head is fitted on both.
 ///
-/// The normaliser is fitted on `train` alone. Equal inputs give the same bits, with any number of rayon threads.
+/// Equal inputs give the same bits, with any number of rayon threads.
 /// `on_epoch` is told of every epoch and may break the training off; an empty `val` counts as none.
 ///
 /// # Errors

@@ -1,131 +1,55 @@
 //! From probabilities and true classes to metrics.
 
-use super::average_precision::average_precision;
-use super::{ClassMetrics, Metrics};
+use rayon::prelude::*;
+
+use super::log_loss::log_loss;
+use super::reliability::top_reliability;
+use super::tally::Tally;
+use super::{BINS, ClassMetrics, Metrics, MetricsError, Ranking, check, expected_calibration_error};
 use crate::head::argmax;
 
-/// Why metrics cannot be computed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MetricsError {
-    /// There is no row.
-    #[error("no rows to evaluate")]
-    NoRows,
-    /// The probabilities are not one row of `classes` values for each true class.
-    #[error("{probabilities} probabilities do not make {rows} rows of {classes} classes")]
-    Shape {
-        /// Number of probabilities.
-        probabilities: usize,
-        /// Number of true classes.
-        rows: usize,
-        /// Number of class names.
-        classes: usize,
-    },
-    /// A true class outside the class names.
-    #[error("class {class} of row {row} is outside the {classes} classes")]
-    Truth {
-        /// Index of the row.
-        row: usize,
-        /// Its class.
-        class: usize,
-        /// Number of class names.
-        classes: usize,
-    },
-    /// A probability that is not a number.
-    #[error("row {row} holds a probability that is not a number")]
-    NotANumber {
-        /// Index of the row.
-        row: usize,
-    },
-}
-
 impl Metrics {
-    /// Computes all metrics of `probabilities` (`[n, classes]` row-major) against the true class of each row, `[n]`.
+    /// Computes all metrics of `probabilities` (`[n, classes]` row-major) against the true class of each row, `[n]`; without
+    /// intervals, which need to know the recordings.
     ///
     /// # Errors
     ///
-    /// [`MetricsError`] for no rows, shapes that do not fit, a true class out of range, and NaN.
+    /// [`MetricsError`] for no rows, shapes that do not fit, a true class out of range, and values that are not finite.
     pub fn compute(probabilities: &[f32], truth: &[usize], classes: &[String]) -> Result<Self, MetricsError> {
-        check(probabilities, truth, classes.len())?;
-        let mut confusion = vec![vec![0_u64; classes.len()]; classes.len()];
-        let mut right = 0_u64;
-        for (row, &class) in probabilities.chunks_exact(classes.len()).zip(truth) {
+        let width = classes.len();
+        check::rows(probabilities, truth, width)?;
+        let mut confusion = vec![vec![0_u64; width]; width];
+        let mut tally = Tally::new(width);
+        for (row, &class) in probabilities.chunks_exact(width).zip(truth) {
             let predicted = argmax(row);
             confusion[class][predicted] += 1;
-            right += u64::from(predicted == class);
+            tally.add(class, predicted, 1);
         }
-        let per_class: Vec<ClassMetrics> = classes
-            .iter()
-            .enumerate()
-            .map(|(index, name)| {
-                let mut scored: Vec<(f32, bool)> = probabilities
-                    .iter()
-                    .skip(index)
-                    .step_by(classes.len())
-                    .zip(truth)
-                    .map(|(&score, &class)| (score, class == index))
-                    .collect();
-                class_metrics(name, index, &confusion, average_precision(&mut scored))
-            })
-            .collect();
-        let supported = per_class.iter().filter(|class| class.support > 0).map(|class| class.recall);
-        let occurring = per_class
-            .iter()
-            .enumerate()
-            .filter(|&(index, class)| class.support > 0 || predicted_as(&confusion, index) > 0)
-            .map(|(_, class)| class.f1);
+        let class_metrics = |(index, name): (usize, &String)| {
+            let ranking = Ranking::of_class(probabilities, truth, width, index);
+            ClassMetrics {
+                class: name.clone(),
+                support: tally.support(index),
+                precision: tally.precision(index),
+                recall: tally.recall(index),
+                f1: tally.f1(index),
+                average_precision: ranking.average_precision(),
+                auroc: ranking.auroc(),
+            }
+        };
         Ok(Self {
             n: truth.len() as u64,
-            accuracy: ratio(right, truth.len() as u64),
-            balanced_accuracy: mean(supported),
-            macro_f1: mean(occurring),
-            per_class,
+            accuracy: tally.accuracy(),
+            balanced_accuracy: tally.balanced_accuracy(),
+            macro_f1: tally.macro_f1(),
+            weighted_f1: Some(tally.weighted_f1()),
+            log_loss: Some(log_loss(probabilities, truth, width)),
+            ece: Some(expected_calibration_error(&top_reliability(probabilities, truth, width, BINS))),
+            ci95: None,
+            per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
             confusion_matrix: confusion,
         })
     }
-}
-
-fn check(probabilities: &[f32], truth: &[usize], classes: usize) -> Result<(), MetricsError> {
-    if truth.is_empty() {
-        return Err(MetricsError::NoRows);
-    }
-    if classes == 0 || truth.len().checked_mul(classes) != Some(probabilities.len()) {
-        return Err(MetricsError::Shape { probabilities: probabilities.len(), rows: truth.len(), classes });
-    }
-    if let Some((row, &class)) = truth.iter().enumerate().find(|&(_, &class)| class >= classes) {
-        return Err(MetricsError::Truth { row, class, classes });
-    }
-    match probabilities.iter().position(|p| p.is_nan()) {
-        Some(at) => Err(MetricsError::NotANumber { row: at / classes }),
-        None => Ok(()),
-    }
-}
-
-fn class_metrics(name: &str, index: usize, confusion: &[Vec<u64>], average_precision: Option<f64>) -> ClassMetrics {
-    let hits = confusion[index][index];
-    let support: u64 = confusion[index].iter().sum();
-    let predicted = predicted_as(confusion, index);
-    ClassMetrics {
-        class: name.to_owned(),
-        support,
-        precision: ratio(hits, predicted),
-        recall: ratio(hits, support),
-        f1: ratio(2 * hits, support + predicted),
-        average_precision,
-    }
-}
-
-fn predicted_as(confusion: &[Vec<u64>], index: usize) -> u64 {
-    confusion.iter().map(|row| row[index]).sum()
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + value, count + 1));
-    sum / count as f64
 }
 
 #[cfg(test)]
@@ -133,6 +57,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::metrics::{Bootstrap, Interval, Intervals, Threshold, Wish, intervals};
 
     #[derive(Deserialize)]
     struct Golden {
@@ -143,11 +68,21 @@ mod tests {
         accuracy: f64,
         balanced_accuracy: f64,
         macro_f1: f64,
+        weighted_f1: f64,
+        log_loss: f64,
+        ece: f64,
         precision: Vec<f64>,
         recall: Vec<f64>,
         f1: Vec<f64>,
         support: Vec<u64>,
         average_precision: Vec<Option<f64>>,
+        auroc: Vec<Option<f64>>,
+        best_f1: Vec<Option<[f64; 3]>>,
+        precise: Vec<Option<[f64; 3]>>,
+        precision_recall_curve: Vec<Vec<[f64; 3]>>,
+        roc_curve: Vec<Vec<[f64; 2]>>,
+        groups: Option<Vec<u32>>,
+        ci95: Option<[[f64; 2]; 3]>,
         confusion_matrix: Vec<Vec<u64>>,
     }
 
@@ -159,16 +94,28 @@ mod tests {
         assert!((found - expected).abs() < 1e-12, "{what}: {found} instead of {expected}");
     }
 
+    fn close_or_none(found: Option<f64>, expected: Option<f64>, what: &str) {
+        assert_eq!(found.is_some(), expected.is_some(), "{what}");
+        close(found.unwrap_or(0.0), expected.unwrap_or(0.0), what);
+    }
+
+    fn golden() -> Vec<Golden> {
+        let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracles/golden/metrics.json"));
+        serde_json::from_str(golden).unwrap()
+    }
+
     #[test]
     fn all_numbers_are_those_of_scikit_learn() {
-        let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracles/golden/metrics.json"));
-        let cases: Vec<Golden> = serde_json::from_str(golden).unwrap();
+        let cases = golden();
         assert_eq!(cases.len(), 5);
         for case in cases {
             let metrics = Metrics::compute(&case.probabilities, &case.truth, &names(case.classes)).unwrap();
             close(metrics.accuracy, case.accuracy, &case.name);
             close(metrics.balanced_accuracy, case.balanced_accuracy, &case.name);
             close(metrics.macro_f1, case.macro_f1, &case.name);
+            close(metrics.weighted_f1.unwrap(), case.weighted_f1, &case.name);
+            close(metrics.log_loss.unwrap(), case.log_loss, &case.name);
+            close(metrics.ece.unwrap(), case.ece, &case.name);
             assert_eq!(metrics.confusion_matrix, case.confusion_matrix, "{}", case.name);
             for (index, class) in metrics.per_class.iter().enumerate() {
                 let what = format!("{}, {}", case.name, class.class);
@@ -176,11 +123,62 @@ mod tests {
                 close(class.precision, case.precision[index], &what);
                 close(class.recall, case.recall[index], &what);
                 close(class.f1, case.f1[index], &what);
-                let expected = case.average_precision[index];
-                assert_eq!(class.average_precision.is_some(), expected.is_some(), "{what}");
-                close(class.average_precision.unwrap_or(0.0), expected.unwrap_or(0.0), &what);
+                close_or_none(class.average_precision, case.average_precision[index], &what);
+                close_or_none(class.auroc, case.auroc[index], &what);
             }
         }
+    }
+
+    #[test]
+    fn thresholds_and_curves_are_those_of_scikit_learn() {
+        for case in golden() {
+            let rankings = Ranking::of_classes(&case.probabilities, &case.truth, case.classes).unwrap();
+            for (index, ranking) in rankings.iter().enumerate() {
+                let what = format!("{}, class {index}", case.name);
+                let threshold = |wish| {
+                    let found: Option<Threshold> = ranking.threshold(wish);
+                    found.map(|found| [f64::from(found.threshold), found.precision, found.recall])
+                };
+                for (wish, expected) in [(Wish::BestF1, &case.best_f1), (Wish::Precision(0.7), &case.precise)] {
+                    let (found, expected) = (threshold(wish), expected[index]);
+                    assert_eq!(found.is_some(), expected.is_some(), "{what}, {wish:?}");
+                    for (found, expected) in found.into_iter().flatten().zip(expected.into_iter().flatten()) {
+                        close(found, expected, &what);
+                    }
+                }
+                // Points on a straight line are left out, so not every point is here, but every one is there.
+                for point in ranking.precision_recall_curve() {
+                    let point = [f64::from(point.threshold), point.recall, point.precision];
+                    let is_same = |of: &&[f64; 3]| of.iter().zip(point).all(|(a, b)| (a - b).abs() < 1e-12);
+                    assert!(case.precision_recall_curve[index].iter().any(|of| is_same(&of)), "{what}: {point:?}");
+                }
+                let roc = ranking.roc_curve();
+                let corners: Vec<[f64; 2]> =
+                    roc.iter().map(|point| [point.false_positive_rate, point.true_positive_rate]).collect();
+                assert_eq!(corners.len(), case.roc_curve[index].len(), "{what}");
+                for (found, expected) in corners.iter().flatten().zip(case.roc_curve[index].iter().flatten()) {
+                    close(*found, *expected, &what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn intervals_are_those_that_numpy_draws() {
+        let with_groups = golden().into_iter().filter_map(|case| Some((case.groups.clone()?, case.ci95?, case)));
+        let mut compared = 0;
+        for (groups, expected, case) in with_groups {
+            let draws = Bootstrap { resamples: 20_000, seed: 3 };
+            let found = intervals(&case.probabilities, &case.truth, case.classes, &groups, draws).unwrap().unwrap();
+            // Both sides are drawn; the accuracy moves in steps of a row, 1 / 60.
+            let figures = [(found.accuracy, 0.018), (found.balanced_accuracy, 0.005), (found.macro_f1, 0.005)];
+            for ((found, slack), [low, high]) in figures.into_iter().zip(expected) {
+                assert!((found.low - low).abs() < slack, "{found:?}, {low}");
+                assert!((found.high - high).abs() < slack, "{found:?}, {high}");
+            }
+            compared += 1;
+        }
+        assert_eq!(compared, 1);
     }
 
     #[test]
@@ -197,8 +195,27 @@ mod tests {
 
     #[test]
     fn metrics_survive_json() {
-        let metrics = Metrics::compute(&[0.9, 0.1, 0.3, 0.7, 0.6, 0.4], &[0, 1, 1], &names(2)).unwrap();
+        let mut metrics = Metrics::compute(&[0.9, 0.1, 0.3, 0.7, 0.6, 0.4], &[0, 1, 1], &names(2)).unwrap();
+        let interval = Interval { low: 0.1, high: 0.9 };
         let json = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);
+        metrics.ci95 = Some(Intervals {
+            accuracy: interval,
+            balanced_accuracy: interval,
+            macro_f1: interval,
+            groups: 3,
+            resamples: 2000,
+        });
+        let json = serde_json::to_string(&metrics).unwrap();
+        assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);
+    }
+
+    #[test]
+    fn files_from_before_calibration_was_measured_are_read() {
+        let old = r#"{"n": 1, "accuracy": 1.0, "balanced_accuracy": 1.0, "macro_f1": 1.0, "per_class": [{"class": "a",
+            "support": 1, "precision": 1.0, "recall": 1.0, "f1": 1.0, "average_precision": null}],
+            "confusion_matrix": [[1]]}"#;
+        let metrics: Metrics = serde_json::from_str(old).unwrap();
+        assert_eq!((metrics.log_loss, metrics.ece, metrics.ci95, metrics.per_class[0].auroc), (None, None, None, None));
     }
 }

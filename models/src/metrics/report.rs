@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Intervals;
+
 /// Metrics of one set of rows; the predicted class of a row is its most probable one, the first of equals.
+///
+/// What is none or missing here was not computed by the version that wrote the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
@@ -14,6 +18,18 @@ pub struct Metrics {
     pub balanced_accuracy: f64,
     /// Mean F1 over the classes that are true or predicted somewhere (`f1_score(average="macro")`).
     pub macro_f1: f64,
+    /// Mean F1 of the classes, each counting with its rows (`f1_score(average="weighted")`).
+    #[serde(default)]
+    pub weighted_f1: Option<f64>,
+    /// Mean `−ln p` of the true class, nats (`log_loss`, which clips probabilities to 1.19e-7 … 1 − 1.19e-7).
+    #[serde(default)]
+    pub log_loss: Option<f64>,
+    /// Expected calibration error of the most probable class, 15 bins of equal width (Guo et al. 2017).
+    #[serde(default)]
+    pub ece: Option<f64>,
+    /// 95 % bootstrap intervals by recording; whoever knows the recordings adds them ([`intervals`](super::intervals)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<Intervals>,
     /// One entry for each class, in index order.
     pub per_class: Vec<ClassMetrics>,
     /// Counts, rows are true classes and columns predicted ones, `[classes][classes]`.
@@ -36,4 +52,7 @@ pub struct ClassMetrics {
     pub f1: f64,
     /// Area under the precision-recall steps of its probability (`average_precision_score`); none without rows.
     pub average_precision: Option<f64>,
+    /// Probability that a row of this class scores above one of another (`roc_auc_score`); none unless there are both.
+    #[serde(default)]
+    pub auroc: Option<f64>,
 }

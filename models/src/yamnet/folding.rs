@@ -9,31 +9,31 @@ use super::architecture::BATCH_NORM_EPSILON;
 use crate::weights::YamnetWeights;
 
 /// Taps of a 3×3 kernel.
-pub(super) const TAPS: usize = 9;
+pub(crate) const TAPS: usize = 9;
 
 /// A folded convolution: `kernel` `[rows, columns]` and `bias` `[out]`.
-pub(super) struct Folded {
-    pub(super) kernel: Vec<f32>,
+pub(crate) struct Folded {
+    pub(crate) kernel: Vec<f32>,
     shape: [usize; 2],
-    pub(super) bias: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
 }
 
 impl Folded {
     /// The stem, kernel `[32, 9]`, taps mirrored.
-    pub(super) fn stem(weights: &YamnetWeights) -> Self {
+    pub(crate) fn stem(weights: &YamnetWeights) -> Self {
         // `[3, 3, 1, out]` in TensorFlow: taps by out.
         Self::transposed(weights, "layer1/conv", "kernel", TAPS, |tap| TAPS - 1 - tap)
     }
 
     /// A depthwise convolution, kernel `[channels, 9]`, taps mirrored.
-    pub(super) fn depthwise(weights: &YamnetWeights, layer: usize) -> Self {
+    pub(crate) fn depthwise(weights: &YamnetWeights, layer: usize) -> Self {
         // `[3, 3, channels, 1]` in TensorFlow: taps by channels.
         let name = format!("layer{layer}/depthwise_conv");
         Self::transposed(weights, &name, "depthwise_kernel", TAPS, |tap| TAPS - 1 - tap)
     }
 
     /// A pointwise convolution, kernel `[out, in]`.
-    pub(super) fn pointwise(weights: &YamnetWeights, layer: usize, inputs: usize) -> Self {
+    pub(crate) fn pointwise(weights: &YamnetWeights, layer: usize, inputs: usize) -> Self {
         // `[1, 1, in, out]` in TensorFlow.
         Self::transposed(weights, &format!("layer{layer}/pointwise_conv"), "kernel", inputs, |input| input)
     }

@@ -18,4 +18,5 @@ pub use cpu::{Isa, fastest_bf16};
 pub use device::device;
 pub(crate) use embedder::identity;
 pub use embedder::{Kernel, YamnetEmbedder};
+pub(crate) use folding::{Folded, TAPS};
 pub use network::{Yamnet, YamnetOutput};

@@ -2,8 +2,10 @@
 
 mod bucket;
 mod ingest;
+mod models;
 mod objects;
 mod storage;
+mod trust;
 mod upkeep;
 
 use std::path::PathBuf;
@@ -13,10 +15,12 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use crate::engine::GraphFormat;
 pub(crate) use bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use ingest::IngestArgs;
+pub(crate) use models::{ModelsArgs, ModelsVerb};
 pub(crate) use objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
 pub(crate) use storage::{StorageArgs, StorageVerb};
+pub(crate) use trust::{AuditArgs, AuditVerb, ReviewArgs, ReviewFormat};
 pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, VerifyArgs};
 
 /// Keep a wildlife-sound classifier up to date: labelled recordings in, a trained and evaluated model out.
@@ -28,7 +32,7 @@ pub(crate) use upkeep::{DiffFormat, FailedArgs, GcArgs, RunsArgs, RunsVerb, Veri
   ecosight retrain --source recordings            train on recordings/<class>/…
   ecosight predict clip.wav                       use the model
 
-Exit codes: 0 ok · 1 failed · 2 usage · 3 stale · 5 too many bad clips · 6 store or lock · 70 bug · 130 interrupted")]
+Exit codes: 0 ok · 1 failed · 2 usage · 3 stale · 4 model refused · 5 too many bad clips · 6 store or lock · 70 bug · 130 interrupted")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,
@@ -68,6 +72,10 @@ pub(crate) enum Verb {
     Status(StatusArgs),
     /// Measure how well the declared pipeline classifies recordings it has not seen
     Evaluate(EvaluateArgs),
+    /// List labels that are probably wrong, and copies on different sides of the split
+    Audit(AuditArgs),
+    /// Choose the clips most worth labelling next, and take corrected labels
+    Review(ReviewArgs),
     /// Classify clips with the model in production
     Predict(PredictArgs),
     /// Take labelled recordings in, into the data root and the bucket
@@ -86,6 +94,8 @@ pub(crate) enum Verb {
     Doctor(DoctorArgs),
     /// List the runs of this data root, show one, or compare two
     Runs(RunsArgs),
+    /// List the models, compare them, choose which one `predict` uses, check them, export them
+    Models(ModelsArgs),
     /// List the clips that could not be used, and why
     Failed(FailedArgs),
     /// Show what can be removed from the data root, or remove it
@@ -130,7 +140,13 @@ pub(crate) struct DemoArgs {
   ecosight retrain --only train
   ecosight retrain --dry-run
   ecosight retrain --force=embed
-  ecosight retrain --wait --on-finish 'notify.sh'")]
+  ecosight retrain --set publish.margin=0.1 --set publish.min_balanced_accuracy=0.8
+  ecosight retrain --force-publish
+  ecosight retrain --wait --on-finish 'notify.sh'
+
+The new model goes into production only if it passes the gate: it is compared with the model in production on the test clips of both. If
+it does not pass, the exit code is 4, the model is kept, and `predict` uses the same model as before.")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct RetrainArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
@@ -149,6 +165,12 @@ pub(crate) struct RetrainArgs {
     /// Do all of the work again, or all of one stage, whatever is there
     #[arg(long, value_name = "STAGE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub(crate) force: Option<String>,
+    /// Publish the new model although the gate refuses it; that is recorded
+    #[arg(long)]
+    pub(crate) force_publish: bool,
+    /// Go on although copies of clips lie on different sides of the split; figures are marked as leaky then
+    #[arg(long)]
+    pub(crate) allow_leak: bool,
     /// Wait while another run writes this data root
     #[arg(long)]
     pub(crate) wait: bool,

@@ -10,7 +10,7 @@ use ecosight_datasets::synth;
 
 use super::args::{DemoArgs, Format, PredictArgs};
 use super::error::CliError;
-use super::execute::{Sinks, execute};
+use super::execute::{Sinks, execute, refused};
 use super::predict::{classify, predict};
 use super::printer::Printer;
 use super::report;
@@ -43,9 +43,11 @@ pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Res
     if printer.json {
         let predictions = classify(&request, globals, printer)?;
         printer.document(&serde_json::json!({ "run": outcome, "predictions": predictions }))?;
+        refused(&outcome)?;
         return Ok(ExitStatus::Ok);
     }
-    printer.result(&report::summary(&outcome, globals.layout.place()))?;
+    printer.result(&report::summary(&outcome, &globals.layout))?;
+    refused(&outcome)?;
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
     let status = predict(&request, globals, printer)?;
     let root = args.out.display();

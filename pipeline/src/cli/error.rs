@@ -10,6 +10,7 @@ use ecosight_stages::{StageError, StageErrorKind};
 
 use crate::ExitStatus;
 use crate::engine::{LayerError, LockError, RunError, SpecError};
+use crate::report::ReportError;
 
 /// A command failed.
 #[derive(Debug)]
@@ -165,6 +166,7 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
 fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
     match kind {
         StageErrorKind::Dataset(error) => dataset(error),
+        StageErrorKind::Refused { .. } => (ExitStatus::Refused, kind.hint()),
         StageErrorKind::FailureBudget { .. } => (ExitStatus::FailureBudget, kind.hint()),
         StageErrorKind::Forbidden { .. } => (ExitStatus::Store, kind.hint()),
         StageErrorKind::Cancelled => (ExitStatus::Interrupted, kind.hint()),
@@ -252,6 +254,14 @@ impl From<SpecError> for CliError {
                 .to_owned(),
         );
         Self { error: Box::new(error), hint, status: ExitStatus::Usage }
+    }
+}
+
+impl From<ReportError> for CliError {
+    /// The parts of a report fit together unless this program is wrong.
+    fn from(error: ReportError) -> Self {
+        let hint = Some("please report it; the run itself is not touched by it".to_owned());
+        Self { error: Box::new(error), hint, status: ExitStatus::Failed }
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
 fn document(result: &CrossValidation) -> serde_json::Value {
     serde_json::json!({
         "accuracy": result.metrics.accuracy,
+        "accuracy_ci95": result.metrics.ci95.as_ref().map(|ci95| [ci95.accuracy.low, ci95.accuracy.high]),
         "balanced_accuracy": result.metrics.balanced_accuracy,
         "macro_f1": result.metrics.macro_f1,
         "embedder": result.embedder,

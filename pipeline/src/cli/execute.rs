@@ -2,17 +2,20 @@
 
 use std::fs::File;
 use std::io::{LineWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use ecosight_datasets::manifest::Source;
-use ecosight_stages::Event;
+use ecosight_stages::publish::Gate;
+use ecosight_stages::{Context, Event, StageErrorKind};
 
 use super::error::CliError;
 use super::last_run::LastRun;
 use super::printer::Printer;
 use super::progress::Progress;
+use super::run_report;
 use super::session::{Globals, now};
 use crate::engine::{Lock, LockError, Pipeline, Record, RunError, RunOutcome, Selection, describe, preflight, run};
 
@@ -28,9 +31,11 @@ pub(crate) struct Sinks {
     pub(crate) on_finish: Option<String>,
     /// Whether to wait for another run to end.
     pub(crate) wait: bool,
+    /// Whether to publish a model that the gate refuses.
+    pub(crate) force_publish: bool,
 }
 
-/// Runs the selected stages with progress and a run record.
+/// Runs the selected stages with progress and a run record. That the gate refuses the model is no error yet: see [`refused`].
 pub(crate) fn execute(
     selection: &Selection<'_>,
     pipeline: &Pipeline,
@@ -73,18 +78,48 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
-    let result = run(selection, &globals.context(source, &name, pipeline.max_failed, &events), &lock);
+    let context = globals.context(source, &name, pipeline.max_failed, &events);
+    let result = run(selection, &Context { force_publish: sinks.force_publish, ..context }, &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
     let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
+    if let Ok(outcome) = &outcome {
+        report(outcome, result.is_err(), globals, printer);
+    }
     drop(lock);
     if let Some(command) = &sinks.on_finish {
         tell(command, &globals.layout.run(&name.id).join("run.json"), printer);
     }
-    // What stopped the run comes before what its record met.
-    result?;
-    Ok(outcome?)
+    match result {
+        // A model that was refused is told of as any other; `refused` ends the command.
+        Err(RunError::Stage(error)) if matches!(*error.kind, StageErrorKind::Refused { .. }) => Ok(outcome?),
+        // What stopped the run comes before what its record met.
+        Err(error) => Err(error.into()),
+        Ok(()) => Ok(outcome?),
+    }
+}
+
+/// The error of a run whose model the gate has refused, once all of it was told.
+pub(crate) fn refused(outcome: &RunOutcome) -> Result<(), CliError> {
+    outcome.gate.as_ref().and_then(Gate::refusal).map_or(Ok(()), |refusal| Err(refusal.into()))
+}
+
+/// Writes the report of a run that has evaluated a model. That this fails is no failure of the run.
+fn report(outcome: &RunOutcome, has_failed: bool, globals: &Globals, printer: &Printer) {
+    let is_new = outcome.stages.iter().any(|stage| stage.stage == "evaluate" && stage.status == "ok");
+    if !is_new || globals.is_cancelled() {
+        return;
+    }
+    let clock = Instant::now();
+    // Not even a mistake of ours in a picture may cost a model that was trained and published.
+    let written = catch_unwind(AssertUnwindSafe(|| run_report::write(&serde_json::to_value(outcome)?, globals)));
+    match written.unwrap_or_else(|_| Err(CliError::bug())) {
+        Ok(Some(page)) if has_failed => printer.note(&format!("report  {}", page.display())),
+        Ok(_) if printer.verbose => printer.note(&format!("report written in {:.1} s", clock.elapsed().as_secs_f64())),
+        Ok(_) => {}
+        Err(error) => printer.warning(&format!("the report cannot be written: {}", error.chain().join(": "))),
+    }
 }
 
 /// Takes the lock of the data root, or waits for it if that is wanted.

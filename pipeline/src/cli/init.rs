@@ -17,7 +17,7 @@ const HEADER: &str = "\
 # What is set here is laid over the pipeline that is built into `ecosight`, and `--set KEY=VALUE` over both.
 #
 # This file shows every stage and parameter with its built-in value, and changes nothing as it is. To change one, remove the `#` in
-# front of it: `#l2 = 1.0` becomes `l2 = 0.01`. The headers in brackets stay as they are.
+# front of it: `#variants = 5` becomes `variants = 8`. The headers in brackets stay as they are.
 #
 # `ecosight.toml` is read by every command that is run in its folder, a file of another name where `--config FILE` names it.
 # `ecosight config --show` prints what is in force and where it comes from; `ecosight graph` draws the stages.
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn one_uncommented_line_changes_one_value() {
-        let text = template(BUILT_IN).replace("#l2 = 1.0", "l2 = 0.5").replace("#max_failed", "max_failed");
+        let text = template(BUILT_IN).replace("#l2 = \"auto\"", "l2 = 0.5").replace("#max_failed", "max_failed");
         let mut table: Table = BUILT_IN.parse().unwrap();
         merge(&mut table, &text.parse().unwrap());
         assert_eq!(table["stages"]["train"]["l2"].as_float(), Some(0.5));

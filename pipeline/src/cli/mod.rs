@@ -2,11 +2,13 @@
 
 mod args;
 mod audio_paths;
+mod audit;
 mod completions;
 mod config;
 mod demo;
 mod doctor;
 mod embed;
+mod embedded;
 mod error;
 mod evaluate;
 mod execute;
@@ -17,13 +19,16 @@ mod graph;
 mod ingest;
 mod init;
 mod last_run;
+mod models;
 mod predict;
 mod printer;
 mod progress;
 mod remote;
 mod report;
 mod retrain;
+mod review;
 mod root;
+mod run_report;
 mod runs;
 mod session;
 mod status;
@@ -69,6 +74,8 @@ fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, C
         Verb::Retrain(args) => retrain::retrain(&args, globals, printer),
         Verb::Status(args) => status::status(&args, globals, printer),
         Verb::Evaluate(args) => evaluate::evaluate(&args, globals, printer),
+        Verb::Audit(args) => audit::audit(&args, globals, printer),
+        Verb::Review(args) => review::review(&args, globals, printer),
         Verb::Predict(args) => predict::predict(&args, globals, printer),
         Verb::Ingest(args) => ingest::ingest(&args, globals, printer),
         Verb::Embed(args) => embed::embed(&args, globals, printer),
@@ -78,6 +85,7 @@ fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, C
         Verb::Config(args) => config::config(&args, globals, printer),
         Verb::Doctor(args) => doctor::doctor(&args, globals, printer),
         Verb::Runs(args) => runs::runs(&args, globals, printer),
+        Verb::Models(args) => models::models(&args, globals, printer),
         Verb::Failed(args) => failed::failed(&args, globals, printer),
         Verb::Gc(args) => gc::gc(&args, globals, printer),
         Verb::Verify(args) => verify::verify(&args, globals, printer),

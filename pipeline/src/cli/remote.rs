@@ -17,7 +17,7 @@ use ecosight_datasets::mirror::{AREAS, Mirror};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Place, Store, Trouble};
 
-use super::args::{GcArgs, Verb, VerifyArgs};
+use super::args::{GcArgs, ModelsArgs, ModelsVerb, RunsArgs, RunsVerb, Verb, VerifyArgs};
 use super::error::CliError;
 use super::printer::Printer;
 use super::root::size;
@@ -55,16 +55,23 @@ impl Use {
         match verb {
             Verb::Retrain(args) if !args.dry_run => Self::Write { wait: args.wait },
             Verb::Evaluate(args) if !args.cv => Self::Write { wait: false },
-            Verb::Gc(GcArgs { yes: true, .. }) | Verb::Verify(VerifyArgs { repair: true, .. }) => {
+            Verb::Gc(GcArgs { yes: true, .. })
+            | Verb::Verify(VerifyArgs { repair: true, .. })
+            | Verb::Models(ModelsArgs { verb: ModelsVerb::Promote { .. } | ModelsVerb::Rollback }) => {
                 Self::Write { wait: false }
             }
+            Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
-            Verb::Predict(_) => Self::Read(&[Area::Models]),
+            Verb::Review(args) if args.import.is_some() => Self::Write { wait: false },
+            Verb::Review(args) if args.dir.is_some() => Self::Read(&[Area::Models]),
+            Verb::Predict(_) | Verb::Models(_) => Self::Read(&[Area::Models]),
             Verb::Retrain(_)
             | Verb::Evaluate(_)
             | Verb::Status(_)
             | Verb::Gc(_)
             | Verb::Verify(_)
+            | Verb::Audit(_)
+            | Verb::Review(_)
             | Verb::Failed(_) => Self::Read(&AREAS),
             Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models]),
             Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models]),

@@ -2,11 +2,13 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
-use ecosight_datasets::store::Place;
+use ecosight_datasets::layout::Layout;
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::RowCounts;
+use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
 
+use super::run_report::PAGE;
 use crate::engine::{RunOutcome, StageRecord};
 
 /// A table with a header and columns aligned left (the first) and right (the rest).
@@ -30,10 +32,13 @@ pub(crate) fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String
 }
 
 /// What was done, what was reused, what failed, how good the model is and where everything lies.
-pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
-    let mut text = String::new();
+pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
+    let (mut text, root) = (String::new(), layout.place());
     if let Some(test) = outcome.metrics.get("test") {
         text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
+    }
+    if let Some(gate) = &outcome.gate {
+        text.push_str(&format!("\n{}", self::gate(gate)));
     }
     if outcome.was_idle() {
         let is_all = outcome.stages.len() >= outcome.stage_versions.len();
@@ -45,17 +50,42 @@ pub(crate) fn summary(outcome: &RunOutcome, root: &Place) -> String {
         text.push_str(&format!("\n{}", stages(&outcome.stages)));
         text.push_str(&format!("\ndone in {:.1} s\n", outcome.seconds));
     }
+    for (stage, why) in &outcome.skipped {
+        text.push_str(&format!("skipped {stage}: {why}\n"));
+    }
     if outcome.failed() > 0 {
         let listed = "`ecosight failed` lists them with the reason";
         text.push_str(&format!("failed  {} clip(s) or variants cannot be used; {listed}\n", outcome.failed()));
+    }
+    let corrected = outcome.counts.get("manifest").and_then(|counts| counts.get("corrected")).copied().unwrap_or(0);
+    if corrected > 0 {
+        text.push_str(&format!("labels  {corrected} corrected by `ecosight review --import`\n"));
     }
     if let Some(model) = &outcome.model {
         let state = if outcome.published { "in production" } else { "not published" };
         text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
     }
     text.push_str(&format!("tables  {}\n", root.join("tables")));
-    text.push_str(&format!("run     {}\n", root.join("runs").join(&outcome.run_id)));
+    let run = root.join("runs").join(&outcome.run_id);
+    text.push_str(&format!("run     {run}\n"));
+    if layout.run(&outcome.run_id).join(PAGE).is_file() {
+        text.push_str(&format!("report  {}\n", run.join(PAGE)));
+    }
     text
+}
+
+/// What the gate found of a model.
+pub(crate) fn gate(gate: &Gate) -> String {
+    let verdict = match (gate.passed, gate.forced) {
+        (true, _) => "passed",
+        (false, true) => "refused, and published all the same",
+        (false, false) => "refused",
+    };
+    let rows = gate
+        .criteria
+        .iter()
+        .map(|criterion| vec![criterion.name.clone(), criterion.result.word().to_owned(), criterion.words.clone()]);
+    listing(&["gate", verdict, ""], rows)
 }
 
 /// What became of the rows of each stage.
@@ -117,9 +147,13 @@ fn amount(step: &StepTime) -> (f64, &'static str) {
     }
 }
 
+/// A share for people.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
 /// Overall and per-class figures, and the confusion matrix.
 pub(crate) fn figures(metrics: &Metrics) -> String {
-    let percent = |x: f64| format!("{:.1} %", 100.0 * x);
     let mut text = format!(
         "accuracy {} · balanced accuracy {} · macro F1 {:.3}\n\n",
         percent(metrics.accuracy),

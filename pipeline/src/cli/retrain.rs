@@ -2,7 +2,7 @@
 
 use super::args::RetrainArgs;
 use super::error::CliError;
-use super::execute::{Sinks, execute};
+use super::execute::{Sinks, execute, refused};
 use super::printer::Printer;
 use super::report;
 use super::session::Globals;
@@ -12,8 +12,10 @@ use crate::engine::{Force, Scope, Selection, foresee, preflight};
 
 /// Runs the verb.
 pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let seed: Vec<String> = args.seed.map(|seed| format!("train.seed={seed}")).into_iter().collect();
-    let pipeline = globals.pipeline(&args.pipeline, &seed)?;
+    let seed = args.seed.map(|seed| format!("train.seed={seed}"));
+    let leak = args.allow_leak.then(|| "audit.allow_leak=true".to_owned());
+    let extra: Vec<String> = seed.into_iter().chain(leak).collect();
+    let pipeline = globals.pipeline(&args.pipeline, &extra)?;
     let source = globals.source(&args.pipeline)?;
     let scope = match (&args.to, &args.only) {
         (Some(name), _) => Scope::To(name.clone()),
@@ -38,7 +40,12 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
         }
         return Ok(ExitStatus::Ok);
     }
-    let sinks = Sinks { events: args.events.clone(), on_finish: args.on_finish.clone(), wait: args.wait };
+    let sinks = Sinks {
+        events: args.events.clone(),
+        on_finish: args.on_finish.clone(),
+        wait: args.wait,
+        force_publish: args.force_publish,
+    };
     let outcome = execute(&selection, &pipeline, &source, globals, &sinks, printer);
     if args.drop_cache {
         drop_cache(globals, printer);
@@ -47,7 +54,7 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     if printer.verbose && !outcome.timings.is_empty() {
         printer.note(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
     }
-    let summary = report::summary(&outcome, globals.layout.place());
+    let summary = report::summary(&outcome, &globals.layout);
     if printer.json {
         printer.document(&outcome)?;
     } else if sinks.events.as_deref() == Some("-") {
@@ -56,6 +63,7 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     } else {
         printer.result(&summary)?;
     }
+    refused(&outcome)?;
     Ok(ExitStatus::Ok)
 }
 

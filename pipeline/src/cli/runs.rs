@@ -9,6 +9,7 @@ use super::error::CliError;
 use super::printer::Printer;
 use super::report::listing;
 use super::root::must_exist;
+use super::run_report;
 use super::session::Globals;
 use crate::ExitStatus;
 use record::RunFile;
@@ -19,11 +20,27 @@ pub(crate) fn runs(args: &RunsArgs, globals: &Globals, printer: &Printer) -> Res
     match &args.verb {
         RunsVerb::List => list(globals, printer),
         RunsVerb::Show { run } => show::show(&RunFile::find(&globals.layout, run)?, printer),
+        RunsVerb::Report { run } => report(&RunFile::find(&globals.layout, run)?, globals, printer),
         RunsVerb::Diff { before, after, format } => {
             let [before, after] = [before, after].map(|run| RunFile::find(&globals.layout, run));
             diff::diff(&before?, &after?, *format, printer)
         }
     }
+}
+
+/// Writes the report of a run.
+fn report(run: &RunFile, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let none = || {
+        CliError::failed(format!("run `{}` has evaluated no model", run.id), "`ecosight runs list` shows which run has")
+    };
+    let page = run_report::write(&run.record, globals)?.ok_or_else(none)?;
+    if printer.json {
+        let card = run.text("model").map(|model| globals.layout.model(model).join(run_report::CARD));
+        printer.document(&serde_json::json!({ "run_id": run.id, "report": page, "model_card": card }))?;
+    } else {
+        printer.result(&format!("{}\n", page.display()))?;
+    }
+    Ok(ExitStatus::Ok)
 }
 
 fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {

@@ -26,6 +26,9 @@ use crate::engine::{BUILT_IN, Layer, Pipeline, SpecError, own_parameters, parse,
 /// Name of the user's pipeline file in the current folder.
 pub(crate) const USER_FILE: &str = "ecosight.toml";
 
+/// New recordings without which there is no training; goes before the pipeline file.
+const MIN_NEW_SAMPLES: &str = "MIN_NEW_SAMPLES";
+
 /// Opens the store of a source.
 type Open = dyn Fn(&Source) -> Result<Store, DatasetError> + Send + Sync;
 
@@ -125,6 +128,12 @@ impl Globals {
             })?;
             layers.push(Layer::parse(&path.display().to_string(), &text)?);
         }
+        if let Some(samples) = Environment::read(Path::new("."))?.get(MIN_NEW_SAMPLES) {
+            let invalid =
+                |_| DatasetError::invalid("read variable", MIN_NEW_SAMPLES, "it is no whole number of recordings");
+            let samples: u32 = samples.parse().map_err(invalid)?;
+            layers.push(Layer { name: MIN_NEW_SAMPLES.to_owned(), ..set(&format!("train.min_samples={samples}"))? });
+        }
         for assignment in args.set.iter().chain(extra) {
             layers.push(set(assignment)?);
         }
@@ -191,6 +200,7 @@ impl Globals {
             events,
             cancelled: &self.cancelled,
             forced: false,
+            force_publish: false,
         }
     }
 

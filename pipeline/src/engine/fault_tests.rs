@@ -155,6 +155,7 @@ fn retrain(root: &Path, source: &Source, fault: Fault, at: usize) -> (usize, std
         events: &|_| {},
         cancelled: &cancelled,
         forced: false,
+        force_publish: false,
     };
     let lock = Lock::take(&layout.lock(), "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
     let result = run(&selection, &context, &lock);
@@ -180,7 +181,7 @@ fn a_store_that_fails_at_any_moment_stops_the_run_and_loses_nothing() {
     let (operations, result) = retrain(&root("undisturbed"), &source, Fault::None, 0);
     result.unwrap();
     let expected = made(&root("undisturbed"));
-    assert_eq!(expected.len(), 7);
+    assert_eq!(expected.len(), 8);
 
     let (_, slow) = retrain(&root("slow"), &source, Fault::Dawdle, usize::MAX);
     slow.unwrap();

@@ -11,6 +11,7 @@ use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::QuarantineRow;
 use ecosight_datasets::{DatasetError, manifest::Source};
 use ecosight_models::metrics::Metrics;
+use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
 use ecosight_stages::{Event, RowCounts};
 use serde::{Deserialize, Serialize};
@@ -53,12 +54,16 @@ pub struct RunOutcome {
     pub timings: Vec<StageTime>,
     /// What each stage did.
     pub counts: BTreeMap<String, BTreeMap<&'static str, u64>>,
+    /// Why stages left what they had made as it is, though there was something new.
+    pub skipped: BTreeMap<String, String>,
     /// Warnings, with the stage.
     pub warnings: Vec<(String, String)>,
     /// Clips that could not be used.
     pub quarantined: Vec<QuarantineRow>,
     /// Figures of the model, by the rows they were taken on.
     pub metrics: BTreeMap<String, Metrics>,
+    /// What the gate found of the model.
+    pub gate: Option<Gate>,
     /// Version of the model that was evaluated.
     pub model: Option<String>,
     /// Whether that model is the one that `predict` uses now.
@@ -107,9 +112,11 @@ impl Record {
             stages: Vec::new(),
             timings: Vec::new(),
             counts: BTreeMap::new(),
+            skipped: BTreeMap::new(),
             warnings: Vec::new(),
             quarantined: Vec::new(),
             metrics: BTreeMap::new(),
+            gate: None,
             model: None,
             published: false,
             pipeline: pipeline.table.clone(),
@@ -139,6 +146,7 @@ impl Record {
             // Progress is for the eye; a line for each step would only make the record long.
             Event::Progress { .. } => return Ok(()),
             Event::Printed { .. } => {}
+            Event::Skipped { stage, why } => drop(self.outcome.skipped.insert((*stage).to_owned(), why.clone())),
             Event::Warning { stage, message } => self.outcome.warnings.push(((*stage).to_owned(), message.clone())),
             Event::Quarantined(row) => self.outcome.quarantined.push(row.clone()),
             Event::Counted { stage, counts } => drop(self.outcome.counts.insert((*stage).to_owned(), counts.clone())),
@@ -146,6 +154,7 @@ impl Record {
                 self.outcome.model = Some(model.clone());
                 self.outcome.metrics.insert(on.clone(), metrics.clone());
             }
+            Event::Judged(gate) => self.outcome.gate = Some(gate.clone()),
             Event::Published { model, .. } => self.outcome.published = self.outcome.model.as_ref() == Some(model),
             Event::Timed { steps, .. } => self.steps.clone_from(steps),
             Event::StageFinished { stage, seconds, cpu_s } => {

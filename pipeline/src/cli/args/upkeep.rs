@@ -10,7 +10,8 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
   ecosight runs show                   the last run
   ecosight runs show 20260301-07       a run by the beginning of its name
   ecosight runs diff last~1 last       what the last run has changed
-  ecosight runs diff last~1 last --format md")]
+  ecosight runs diff last~1 last --format md
+  ecosight runs report                 write the report of the last run again")]
 pub(crate) struct RunsArgs {
     #[command(subcommand)]
     pub(crate) verb: RunsVerb,
@@ -26,6 +27,17 @@ pub(crate) enum RunsVerb {
   ecosight runs show last~1
   ecosight runs show 20260301-07 --json | jq .pipeline")]
     Show {
+        /// Name of the run, or how it begins; `last`, `last~1` for the one before it
+        #[arg(value_name = "RUN", default_value = "last")]
+        run: String,
+    },
+    /// Write the report of a run, and the card of its model, as `retrain` does when it has evaluated one
+    #[command(after_help = "Examples:
+  ecosight runs report && xdg-open ecosight-data/runs/*/report.html
+  ecosight runs report last~1
+
+Where the tables have changed since the model was evaluated, curves, map, mistakes and slices are left out.")]
+    Report {
         /// Name of the run, or how it begins; `last`, `last~1` for the one before it
         #[arg(value_name = "RUN", default_value = "last")]
         run: String,

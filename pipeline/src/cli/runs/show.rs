@@ -7,7 +7,7 @@ use super::record::{RunFile, number};
 use crate::ExitStatus;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
-use crate::cli::report::{count, figures, table};
+use crate::cli::report::{count, figures, gate, table};
 
 /// Fields that are told in another way, or belong to a machine.
 const TOLD: [&str; 8] = ["schema_version", "run_id", "started_at", "seconds", "exit", "model", "published", "pipeline"];
@@ -43,6 +43,9 @@ fn text(run: &RunFile) -> String {
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
     stages(run, &mut text);
     metrics(run, &mut text);
+    if let Ok(found) = serde_json::from_value(run.record["gate"].clone()) {
+        text.push_str(&format!("\n{}", gate(&found)));
+    }
     timings(run, &mut text);
     if !run.list("warnings").is_empty() {
         text.push('\n');
@@ -55,7 +58,7 @@ fn text(run: &RunFile) -> String {
 
 /// Versions and whatever else a record has that is one value, or named single values.
 fn facts(name: &str, value: &Value, lines: &mut Vec<(String, String)>) {
-    const TABLES: [&str; 5] = ["stages", "timings", "counts", "warnings", "metrics"];
+    const TABLES: [&str; 6] = ["stages", "timings", "counts", "warnings", "metrics", "gate"];
     match value {
         Value::Object(fields) if !TABLES.contains(&name) => {
             for (inner, value) in fields {

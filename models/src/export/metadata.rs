@@ -1,0 +1,29 @@
+//! What is written beside the graph.
+
+use super::HeadSpec;
+use super::proto::Entry;
+use crate::dense::Activation;
+
+/// The entries of the table in the module's documentation, except for the sample rate.
+pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
+    let json = |value: serde_json::Result<String>| value.expect("plain data");
+    let scores = if spec.scores() == Activation::Sigmoid { "sigmoid" } else { "softmax" };
+    let pooling = json(serde_json::to_string(&spec.pooling));
+    let mut entries = vec![
+        entry("labels", json(serde_json::to_string(spec.classes))),
+        entry("temperature", spec.temperature.to_string()),
+        entry("scores", scores.to_owned()),
+        entry("pooling", pooling.trim_matches('"').to_owned()),
+        entry("embedder", json(serde_json::to_string(spec.embedder))),
+        entry("version", spec.version.to_owned()),
+        entry("digest", spec.digest.to_owned()),
+    ];
+    if let Some(thresholds) = spec.thresholds {
+        entries.push(entry("thresholds", json(serde_json::to_string(thresholds))));
+    }
+    entries
+}
+
+pub(super) fn entry(key: &str, value: String) -> Entry {
+    Entry { key: key.to_owned(), value }
+}

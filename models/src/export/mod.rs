@@ -1,0 +1,36 @@
+//! Models in ONNX, for programs that run them without EcoSight.
+//!
+//! [`head_onnx`] writes the head alone, for pooled embeddings; [`yamnet_onnx`] everything from samples to probabilities.
+//!
+//! Guarantees: the graph needs nothing but operators of ONNX itself (opset 17, IR version 8); its probabilities are those of this
+//! program to 1e-4; labels, thresholds and what the model was trained with are inside, as `metadata_props`; equal models are
+//! equal bytes.
+//!
+//! | key | value |
+//! |---|---|
+//! | `labels` | JSON list of the class names, in index order |
+//! | `thresholds` | JSON list of a probability for each class; missing where there are none |
+//! | `temperature` | what logits are divided by; the graph does so |
+//! | `scores` | `softmax` (one label for a clip) or `sigmoid` (any number of labels) |
+//! | `pooling` | `mean` or `mean_std` (means, then population standard deviations) |
+//! | `embedder` | JSON object: the identity of the embedder |
+//! | `version`, `digest` | of the model |
+//! | `sample_rate_hz` | of the waveform, where that is the input |
+
+mod error;
+mod frontend;
+mod graph;
+mod head;
+mod metadata;
+mod mobilenet;
+mod pooling;
+mod proto;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod yamnet;
+
+pub use error::ExportError;
+pub use head::head_onnx;
+pub use spec::HeadSpec;
+pub use yamnet::yamnet_onnx;

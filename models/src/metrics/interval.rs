@@ -1,0 +1,40 @@
+//! Where a figure lies with 95 % confidence.
+
+use serde::{Deserialize, Serialize};
+
+/// A 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+impl Interval {
+    /// From the 2.5th to the 97.5th percentile of at least one value, none of them NaN.
+    ///
+    /// Percentiles between two values are interpolated linearly (NumPy `percentile`).
+    pub(super) fn percentiles(mut values: Vec<f64>) -> Self {
+        values.sort_unstable_by(f64::total_cmp);
+        let percentile = |share: f64| {
+            let at = share * (values.len() - 1) as f64;
+            let (below, above) = (values[at.floor() as usize], values[at.ceil() as usize]);
+            below + (above - below) * at.fract()
+        };
+        Self { low: percentile(0.025), high: percentile(0.975) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_numpy() {
+        let found = Interval::percentiles((0..=10).rev().map(f64::from).collect());
+        assert_eq!(found, Interval { low: 0.25, high: 9.75 });
+        assert_eq!(Interval::percentiles(vec![0.3]), Interval { low: 0.3, high: 0.3 });
+    }
+}

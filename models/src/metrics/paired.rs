@@ -1,0 +1,147 @@
+//! Two models on the same rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::bootstrap::Groups;
+use super::tally::Tally;
+use super::{Bootstrap, Interval, MetricsError, check};
+use crate::head::argmax;
+
+/// How much one figure of model b is above that of model a.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The figure of a.
+    pub a: f64,
+    /// The figure of b.
+    pub b: f64,
+    /// `b − a`; negative where b is worse.
+    pub difference: f64,
+    /// 95 % percentile bootstrap interval of the difference; none with fewer than two groups or without resamples.
+    pub ci95: Option<Interval>,
+    /// Share of the resamples in which b is worse than a, not equal; none where there is no interval.
+    pub worse: Option<f64>,
+}
+
+/// How much better model b is than model a on the same rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairedDifferences {
+    /// Of the accuracy.
+    pub accuracy: Difference,
+    /// Of the balanced accuracy.
+    pub balanced_accuracy: Difference,
+    /// Of the macro F1.
+    pub macro_f1: Difference,
+    /// Of the recall of each class, in index order; none for classes without rows. Resamples without rows of a class
+    /// say nothing of its recall and are left out there.
+    pub recall: Vec<Option<Difference>>,
+    /// Number of groups (recordings) that were drawn from.
+    pub groups: u64,
+}
+
+/// Figures of one model in one resample: accuracy, balanced accuracy, macro F1, then the recall of each class.
+type Figures = Vec<Option<f64>>;
+
+fn figures(tally: &Tally, classes: usize) -> Figures {
+    let overall = [tally.accuracy(), tally.balanced_accuracy(), tally.macro_f1()];
+    let recall = (0..classes).map(|class| (tally.support(class) > 0).then(|| tally.recall(class)));
+    overall.into_iter().map(Some).chain(recall).collect()
+}
+
+/// Compares the probabilities of models `a` and `b`, `[n, classes]` row-major each, on the same true classes, `[n]`.
+///
+/// Both are judged on the same draws, so what makes a recording hard for both cancels. `groups`, `[n]`, names the recording
+/// of each row by any number; recordings are drawn as a whole.
+pub fn paired_bootstrap(
+    a: &[f32],
+    b: &[f32],
+    truth: &[usize],
+    classes: usize,
+    groups: &[u32],
+    bootstrap: Bootstrap,
+) -> Result<PairedDifferences, MetricsError> {
+    check::rows(a, truth, classes)?;
+    check::rows(b, truth, classes)?;
+    check::length("groups", groups.len(), truth.len())?;
+    let predicted = a.chunks_exact(classes).zip(b.chunks_exact(classes)).map(|(a, b)| (argmax(a), argmax(b)));
+    let rows: Vec<(usize, (usize, usize))> = truth.iter().copied().zip(predicted).collect();
+    let compare = |cells: &mut dyn Iterator<Item = ((usize, (usize, usize)), u64)>| {
+        let (mut of_a, mut of_b) = (Tally::new(classes), Tally::new(classes));
+        for ((truth, (by_a, by_b)), rows) in cells {
+            of_a.add(truth, by_a, rows);
+            of_b.add(truth, by_b, rows);
+        }
+        (figures(&of_a, classes), figures(&of_b, classes))
+    };
+    let (of_a, of_b) = compare(&mut rows.iter().map(|&cell| (cell, 1)));
+    let groups = Groups::new(&rows, groups);
+    let resamples = groups.resample(bootstrap, |cells| {
+        let (of_a, of_b) = compare(cells);
+        of_a.into_iter().zip(of_b).map(|(a, b)| Some(b? - a?)).collect::<Figures>()
+    });
+    let difference = |figure: usize| {
+        let (a, b) = (of_a[figure]?, of_b[figure]?);
+        let drawn: Vec<f64> = resamples.iter().filter_map(|differences| differences[figure]).collect();
+        let worse = drawn.iter().filter(|&&difference| difference < 0.0).count();
+        let worse = (!drawn.is_empty()).then(|| worse as f64 / drawn.len() as f64);
+        Some(Difference { a, b, difference: b - a, ci95: worse.map(|_| Interval::percentiles(drawn)), worse })
+    };
+    let overall = |figure| difference(figure).expect("these figures exist as soon as there is a row");
+    Ok(PairedDifferences {
+        accuracy: overall(0),
+        balanced_accuracy: overall(1),
+        macro_f1: overall(2),
+        recall: (3..3 + classes).map(difference).collect(),
+        groups: groups.len() as u64,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certain(predicted: &[usize], classes: usize) -> Vec<f32> {
+        predicted.iter().flat_map(|&p| (0..classes).map(move |class| f32::from(u8::from(class == p)))).collect()
+    }
+
+    #[test]
+    fn a_model_compared_with_itself_differs_in_nothing() {
+        let p = certain(&[0, 1, 1, 0], 3);
+        let found = paired_bootstrap(&p, &p, &[0, 1, 0, 1], 3, &[0, 1, 2, 3], Bootstrap::default()).unwrap();
+        for difference in [found.accuracy, found.macro_f1, found.recall[0].unwrap()] {
+            assert_eq!(difference.ci95, Some(Interval { low: 0.0, high: 0.0 }));
+            assert_eq!((difference.difference, difference.worse), (0.0, Some(0.0)));
+        }
+        assert_eq!(found.recall[2], None);
+    }
+
+    #[test]
+    fn a_class_that_loses_is_seen_where_another_gains() {
+        // 60 rows, each a recording: b finds 6 more of class 0 and 6 fewer of class 1.
+        let truth: Vec<usize> = (0..60).map(|row| row / 30).collect();
+        let a: Vec<usize> = (0..60).map(|row| if row < 6 { 1 } else { row / 30 }).collect();
+        let b: Vec<usize> = (0..60).map(|row| if row >= 54 { 0 } else { row / 30 }).collect();
+        let groups: Vec<u32> = (0..60).collect();
+        let found =
+            paired_bootstrap(&certain(&a, 2), &certain(&b, 2), &truth, 2, &groups, Bootstrap::default()).unwrap();
+        assert!(found.accuracy.difference.abs() < 1e-12);
+        assert!((found.accuracy.worse.unwrap() - 0.44).abs() < 0.05, "{:?}", found.accuracy);
+        let (gains, loses) = (found.recall[0].unwrap(), found.recall[1].unwrap());
+        assert!((gains.a, gains.b, loses.a, loses.b) == (0.8, 1.0, 1.0, 0.8));
+        assert!(gains.ci95.unwrap().low > 0.05 && gains.worse == Some(0.0));
+        assert!(loses.ci95.unwrap().high < -0.05 && loses.worse.unwrap() > 0.99);
+    }
+
+    #[test]
+    fn one_recording_gives_differences_without_intervals() {
+        let found = paired_bootstrap(&[1.0, 0.0], &[0.0, 1.0], &[0], 2, &[9], Bootstrap::default()).unwrap();
+        assert_eq!((found.accuracy.difference, found.accuracy.ci95, found.accuracy.worse), (-1.0, None, None));
+    }
+
+    #[test]
+    fn both_models_need_a_row_for_each_true_class() {
+        let found = paired_bootstrap(&[1.0, 0.0], &[1.0], &[0], 2, &[0], Bootstrap::default());
+        assert_eq!(found, Err(MetricsError::Shape { probabilities: 1, rows: 1, classes: 2 }));
+    }
+}

@@ -1,0 +1,212 @@
+//! Exported models in ONNX Runtime. Needs the reference data and, in `ECOSIGHT_PYTHON`, a Python with `onnx` and `onnxruntime`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "the other tests use more of it")]
+mod reference;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ecosight_models::dense::{Activation, Dense};
+use ecosight_models::embedder::{Dtype, EmbedderId, Precision};
+use ecosight_models::export::{HeadSpec, head_onnx, yamnet_onnx};
+use ecosight_models::head::Pooling;
+use ecosight_models::weights::YamnetWeights;
+use reference::{max_difference, npz, seeded, wav};
+use serde_json::Value;
+
+/// Largest absolute difference from ONNX Runtime.
+const TOLERANCE: f32 = 1e-4;
+
+const CLASSES: usize = 5;
+
+/// The parts of a head, of seeded values.
+struct Parts {
+    mean: Vec<f32>,
+    scale: Vec<f32>,
+    layers: Vec<Dense>,
+    classes: Vec<String>,
+    thresholds: Vec<f32>,
+    embedder: EmbedderId,
+}
+
+impl Parts {
+    /// A head over rows of `dim` values with the hidden layers `hidden`.
+    fn new(dim: usize, hidden: &[usize], scores: Activation) -> Self {
+        let noise = seeded::noise(2_000_000);
+        let mut taken = 0;
+        let mut take = |count: usize, width: f32| -> Vec<f32> {
+            taken += count;
+            noise[taken - count..taken].iter().map(|x| x * width).collect()
+        };
+        let mut inputs = dim;
+        let mut layers = Vec::new();
+        for (index, &outputs) in hidden.iter().chain(&[CLASSES]).enumerate() {
+            let activation = if index == hidden.len() { scores } else { Activation::Relu };
+            let weights = take(inputs * outputs, 3.0 / (inputs as f32).sqrt());
+            layers.push(Dense { weights, bias: take(outputs, 0.5), activation });
+            inputs = outputs;
+        }
+        Self {
+            mean: take(dim, 0.5),
+            scale: take(dim, 0.4).iter().map(|x| x + 0.5).collect(),
+            layers,
+            classes: ["chainsaw", "fire crackling", "größer", "", "e"].map(str::to_owned).to_vec(),
+            thresholds: vec![0.5, 0.25, 0.125, 0.9, 0.1],
+            embedder: EmbedderId {
+                name: "yamnet".to_owned(),
+                version: 1,
+                weights: None,
+                precision: Precision::F32,
+                dtype: Dtype::F32,
+            },
+        }
+    }
+
+    fn spec(&self, pooling: Pooling) -> HeadSpec<'_> {
+        HeadSpec {
+            mean: &self.mean,
+            scale: &self.scale,
+            layers: &self.layers,
+            temperature: 1.75,
+            classes: &self.classes,
+            thresholds: Some(&self.thresholds),
+            pooling,
+            embedder: &self.embedder,
+            version: "v3",
+            digest: "00ff",
+        }
+    }
+
+    /// Probabilities of a row, layer by layer.
+    fn probabilities(&self, row: &[f32]) -> Vec<f32> {
+        let x = row.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) / scale).collect();
+        let (last, hidden) = self.layers.split_last().unwrap();
+        let x = hidden.iter().fold(x, |x: Vec<f32>, layer| layer.apply(&x));
+        let cooled = |values: &[f32]| values.iter().map(|x| x / 1.75).collect();
+        let (weights, bias) = (cooled(&last.weights), cooled(&last.bias));
+        Dense { weights, bias, activation: last.activation }.apply(&x)
+    }
+}
+
+/// Metadata, and what ONNX Runtime makes of each of `inputs`; nothing where there is no Python.
+fn run(test: &str, folder: &Path, model: &[u8], inputs: &[Value]) -> Option<Vec<Value>> {
+    let Some(python) = std::env::var_os("ECOSIGHT_PYTHON") else {
+        eprintln!("SKIPPED: {test}: set ECOSIGHT_PYTHON");
+        return None;
+    };
+    let path = folder.join("model.onnx");
+    fs::write(&path, model).unwrap();
+    let files: Vec<PathBuf> = (0..inputs.len()).map(|index| folder.join(format!("{index}.json"))).collect();
+    for (file, input) in files.iter().zip(inputs) {
+        fs::write(file, input.to_string()).unwrap();
+    }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/run_onnx.py");
+    let output = Command::new(python).arg(script).arg(path).args(files).output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{err}");
+    Some(out.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+/// All numbers of nested lists.
+fn flat(value: &Value) -> Vec<f32> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(flat).collect(),
+        value => vec![value.as_f64().unwrap() as f32],
+    }
+}
+
+fn argmax(row: &[f32]) -> usize {
+    (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()
+}
+
+#[test]
+fn heads_agree_with_onnx_runtime() {
+    let test = "heads_agree_with_onnx_runtime";
+    let mut worst = 0.0f32;
+    for (hidden, scores) in [
+        (&[][..], Activation::Softmax),
+        (&[], Activation::Sigmoid),
+        (&[512, 256, 128, 64], Activation::Softmax),
+        (&[9], Activation::Sigmoid),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = Parts::new(2048, hidden, scores);
+        let rows: Vec<Vec<f32>> = seeded::waveform(7 * 2048).chunks(2048).map(<[f32]>::to_vec).collect();
+        let inputs = [serde_json::json!({ "embedding": rows }), serde_json::json!({ "embedding": &rows[..1] })];
+        let model = head_onnx(&parts.spec(Pooling::MeanStd)).unwrap();
+        let Some(found) = run(test, folder.path(), &model, &inputs) else { return };
+        let expected: Vec<Vec<f32>> = rows.iter().map(|row| parts.probabilities(row)).collect();
+        worst = worst.max(max_difference(&flat(&found[1]["probabilities"]), &expected.concat()));
+        worst = worst.max(max_difference(&flat(&found[2]["probabilities"]), &expected[0]));
+        if scores == Activation::Softmax {
+            let labels: Vec<&str> = expected.iter().map(|row| parts.classes[argmax(row)].as_str()).collect();
+            assert_eq!(found[1]["label"], serde_json::json!(labels));
+        } else {
+            assert!(found[1].get("label").is_none());
+        }
+        let metadata = &found[0];
+        assert_eq!(metadata["labels"], r#"["chainsaw","fire crackling","größer","","e"]"#);
+        assert_eq!(metadata["thresholds"], "[0.5,0.25,0.125,0.9,0.1]");
+        assert_eq!((&metadata["temperature"], &metadata["pooling"]), (&"1.75".into(), &"mean_std".into()));
+        assert_eq!((&metadata["version"], &metadata["digest"]), (&"v3".into(), &"00ff".into()));
+        let embedder: EmbedderId = serde_json::from_str(metadata["embedder"].as_str().unwrap()).unwrap();
+        assert_eq!(embedder, parts.embedder);
+    }
+    println!("largest difference: {worst}");
+    assert!(worst < TOLERANCE, "{worst}");
+}
+
+#[test]
+fn yamnet_agrees_with_the_reference() {
+    let test = "yamnet_agrees_with_the_reference";
+    let Some(data) = reference::folder(test) else { return };
+    let weights = YamnetWeights::from_h5(&data.join("weights/yamnet.h5")).unwrap();
+    let golden = npz::read(&data.join("golden/yamnet_golden.npz"));
+    let names: Vec<&str> = golden.keys().filter_map(|key| key.strip_suffix("/logmel")).collect();
+    let mut clips: Vec<Value> = names
+        .iter()
+        .map(|name| serde_json::json!({ "waveform": wav::read(&data.join(format!("golden/wav/{name}.wav"))) }))
+        .collect();
+    let short = [(0, 1), (1, 1), (15_600, 1), (15_601, 2), (23_280, 2), (23_281, 3)];
+    clips.extend(short.iter().map(|&(samples, _)| serde_json::json!({ "waveform": seeded::waveform(samples) })));
+    let mut worst = [0.0f32; 2];
+    for (pooling, hidden, dtype) in [
+        (Pooling::MeanStd, &[][..], Dtype::F32),
+        (Pooling::Mean, &[64], Dtype::F32),
+        (Pooling::MeanStd, &[], Dtype::F16),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = Parts::new(pooling.dim(1024), hidden, Activation::Softmax);
+        (parts.embedder.weights, parts.embedder.dtype) = (Some(weights.content_hash().to_string()), dtype);
+        let model = yamnet_onnx(&parts.spec(pooling), &weights).unwrap();
+        let Some(found) = run(test, folder.path(), &model, &clips) else { return };
+        assert_eq!(found[0]["sample_rate_hz"], "16000");
+        for (name, found) in names.iter().zip(&found[1..]) {
+            let (embeddings, probabilities) = (flat(&found["embeddings"]), flat(&found["probabilities"]));
+            let reference = &golden[&format!("{name}/embeddings")];
+            let expected = parts.probabilities(&pooling.pool(reference, 1024));
+            if dtype == Dtype::F32 {
+                worst[0] = worst[0].max(max_difference(&embeddings, reference));
+                worst[1] = worst[1].max(max_difference(&probabilities, &expected));
+            } else {
+                assert!(embeddings.iter().all(|&x| half_bits_suffice(x)), "{name}");
+                let again = parts.probabilities(&pooling.pool(&embeddings, 1024));
+                worst[1] = worst[1].max(max_difference(&probabilities, &again));
+            }
+            assert_eq!(found["label"], parts.classes[argmax(&probabilities)]);
+        }
+        for ((samples, patches), found) in short.iter().zip(&found[1 + names.len()..]) {
+            assert_eq!(flat(&found["embeddings"]).len(), patches * 1024, "{samples} samples");
+        }
+    }
+    println!("largest differences: embeddings {}, probabilities {}", worst[0], worst[1]);
+    assert!(worst.iter().all(|worst| *worst < TOLERANCE), "{worst:?}");
+}
+
+/// Whether a value of ordinary size has at most the 11 significant bits of half precision.
+fn half_bits_suffice(x: f32) -> bool {
+    x.abs() < 6.2e-5 || x.to_bits().trailing_zeros() >= 13
+}

@@ -1,0 +1,97 @@
+//! The words of `ecosight models`.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Subcommand};
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight models list
+  ecosight models show                 the model in production
+  ecosight models diff 20260301 20260308
+  ecosight models rollback             let `predict` use the model before it again
+  ecosight models verify
+  ecosight models export production --onnx model.onnx --with-embedder
+
+A model is named by its version, by how that begins, or as `production` or `candidate` (the one trained last).")]
+pub(crate) struct ModelsArgs {
+    #[command(subcommand)]
+    pub(crate) verb: ModelsVerb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum ModelsVerb {
+    /// All models, the newest first
+    #[command(after_help = "Examples:
+  ecosight models list
+  ecosight models list --json | jq -r '.[] | select(.state == \"refused\") | .version'
+
+States: production (`predict` uses it), candidate (trained last), refused (by the gate), former (was in production), damaged, kept.")]
+    List,
+    /// What a model is, how it was chosen, how good it is, and what the gate found
+    #[command(after_help = "Examples:
+  ecosight models show
+  ecosight models show candidate
+  ecosight models show 20260301-07 --json | jq .gate")]
+    Show {
+        /// The model
+        #[arg(value_name = "VERSION", default_value = "production")]
+        version: String,
+    },
+    /// Settings, classes and figures of two models side by side
+    #[command(after_help = "Examples:
+  ecosight models diff production candidate
+  ecosight models diff 20260301 20260308 --json
+
+Their figures were taken on the test clips of each; the gate compares models on the test clips of both: `ecosight models show`.")]
+    Diff {
+        /// The model to compare with
+        #[arg(value_name = "A")]
+        before: String,
+        /// The model that is compared
+        #[arg(value_name = "B")]
+        after: String,
+    },
+    /// Let `predict` use this model; the gate is not asked
+    #[command(after_help = "Example:
+  ecosight models promote candidate
+
+A damaged model is refused. What was moved when stands in models/history.jsonl.")]
+    Promote {
+        /// The model
+        #[arg(value_name = "VERSION")]
+        version: String,
+    },
+    /// Let `predict` use the model that was in production before
+    #[command(after_help = "Example:
+  ecosight models rollback && ecosight models list")]
+    Rollback,
+    /// Compare the files of models with their checksums
+    #[command(after_help = "Examples:
+  ecosight models verify
+  ecosight models verify production
+
+Exit code 1 if anything is damaged.")]
+    Verify {
+        /// The model [default: all]
+        #[arg(value_name = "VERSION")]
+        version: Option<String>,
+    },
+    /// Write a model for programs that run it without EcoSight
+    #[command(after_help = "Examples:
+  ecosight models export production --onnx head.onnx                   from pooled embeddings to probabilities
+  ecosight models export production --onnx model.onnx --with-embedder  from 16 kHz samples to probabilities
+
+Labels, thresholds, and what the model was trained with are inside, as metadata.")]
+    Export {
+        /// The model
+        #[arg(value_name = "VERSION")]
+        version: String,
+        /// The ONNX file to write
+        #[arg(long, value_name = "FILE")]
+        onnx: PathBuf,
+        /// Put YAMNet in front of the head
+        #[arg(long)]
+        with_embedder: bool,
+    },
+}

@@ -1,0 +1,187 @@
+//! `ecosight audit`: probable mistakes in labels, and copies across the split, as the last retrain has found them.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::key::ClipId;
+use ecosight_datasets::tables::{ClipRow, LeakRow, PredictionRow, Row, Side, read_rows};
+use serde::Serialize;
+
+use super::args::{AuditArgs, AuditVerb};
+use super::error::CliError;
+use super::printer::Printer;
+use super::report::listing;
+use super::root::must_exist;
+use super::session::Globals;
+use crate::ExitStatus;
+
+/// Runs the verb.
+pub(crate) fn audit(args: &AuditArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    must_exist(globals)?;
+    match &args.verb {
+        AuditVerb::Labels { top, out } => labels(top.get(), out.as_deref(), globals, printer),
+        AuditVerb::Leaks => leaks(globals, printer),
+    }
+}
+
+/// The rows of a table that a retrain makes.
+pub(super) fn rows<R: Row>(globals: &Globals) -> Result<Vec<R>, CliError> {
+    let table = globals.layout.table(R::TABLE.name);
+    if !table.is_dir() {
+        let message = format!("there is no table `{}` in `{}`", R::TABLE.name, globals.layout.place());
+        return Err(CliError::failed(message, "`ecosight retrain --to evaluate` makes it"));
+    }
+    Ok(read_rows(&table)?)
+}
+
+/// A clip whose label is probably wrong.
+#[derive(Serialize)]
+struct Suspect {
+    uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_s: Option<f64>,
+    split: Side,
+    label: String,
+    predicted: String,
+    /// Of the class predicted.
+    confidence: f64,
+    /// Of the label.
+    probability: f64,
+    surprisal: f64,
+    clip_id: String,
+}
+
+/// Columns of the file; those of the terminal are fewer.
+const HEADER: [&str; 9] =
+    ["uri", "start_s", "split", "label", "predicted", "confidence", "probability", "surprisal", "clip_id"];
+
+fn labels(top: usize, out: Option<&Path>, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    if let Some(file) = out {
+        must_be_csv(file)?;
+    }
+    let mut predictions: Vec<PredictionRow> = rows(globals)?;
+    let clips: HashMap<ClipId, ClipRow> =
+        rows(globals)?.into_iter().map(|clip: ClipRow| (clip.clip_id, clip)).collect();
+    let examined = predictions.len();
+    predictions.retain(|row| row.predicted != row.label && clips.contains_key(&row.clip_id));
+    predictions.sort_by(|a, b| b.surprisal.total_cmp(&a.surprisal).then(a.clip_id.cmp(&b.clip_id)));
+    let found = predictions.len();
+    let suspects: Vec<Suspect> = predictions.into_iter().take(top).map(|row| suspect(row, &clips)).collect();
+    if let Some(file) = out {
+        write_atomic(file, &csv_bytes(&HEADER, suspects.iter().map(cells))?)?;
+    }
+    if printer.json {
+        let document =
+            serde_json::json!({ "examined": examined, "contradicted": found, "labels": suspects, "written": out });
+        printer.document(&document)?;
+        return Ok(ExitStatus::Ok);
+    }
+    if let Some(file) = out {
+        printer.note(&format!("wrote {} clip(s) to {}", suspects.len(), file.display()));
+    } else if !suspects.is_empty() {
+        let told = suspects.iter().map(|suspect| {
+            let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+            let surprisal = format!("{:.1}", suspect.surprisal);
+            let words = [&suspect.uri, &suspect.label, &suspect.predicted].map(Clone::clone).to_vec();
+            [words, vec![percent(suspect.confidence), percent(suspect.probability), surprisal]].concat()
+        });
+        printer.result(&listing(&["clip", "label", "rather", "at", "label at", "surprisal"], told))?;
+    }
+    let n = suspects.len();
+    printer.note(&format!(
+        "{found} of {examined} labels are contradicted by a head that has not heard the recording; told: {n}"
+    ));
+    Ok(ExitStatus::Ok)
+}
+
+fn suspect(row: PredictionRow, clips: &HashMap<ClipId, ClipRow>) -> Suspect {
+    let clip = &clips[&row.clip_id];
+    Suspect {
+        uri: clip.uri.clone(),
+        start_s: clip.span.map(|span| span.start_s),
+        split: row.side,
+        label: row.label,
+        predicted: row.predicted,
+        confidence: row.confidence,
+        probability: row.probability,
+        surprisal: row.surprisal,
+        clip_id: row.clip_id.to_string(),
+    }
+}
+
+fn cells(suspect: &Suspect) -> Vec<String> {
+    let start_s = suspect.start_s.map(|s| s.to_string()).unwrap_or_default();
+    let figures = [suspect.confidence, suspect.probability, suspect.surprisal].map(|x| format!("{x:.6}"));
+    let words = [&suspect.uri, &start_s, suspect.split.word(), &suspect.label, &suspect.predicted].map(str::to_owned);
+    [words.to_vec(), figures.to_vec(), vec![suspect.clip_id.clone()]].concat()
+}
+
+/// A leak with the names of the table's columns.
+#[derive(Serialize)]
+struct Leak<'a> {
+    kind: &'a str,
+    uri_a: &'a str,
+    split_a: Side,
+    uri_b: &'a str,
+    split_b: Side,
+    similarity: Option<f64>,
+    offset_s: Option<f64>,
+    overlap_s: Option<f64>,
+}
+
+fn leaks(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let found: Vec<LeakRow> = rows(globals)?;
+    let leaks: Vec<Leak<'_>> = found.iter().map(leak).collect();
+    if printer.json {
+        printer.document(&serde_json::json!({ "leaks": leaks }))?;
+        return Ok(ExitStatus::Ok);
+    }
+    if leaks.is_empty() {
+        printer.note("no clip of one side is a copy of one of another");
+        return Ok(ExitStatus::Ok);
+    }
+    let figure = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"));
+    let told = leaks.iter().map(|leak| {
+        let sides = [leak.split_a, leak.split_b].map(|side| side.word().to_owned());
+        let [a, b] = sides;
+        let figures = [leak.similarity, leak.offset_s, leak.overlap_s].map(figure);
+        [vec![leak.kind.to_owned(), leak.uri_a.to_owned(), a, leak.uri_b.to_owned(), b], figures.to_vec()].concat()
+    });
+    printer.result(&listing(&["kind", "clip", "side", "copy", "side", "similarity", "offset s", "overlap s"], told))?;
+    printer.note(&format!("{} pair(s) of clips on different sides", leaks.len()));
+    Ok(ExitStatus::Ok)
+}
+
+fn leak(row: &LeakRow) -> Leak<'_> {
+    Leak {
+        kind: &row.kind,
+        uri_a: &row.uris[0],
+        split_a: row.sides[0],
+        uri_b: &row.uris[1],
+        split_b: row.sides[1],
+        similarity: row.similarity,
+        offset_s: row.offset_s,
+        overlap_s: row.overlap_s,
+    }
+}
+
+/// An error unless the name of a file ends so that its content is no surprise.
+pub(super) fn must_be_csv(file: &Path) -> Result<(), CliError> {
+    if file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
+        return Ok(());
+    }
+    let message = format!("`--out {}` is to be a CSV file", file.display());
+    Err(CliError::usage(message, "end the name with .csv"))
+}
+
+/// The bytes of a CSV file.
+pub(super) fn csv_bytes(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>, CliError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let write = || {
+        writer.write_record(header)?;
+        rows.into_iter().try_for_each(|row| writer.write_record(row))
+    };
+    write().map_err(std::io::Error::from)?;
+    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
+}

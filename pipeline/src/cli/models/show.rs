@@ -1,0 +1,76 @@
+//! One model.
+
+use ecosight_models::ModelError;
+use ecosight_models::artefact::{Artefact, ModelMeta};
+use ecosight_stages::publish::{Gate, Moves};
+use serde_json::json;
+
+use super::known::Known;
+use crate::ExitStatus;
+use crate::cli::error::CliError;
+use crate::cli::printer::Printer;
+use crate::cli::report;
+use crate::cli::session::Globals;
+
+/// Prints the model `version`.
+pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Result<ExitStatus, CliError> {
+    let layout = &globals.layout;
+    let folder = layout.model(version);
+    let artefact = Artefact::load(&folder).map_err(ModelError::from)?;
+    let digest = artefact.digest().map_err(ModelError::from)?;
+    let (known, gate) = (Known::of(layout, version)?, Gate::read(&folder)?);
+    let Moves(moves) = Moves::read(layout)?;
+    let moves: Vec<_> = moves.into_iter().filter(|step| step.version == version).collect();
+    if printer.json {
+        let meta = &artefact.meta;
+        printer.document(&json!({
+            "version": version, "state": known.state, "created": known.created, "digest": digest,
+            "model": meta, "gate": gate, "moves": moves,
+        }))?;
+        return Ok(ExitStatus::Ok);
+    }
+    let mut lines = vec![
+        ("model".to_owned(), format!("{version} ({})", known.state.word())),
+        ("created (UTC)".to_owned(), known.created.unwrap_or("–".to_owned())),
+        ("digest".to_owned(), digest),
+    ];
+    lines.extend(facts(&artefact.meta));
+    lines.extend(moves.iter().map(|step| ("in production".to_owned(), format!("since {}", step.at))));
+    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
+    if let Some(test) = artefact.meta.metrics.get("test") {
+        text.push_str(&format!("\nOn {} test clips:\n\n{}", test.n, report::figures(test)));
+    }
+    if let Some(gate) = &gate {
+        text.push_str(&format!("\n{}", report::gate(gate)));
+    }
+    printer.result(&text)?;
+    Ok(ExitStatus::Ok)
+}
+
+/// What a model is and how it was chosen, by name.
+pub(super) fn facts(meta: &ModelMeta) -> Vec<(String, String)> {
+    let mut lines =
+        vec![("embedder".to_owned(), meta.embedder.to_string()), ("classes".to_owned(), meta.classes.join(", "))];
+    // What a setting is called in the pipeline file, and its value there.
+    let settings = serde_json::to_value(&meta.train).unwrap_or_default();
+    let settings = settings.as_object().into_iter().flatten();
+    lines.extend(settings.map(|(name, value)| (format!("train.{name}"), plain(value))));
+    if let Some(selection) = &meta.selection {
+        lines.extend(selection.l2.map(|l2| ("l2 chosen".to_owned(), format!("{l2}"))));
+        lines.push(("temperature".to_owned(), format!("{:.3}", selection.temperature)));
+        lines.push(("fitted on".to_owned(), selection.fitted_on.join(" + ")));
+    }
+    lines.extend(meta.counts.iter().map(|(side, rows)| (format!("{side} rows"), rows.to_string())));
+    if meta.is_leaky {
+        lines.push((
+            "leaky".to_owned(),
+            "test clips, or copies of them, were trained on: its figures mean nothing".to_owned(),
+        ));
+    }
+    lines
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

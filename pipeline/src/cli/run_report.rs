@@ -1,0 +1,207 @@
+//! `report.html` and `MODEL_CARD.md`: what a run has come to, gathered from its record, its model and the tables.
+
+mod excerpt;
+mod gate;
+mod record;
+mod test_side;
+
+use std::path::PathBuf;
+
+use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::manifest::Source;
+use ecosight_datasets::store::Place;
+use ecosight_datasets::tables::{EpochRow, read_file};
+use ecosight_models::ModelError;
+use ecosight_models::artefact::{Artefact, ModelMeta};
+use ecosight_models::head::{HeadKind, Pooling};
+use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics};
+use serde_json::Value;
+
+use super::error::CliError;
+use super::session::Globals;
+use crate::report::{
+    ClassFigures, Epoch, Figure, Flag, Interval, MapPoint, Model, Protocol, ReportData, Summary, card, page, stratified,
+};
+use record::RunRecord;
+
+/// Name of the page in the folder of the run.
+pub(crate) const PAGE: &str = "report.html";
+/// Name of the card in the folder of the model.
+pub(crate) const CARD: &str = "MODEL_CARD.md";
+
+/// A page of more bytes leaves out sounds and points: it is to be mailed and opened on a telephone.
+const PAGE_BYTES: usize = 5_000_000;
+/// Mistakes that keep their sound, and points that stay, on a page that is too large.
+const FEW_SOUNDS: usize = 3;
+const FEW_POINTS: usize = 500;
+
+/// Writes both for the run with this record; where the page lies. Nothing where no model was evaluated.
+pub(crate) fn write(record: &Value, globals: &Globals) -> Result<Option<PathBuf>, CliError> {
+    let run = RunRecord::read(record)?;
+    let Some(version) = run.model.clone() else { return Ok(None) };
+    let folder = globals.layout.model(&version);
+    let artefact = Artefact::load(&folder).map_err(ModelError::from)?;
+    let mut data = of_model(&run, &version, &artefact.meta);
+    gate::add(&mut data, &folder, run.published);
+    let history: Vec<EpochRow> = read_file(&folder.join("training_history.parquet")).unwrap_or_default();
+    data.learning = history.iter().map(epoch).collect();
+    let source = Source::of(Place::parse(&run.source)?);
+    let name = globals.run_name();
+    let context = globals.context(&source, &name, 1.0, &|_| {});
+    if test_side::add(&mut data, &artefact, &context)? {
+        data.lineage.tables = record::table_digests(&globals.layout);
+    } else {
+        let note = "the tables have changed since this model was evaluated: curves, map, mistakes and slices cannot be made any more";
+        data.flags.push(Flag { word: "older".to_owned(), note: note.to_owned() });
+    }
+    let place = globals.layout.run(&run.run_id).join(PAGE);
+    write_atomic(&place, limited(&mut data)?.as_bytes())?;
+    write_atomic(&folder.join(CARD), card(&data)?.as_bytes())?;
+    Ok(Some(place))
+}
+
+/// The page, with less on it where it would be too large.
+fn limited(data: &mut ReportData) -> Result<String, CliError> {
+    let less: [fn(&mut ReportData); 3] = [
+        |data| data.mistakes.iter_mut().skip(FEW_SOUNDS).for_each(|mistake| mistake.audio.clear()),
+        |data| {
+            if let Some(map) = &mut data.map {
+                let classes: Vec<usize> = map.points.iter().map(|point| point.class).collect();
+                let kept = stratified(&classes, FEW_POINTS);
+                map.points = kept.into_iter().map(|point| MapPoint { ..map.points[point].clone() }).collect();
+            }
+        },
+        |data| {
+            data.mistakes.clear();
+            data.pr_curves.clear();
+        },
+    ];
+    let mut html = page(data)?;
+    for leave_out in less {
+        if html.len() <= PAGE_BYTES {
+            break;
+        }
+        leave_out(data);
+        html = page(data)?;
+    }
+    Ok(html)
+}
+
+/// What the run's record and the model's description tell.
+fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
+    let test = meta.metrics.get("test");
+    let mut flags = Vec::new();
+    if meta.is_leaky {
+        let note = "clips of different sides are copies of each other, so the figures are too good to be true; ecosight audit leaks lists them";
+        flags.push(Flag { word: "leaky".to_owned(), note: note.to_owned() });
+    }
+    ReportData {
+        title: format!("Sound classifier of {} classes", meta.classes.len()),
+        run_id: run.run_id.clone(),
+        model: Model {
+            version: version.to_owned(),
+            digest: meta.digest.clone(),
+            created_utc: record::made_at(version),
+            about: about(meta),
+        },
+        summary: Summary {
+            metric: "Balanced accuracy".to_owned(),
+            challenger: test.map(|test| figures(test)[1].value).unwrap_or_default(),
+            ..Summary::default()
+        },
+        flags,
+        classes: meta.classes.clone(),
+        protocol: protocol(run, meta),
+        overall: test.map(figures).unwrap_or_default(),
+        confusion: test.map(|test| test.confusion_matrix.clone()).unwrap_or_default(),
+        per_class: test.map(|test| per_class(test, meta)).unwrap_or_default(),
+        timings: run.timings(),
+        lineage: run.lineage(meta),
+        ..ReportData::default()
+    }
+}
+
+fn about(meta: &ModelMeta) -> String {
+    let head = match meta.train.head {
+        HeadKind::Linear => "linear head",
+        HeadKind::Mlp => "head with hidden layers",
+    };
+    let pooling = match meta.train.pooling {
+        Pooling::Mean => "mean",
+        Pooling::MeanStd => "mean and deviation",
+    };
+    let l2 = meta.selection.as_ref().and_then(|selection| selection.l2);
+    let l2 = l2.map(|l2| format!(", L2 {l2}")).unwrap_or_default();
+    format!("{head} on the {pooling} of embeddings by {}{l2}", meta.embedder)
+}
+
+fn figures(test: &Metrics) -> Vec<Figure> {
+    let ends = |ends: fn(&Intervals) -> Ends| test.ci95.as_ref().map(ends).map(|Ends { low, high }| [low, high]);
+    let figure = |name: &str, value: f64, ci95| Figure { name: name.to_owned(), value: Interval { value, ci95 } };
+    let mut figures = vec![
+        figure("Accuracy", test.accuracy, ends(|ci| ci.accuracy)),
+        figure("Balanced accuracy", test.balanced_accuracy, ends(|ci| ci.balanced_accuracy)),
+        figure("Macro F1", test.macro_f1, ends(|ci| ci.macro_f1)),
+    ];
+    figures.extend(test.weighted_f1.map(|f1| figure("Weighted F1", f1, None)));
+    figures
+}
+
+fn per_class(test: &Metrics, meta: &ModelMeta) -> Vec<ClassFigures> {
+    let threshold = |class: usize| meta.selection.as_ref()?.thresholds[class].map(|found| f64::from(found.threshold));
+    let of = |(number, class): (usize, &ClassMetrics)| {
+        // A ratio of nothing to nothing is written as 0.
+        let predicted: u64 = test.confusion_matrix.iter().map(|row| row[number]).sum();
+        ClassFigures {
+            precision: (predicted > 0).then_some(class.precision),
+            recall: (class.support > 0).then_some(class.recall),
+            f1: (predicted + class.support > 0).then_some(class.f1),
+            ap: class.average_precision,
+            auroc: class.auroc,
+            threshold: threshold(number),
+            support: class.support,
+        }
+    };
+    test.per_class.iter().enumerate().map(of).collect()
+}
+
+fn protocol(run: &RunRecord, meta: &ModelMeta) -> Protocol {
+    let intervals = match meta.metrics.get("test").and_then(|test| test.ci95.as_ref()) {
+        Some(ci) => format!("95 % percentile bootstrap over {} test recordings, {} resamples", ci.groups, ci.resamples),
+        None => "none: there are too few test recordings".to_owned(),
+    };
+    let (fitting, thresholds) = match &meta.selection {
+        Some(selection) => {
+            let tried = selection.tried.len();
+            let chosen = if tried > 1 {
+                format!("L2 chosen among {tried} by cross-validation over recordings of the train side")
+            } else {
+                "settings as configured".to_owned()
+            };
+            let fitting = format!(
+                "{chosen}; then fitted on {}; the test side had no part in it",
+                selection.fitted_on.join(" + ")
+            );
+            let wish = serde_json::to_value(meta.train.thresholds).unwrap_or_default();
+            let wish =
+                if wish == "best_f1" { "the best F1".to_owned() } else { format!("a precision of at least {wish}") };
+            let n = selection.calibrated_on;
+            (
+                fitting,
+                format!("for {wish}, on {n} train and val clips scored by heads that had not heard their recordings"),
+            )
+        }
+        None => ("as the version of EcoSight did that made it".to_owned(), "none".to_owned()),
+    };
+    Protocol { split: run.split(), fitting, thresholds, intervals, ..Protocol::default() }
+}
+
+fn epoch(row: &EpochRow) -> Epoch {
+    Epoch {
+        epoch: u64::from(row.epoch),
+        loss: row.loss,
+        accuracy: Some(row.accuracy),
+        val_loss: row.val_loss,
+        val_accuracy: row.val_accuracy,
+    }
+}

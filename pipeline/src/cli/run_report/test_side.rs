@@ -1,0 +1,303 @@
+//! What the tables tell of a model beyond its description: curves, map, mistakes, slices and counts.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use ecosight_datasets::key::ClipId;
+use ecosight_datasets::tables::{ClipRow, PredictionRow, Side, SplitRow, read_rows};
+use ecosight_models::ModelError;
+use ecosight_models::artefact::Artefact;
+use ecosight_models::metrics::{
+    BINS, Bootstrap, DURATION_EDGES_S, MIN_ROWS, MetricsError, Ranking, bucketed, expected_calibration_error,
+    intervals, reliability,
+};
+use ecosight_stages::pooled::Labels;
+use ecosight_stages::{Context, StageErrorKind};
+
+use super::excerpt::{Excerpt, excerpts};
+use crate::cli::embedded::{Embedded, embedded};
+use crate::cli::error::CliError;
+use crate::report::Side as Shown;
+use crate::report::{
+    Calibration, ClassCount, EmbeddingMap, Interval, MapPoint, Mistake, PrCurve, Reliability, ReliabilityBin,
+    ReportData, Slice, project, stratified,
+};
+
+/// Clips on the map at most.
+const POINTS: usize = 3000;
+/// Deviations from the mean beyond which a value counts no further on the map.
+const FAR: f32 = 3.0;
+/// Mistakes that are shown.
+const MISTAKES: usize = 10;
+/// Sites that are shown, the largest; the others say too little each.
+const SITES: usize = 40;
+
+/// Everything that is known of the clips, by their identity.
+struct Tables {
+    labels: Labels,
+    clips: HashMap<ClipId, ClipRow>,
+    predictions: HashMap<ClipId, PredictionRow>,
+    embedded: BTreeMap<ClipId, Embedded>,
+    /// The clips that are on the map.
+    sampled: HashSet<ClipId>,
+}
+
+/// The test side in the order of its clips.
+struct TestSide {
+    ids: Vec<ClipId>,
+    x: Vec<f32>,
+    truth: Vec<usize>,
+    groups: Vec<u32>,
+    /// `[n, classes]`.
+    scores: Vec<f32>,
+}
+
+/// Adds what the tables tell; nothing, and `false`, where they are not those that the model was evaluated on.
+pub(super) fn add(data: &mut ReportData, artefact: &Artefact, context: &Context<'_>) -> Result<bool, CliError> {
+    let Some(tables) = Tables::read(data, artefact, context)? else { return Ok(false) };
+    let test = TestSide::new(&tables, artefact);
+    if !test.is_as_evaluated(&tables) {
+        return Ok(false);
+    }
+    data.counts = tables.counts();
+    (data.pr_curves, data.calibration) = curves(&test, artefact).map_err(ModelError::from)?;
+    data.map = tables.map(artefact)?;
+    data.slices = slices(&test, &tables).map_err(ModelError::from)?;
+    data.mistakes = tables.mistakes(context);
+    Ok(true)
+}
+
+impl Tables {
+    /// Reads them; none where they are about other classes, or gone.
+    fn read(data: &ReportData, artefact: &Artefact, context: &Context<'_>) -> Result<Option<Self>, StageErrorKind> {
+        let table = |name: &str| context.layout.table(name);
+        let there = ["manifest", "split", "embed", "predictions"].iter().all(|name| table(name).is_dir());
+        if !there {
+            return Ok(None);
+        }
+        let clips: Vec<ClipRow> = read_rows(&table("manifest"))?;
+        let split: Vec<SplitRow> = read_rows(&table("split"))?;
+        let labels = Labels::join(&clips, split);
+        if labels.classes != data.classes {
+            return Ok(None);
+        }
+        let predictions: Vec<PredictionRow> = read_rows(&table("predictions"))?;
+        let mut all: Vec<ClipId> = labels.clips.keys().copied().collect();
+        all.sort_unstable();
+        let groups: Vec<(usize, Side)> =
+            all.iter().map(|id| (labels.clips[id].class, labels.clips[id].split.side)).collect();
+        let sampled: HashSet<ClipId> = stratified(&groups, POINTS).into_iter().map(|at| all[at]).collect();
+        let is_test = |id: &ClipId| labels.clips.get(id).is_some_and(|clip| clip.split.side == Side::Test);
+        let wanted = |id: ClipId| sampled.contains(&id) || is_test(&id);
+        let mut embedded = embedded(context.layout, artefact.meta.train.pooling, wanted)?;
+        embedded.retain(|id, _| labels.clips.contains_key(id));
+        Ok(Some(Self {
+            labels,
+            clips: clips.into_iter().map(|clip| (clip.clip_id, clip)).collect(),
+            predictions: predictions.into_iter().map(|row| (row.clip_id, row)).collect(),
+            embedded,
+            sampled,
+        }))
+    }
+
+    /// Usable clips of each class by side.
+    fn counts(&self) -> Vec<ClassCount> {
+        let mut counts = vec![ClassCount::default(); self.labels.classes.len()];
+        for (id, found) in &self.embedded {
+            let clip = &self.labels.clips[id];
+            let count = &mut counts[clip.class];
+            match clip.split.side {
+                Side::Train => count.train += 1,
+                Side::Val => count.val += 1,
+                Side::Test => count.test += 1,
+            }
+            count.augmented += found.variants;
+        }
+        counts
+    }
+
+    /// The originals in two dimensions, as the head sees them.
+    fn map(&self, artefact: &Artefact) -> Result<Option<EmbeddingMap>, CliError> {
+        let sampled = self.embedded.iter().filter(|(id, _)| self.sampled.contains(id));
+        let rows: Vec<(&ClipId, &Vec<f32>)> =
+            sampled.filter_map(|(id, found)| Some((id, found.row.as_ref()?))).collect();
+        let mut x: Vec<f32> = rows.iter().flat_map(|(_, row)| row.iter().copied()).collect();
+        if x.is_empty() {
+            return Ok(None);
+        }
+        artefact.head.normaliser().apply_in_place(&mut x);
+        // A value that is 0 for nearly all clips is dozens of deviations off in the others, which would be all that the map shows.
+        for value in &mut x {
+            *value = value.clamp(-FAR, FAR);
+        }
+        let projection = project(&x, artefact.head.input_dim())?;
+        let point = |((id, _), (x, y)): (&(&ClipId, &Vec<f32>), (f32, f32))| {
+            let clip = &self.labels.clips[id];
+            MapPoint {
+                x,
+                y,
+                class: clip.class,
+                is_error: self.predictions.get(id).is_some_and(|row| row.predicted != row.label),
+                side: shown(clip.split.side),
+                uri: self.clips[id].uri.clone(),
+            }
+        };
+        let points = rows.iter().zip(projection.points).map(point).collect();
+        Ok(Some(EmbeddingMap { explained: projection.explained, clips: self.embedded.len() as u64, points }))
+    }
+
+    /// The mistakes on the test side that the model was surest of.
+    fn mistakes(&self, context: &Context<'_>) -> Vec<Mistake> {
+        let wrong = |row: &&PredictionRow| row.side == Side::Test && row.predicted != row.label;
+        let mut rows: Vec<&PredictionRow> = self.predictions.values().filter(wrong).collect();
+        rows.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(a.clip_id.cmp(&b.clip_id)));
+        rows.truncate(MISTAKES);
+        let clips: Vec<&ClipRow> = rows.iter().map(|row| &self.clips[&row.clip_id]).collect();
+        let class = |name: &String| self.labels.classes.binary_search(name).unwrap_or_default();
+        let mistake = |(row, excerpt): (&PredictionRow, Option<Excerpt>)| {
+            let (spectrogram, audio) =
+                excerpt.map_or((None, Vec::new()), |excerpt| (Some(excerpt.spectrogram), excerpt.audio));
+            Mistake {
+                uri: self.clips[&row.clip_id].uri.clone(),
+                label: class(&row.label),
+                predicted: class(&row.predicted),
+                probability: row.confidence,
+                spectrogram,
+                audio,
+            }
+        };
+        rows.iter().copied().zip(excerpts(&clips, context)).map(mistake).collect()
+    }
+}
+
+impl TestSide {
+    fn new(tables: &Tables, artefact: &Artefact) -> Self {
+        let mut side =
+            Self { ids: Vec::new(), x: Vec::new(), truth: Vec::new(), groups: Vec::new(), scores: Vec::new() };
+        for (id, found) in &tables.embedded {
+            let clip = &tables.labels.clips[id];
+            if let (Side::Test, Some(row)) = (clip.split.side, &found.row) {
+                // Rows of another embedder, or pooled otherwise, are not this head's.
+                if row.len() != artefact.head.input_dim() {
+                    continue;
+                }
+                side.ids.push(*id);
+                side.x.extend_from_slice(row);
+                side.truth.push(clip.class);
+                side.groups.push(clip.group);
+            }
+        }
+        side.scores = artefact.head.probabilities(&side.x);
+        side
+    }
+
+    /// Whether the table of predictions holds these very scores, and no others, of the test side.
+    fn is_as_evaluated(&self, tables: &Tables) -> bool {
+        let classes = tables.labels.classes.len();
+        let is_same = |((id, row), &truth): ((&ClipId, &[f32]), &usize)| {
+            let known = tables.predictions.get(id);
+            known.is_some_and(|known| {
+                let is_equal = known.probability.to_bits() == f64::from(row[truth]).to_bits();
+                known.side == Side::Test && known.label == tables.labels.classes[truth] && is_equal
+            })
+        };
+        let expected = tables.predictions.values().filter(|row| row.side == Side::Test).count();
+        expected == self.ids.len()
+            && expected > 0
+            && self.ids.iter().zip(self.scores.chunks_exact(classes)).zip(&self.truth).all(is_same)
+    }
+}
+
+/// Precision over recall of each class, and probabilities against frequencies without and with the temperature.
+fn curves(test: &TestSide, artefact: &Artefact) -> Result<(Vec<PrCurve>, Option<Calibration>), MetricsError> {
+    let classes = artefact.meta.classes.len();
+    let curve = |ranking: &Ranking| {
+        let points = ranking.precision_recall_curve();
+        PrCurve {
+            recall: points.iter().map(|point| point.recall).collect(),
+            precision: points.iter().map(|point| point.precision).collect(),
+        }
+    };
+    let curves = Ranking::of_classes(&test.scores, &test.truth, classes)?.iter().map(curve).collect();
+    let Some(selection) = &artefact.meta.selection else { return Ok((curves, None)) };
+    let reliability = |scores: &[f32]| -> Result<Reliability, MetricsError> {
+        let bins = reliability(scores, &test.truth, classes, BINS)?;
+        let ece = expected_calibration_error(&bins);
+        let bin = |bin: &ecosight_models::metrics::ReliabilityBin| ReliabilityBin {
+            confidence: bin.confidence,
+            accuracy: bin.accuracy,
+            clips: bin.count,
+        };
+        Ok(Reliability { ece, bins: bins.iter().map(bin).collect() })
+    };
+    let before = artefact.head.clone().cooled(1.0 / selection.temperature).probabilities(&test.x);
+    let calibration = Calibration {
+        method: format!(
+            "a temperature of {:.2}, fitted on {} train and val clips that were scored without their recordings",
+            selection.temperature, selection.calibrated_on
+        ),
+        before: reliability(&before)?,
+        after: reliability(&test.scores)?,
+    };
+    Ok((curves, Some(calibration)))
+}
+
+/// Accuracy by site and by length. What all clips share is no slice.
+fn slices(test: &TestSide, tables: &Tables) -> Result<Vec<Slice>, MetricsError> {
+    let site = |id: &ClipId| tables.clips[id].site.clone();
+    let mut by_site: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (row, id) in test.ids.iter().enumerate() {
+        by_site.entry(site(id).unwrap_or_else(|| "unknown".to_owned())).or_default().push(row);
+    }
+    let mut sites: Vec<_> = by_site.into_iter().collect();
+    sites.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
+    sites.truncate(SITES);
+    let lengths: Vec<Option<f64>> = test.ids.iter().map(|id| Some(length_s(id, tables))).collect();
+    let mut by_length = BTreeMap::<_, Vec<usize>>::new();
+    for (row, band) in bucketed(&lengths, &DURATION_EDGES_S, "s").into_iter().enumerate() {
+        by_length.entry(band).or_default().push(row);
+    }
+    let by_length = by_length.into_iter().filter_map(|(band, rows)| Some((band?.to_string(), rows))).collect();
+    let mut slices = Vec::new();
+    for (by, groups) in [("site", sites), ("length", by_length)] {
+        let groups: Vec<(String, Vec<usize>)> = groups;
+        if groups.len() < 2 {
+            continue;
+        }
+        for (name, rows) in groups.into_iter().filter(|(_, rows)| rows.len() >= MIN_ROWS) {
+            slices.push(Slice {
+                by: by.to_owned(),
+                name,
+                clips: rows.len() as u64,
+                accuracy: accuracy(test, tables, &rows)?,
+            });
+        }
+    }
+    Ok(slices)
+}
+
+/// The length of a clip: as it was marked, else that of its patches.
+fn length_s(id: &ClipId, tables: &Tables) -> f64 {
+    let marked = tables.clips[id].span.and_then(|span| Some(span.end_s? - span.start_s));
+    marked.unwrap_or_else(|| tables.embedded[id].length_s)
+}
+
+fn accuracy(test: &TestSide, tables: &Tables, rows: &[usize]) -> Result<Interval, MetricsError> {
+    let classes = test.scores.len() / test.ids.len();
+    let scores: Vec<f32> =
+        rows.iter().flat_map(|row| &test.scores[row * classes..(row + 1) * classes]).copied().collect();
+    let truth: Vec<usize> = rows.iter().map(|&row| test.truth[row]).collect();
+    let groups: Vec<u32> = rows.iter().map(|&row| test.groups[row]).collect();
+    let is_right =
+        |row: &&usize| tables.predictions.get(&test.ids[**row]).is_some_and(|row| row.predicted == row.label);
+    let value = rows.iter().filter(is_right).count() as f64 / rows.len() as f64;
+    let ci = intervals(&scores, &truth, classes, &groups, Bootstrap::default())?;
+    Ok(Interval { value, ci95: ci.map(|ci| [ci.accuracy.low, ci.accuracy.high]) })
+}
+
+const fn shown(side: Side) -> Shown {
+    match side {
+        Side::Train => Shown::Train,
+        Side::Val => Shown::Val,
+        Side::Test => Shown::Test,
+    }
+}

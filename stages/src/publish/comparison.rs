@@ -1,0 +1,190 @@
+//! The new model and the one in production, on the clips that are test clips of both.
+
+use std::collections::HashSet;
+
+use ecosight_datasets::key::ClipId;
+use ecosight_datasets::tables::{EmbedReader, PredictionRow, read_file};
+use ecosight_models::ModelError;
+use ecosight_models::artefact::Artefact;
+use ecosight_models::metrics::{Bootstrap, Difference, PairedDifferences, paired_bootstrap};
+use serde::{Deserialize, Serialize};
+
+use super::criteria::Criterion;
+use super::gate::test_rows;
+use crate::StageErrorKind;
+use crate::evaluate::TEST_FILE;
+use crate::pooled::{Labels, Rows, embedder_of};
+use crate::stage::Context;
+
+/// How the new model (b) does beside the one in production (a).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Test clips of both.
+    pub clips: u64,
+    /// Test clips of the new model that the other was not, or might not have been, tested on.
+    pub left_out: u64,
+    /// Classes of either model, those of the new one first.
+    pub classes: Vec<String>,
+    /// The differences, with intervals by recording; `recall` is in the order of `classes`.
+    pub differences: PairedDifferences,
+}
+
+/// Compares the model `champion` with `challenger`, whose test clips are `test`; says why where that cannot be done.
+pub(super) fn compare(
+    context: &Context<'_>,
+    champion: &str,
+    challenger: &Artefact,
+    test: &Rows,
+    labels: &Labels,
+) -> Result<Result<Comparison, String>, StageErrorKind> {
+    let folder = context.layout.model(champion);
+    let Ok(old) = Artefact::load(&folder) else {
+        return Ok(Err(format!("model `{champion}`, which is in production, cannot be read")));
+    };
+    let embedder = embedder_of(&EmbedReader::open(context.layout)?)?;
+    if old.meta.embedder != embedder {
+        let other = &old.meta.embedder;
+        return Ok(Err(format!("model `{champion}`, which is in production, was trained with the embedder `{other}`")));
+    }
+    let Ok(tested) = read_file::<PredictionRow>(&folder.join(TEST_FILE)) else {
+        return Ok(Err(format!("model `{champion}`, which is in production, does not say what its test clips were")));
+    };
+    let tested: HashSet<ClipId> = tested.iter().map(|row| row.clip_id).collect();
+    // Of a class that one of them does not know nothing can be asked.
+    let is_known = |class: &String| old.meta.classes.contains(class) && challenger.meta.classes.contains(class);
+    let is_common = |row: &usize| tested.contains(&test.units[*row].clip_id) && is_known(&labels.classes[test.y[*row]]);
+    let common: Vec<usize> = (0..test.len()).filter(is_common).collect();
+    if common.is_empty() {
+        return Ok(Err(format!("no clip is a test clip of model `{champion}`, which is in production, too")));
+    }
+    let x_old = if old.meta.train.pooling == challenger.meta.train.pooling {
+        test.x_of(&common)
+    } else {
+        // The same units in the same order.
+        test_rows(context, old.meta.train.pooling, labels)?.x_of(&common)
+    };
+    let mut classes = challenger.meta.classes.clone();
+    classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
+    let place = |class: &String| classes.iter().position(|other| other == class);
+    let truth: Option<Vec<usize>> = common.iter().map(|&row| place(&labels.classes[test.y[row]])).collect();
+    let groups: Vec<u32> = common.iter().map(|&row| test.groups[row]).collect();
+    let a = spread(&old.head.probabilities(&x_old), &old.meta.classes, &classes);
+    let b = spread(&challenger.head.probabilities(&test.x_of(&common)), &challenger.meta.classes, &classes);
+    let truth = truth.unwrap_or_default();
+    let differences = paired_bootstrap(&a, &b, &truth, classes.len(), &groups, Bootstrap::default());
+    let differences = differences.map_err(ModelError::from)?;
+    let (clips, left_out) = (common.len() as u64, (test.len() - common.len()) as u64);
+    Ok(Ok(Comparison { clips, left_out, classes, differences }))
+}
+
+/// Probabilities of `classes`, put into the places that these have among `all`; the others get 0.
+fn spread(probabilities: &[f32], classes: &[String], all: &[String]) -> Vec<f32> {
+    let places: Vec<Option<usize>> = classes.iter().map(|class| all.iter().position(|other| other == class)).collect();
+    let spread = |row: &[f32]| {
+        let mut wide = vec![0.0; all.len()];
+        for (place, &p) in places.iter().zip(row) {
+            if let Some(place) = *place {
+                wide[place] = p;
+            }
+        }
+        wide
+    };
+    probabilities.chunks_exact(classes.len()).flat_map(spread).collect()
+}
+
+impl Comparison {
+    /// What is asked of the new model: nothing may have become worse for certain.
+    pub(super) fn criteria(&self, margin: f64) -> [Criterion; 2] {
+        const OVERALL: &str = "against production";
+        const CLASSES: &str = "recall of each class";
+        let overall = &self.differences.balanced_accuracy;
+        let left_out = if self.left_out > 0 {
+            format!("; {} more test clips are not test clips of both", self.left_out)
+        } else {
+            String::new()
+        };
+        let words = format!("balanced accuracy {} on {} common test clips{left_out}", told(overall), self.clips);
+        let overall = match overall.ci95 {
+            Some(interval) => Criterion::met(OVERALL, interval.high >= 0.0, words),
+            None => Criterion::unknown(OVERALL, format!("{words}: too few recordings to tell")),
+        };
+        let by_class = self.classes.iter().zip(&self.differences.recall);
+        let judged: Vec<(&String, &Difference)> =
+            by_class.filter_map(|(class, difference)| Some((class, difference.as_ref()?))).collect();
+        // Even the most favourable end of what the difference may be lies below the margin.
+        let is_lost = |found: &Difference| found.ci95.is_some_and(|interval| interval.high < -margin);
+        let lost: Vec<String> = judged
+            .iter()
+            .filter(|(_, found)| is_lost(found))
+            .map(|(class, found)| format!("`{class}` {}", told(found)))
+            .collect();
+        let worst = judged.iter().min_by(|(_, a), (_, b)| a.difference.total_cmp(&b.difference));
+        let classes = match worst {
+            _ if !lost.is_empty() => {
+                let words = format!("{}; a class may lose {margin:.3}", lost.join(", "));
+                Criterion::met(CLASSES, false, words)
+            }
+            Some((class, found)) if found.ci95.is_some() => {
+                let words =
+                    format!("none has lost {margin:.3} for certain; least has gained `{class}`, {}", told(found));
+                Criterion::met(CLASSES, true, words)
+            }
+            _ => Criterion::unknown(CLASSES, "too few recordings to tell"),
+        };
+        [overall, classes]
+    }
+}
+
+/// A difference for people.
+fn told(found: &Difference) -> String {
+    let interval = found.ci95.map_or(String::new(), |ci95| format!(", 95 %: {:+.3} … {:+.3}", ci95.low, ci95.high));
+    format!("{:.3} → {:.3} ({:+.3}{interval})", found.a, found.b, found.difference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::criteria::Finding;
+
+    /// Models that are right and wrong as told, on clips of two classes in turn, each a recording.
+    fn comparison(a: &[bool], b: &[bool]) -> Comparison {
+        let truth: Vec<usize> = (0..a.len()).map(|row| row % 2).collect();
+        let scores = |right: &[bool]| -> Vec<f32> {
+            let row = |(row, &right): (usize, &bool)| if (row % 2 == 0) == right { [0.9, 0.1] } else { [0.1, 0.9] };
+            right.iter().enumerate().flat_map(row).collect()
+        };
+        let groups: Vec<u32> = (0..a.len() as u32).collect();
+        let differences = paired_bootstrap(&scores(a), &scores(b), &truth, 2, &groups, Bootstrap::default()).unwrap();
+        let classes = ["x", "y"].map(str::to_owned).to_vec();
+        Comparison { clips: a.len() as u64, left_out: 0, classes, differences }
+    }
+
+    #[test]
+    fn a_class_that_is_lost_fails_and_one_that_wavers_does_not() {
+        let right = [true; 80];
+        let found = |b: &[bool]| comparison(&right, b).criteria(0.05).map(|criterion| criterion.result);
+        assert_eq!(found(&right), [Finding::Pass; 2]);
+        // One of forty clips of a class: within the margin.
+        let mut wavering = right;
+        wavering[0] = false;
+        assert_eq!(found(&wavering)[1], Finding::Pass);
+        let lost: Vec<bool> = (0..80).map(|row| row % 4 != 0).collect();
+        assert_eq!(found(&lost), [Finding::Fail; 2]);
+        let words = &comparison(&right, &lost).criteria(0.05)[1].words;
+        assert!(words.starts_with("`x` 1.000 → 0.500") && !words.contains("`y`"), "{words}");
+        // Twice as bad is put up with where the margin says so; the overall figure has none.
+        assert_eq!(comparison(&right, &lost).criteria(0.9).map(|c| c.result), [Finding::Fail, Finding::Pass]);
+    }
+
+    #[test]
+    fn one_recording_tells_nothing() {
+        assert_eq!(comparison(&[true], &[false]).criteria(0.05).map(|c| c.result), [Finding::Unknown; 2]);
+    }
+
+    #[test]
+    fn classes_are_matched_by_name() {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        let wide = spread(&[0.25, 0.75], &names(&["b", "a"]), &names(&["a", "c", "b"]));
+        assert_eq!(wide, [0.75, 0.0, 0.25]);
+    }
+}

@@ -1,0 +1,193 @@
+//! Which model was in production when: `models/production.json` says what is, `models/history.jsonl` what was, one line for each move.
+//!
+//! The line is written before the pointer is moved, so that there is no move without one.
+
+use std::fs::File;
+use std::io::Write;
+
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::files::{folder_of, sync_folder, write_atomic};
+use ecosight_datasets::layout::Layout;
+use ecosight_models::artefact::Artefact;
+use serde::{Deserialize, Serialize};
+
+use crate::StageErrorKind;
+use crate::train::Pointer;
+
+/// Who moved the pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum By {
+    /// A run.
+    Publish {
+        /// Whether the gate had refused the model.
+        forced: bool,
+    },
+    /// A person.
+    Promote,
+    /// A person who wanted the model before it back.
+    Rollback,
+}
+
+/// A move of the pointer; a line of `models/history.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// When, UTC, RFC 3339.
+    pub at: String,
+    /// The model that is in production from then on.
+    pub version: String,
+    /// The model that was until then.
+    pub previous: Option<String>,
+    /// Who did it.
+    #[serde(flatten)]
+    pub by: By,
+}
+
+/// All moves, the oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Moves(pub Vec<Move>);
+
+impl Moves {
+    /// Reads them; none where there is no file. A line that a crash has cut short is left out.
+    pub fn read(layout: &Layout) -> Result<Self, StageErrorKind> {
+        let path = layout.history();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Self(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(DatasetError::at("read history", &path)(error).into()),
+        }
+    }
+
+    /// The last move to `version`.
+    fn to(&self, version: &str) -> Option<&Move> {
+        self.0.iter().rev().find(|step| step.version == version)
+    }
+
+    /// The model in production after all moves, below it the one that a rollback goes to, and so on: who rolls back twice goes back by two.
+    fn stack(&self) -> Vec<&str> {
+        let mut stack: Vec<&str> = Vec::new();
+        for step in &self.0 {
+            if step.by == By::Rollback {
+                stack.pop();
+            }
+            if stack.last() != Some(&step.version.as_str()) {
+                stack.push(&step.version);
+            }
+        }
+        stack
+    }
+}
+
+/// The model in production; where the pointer cannot be read, the last that it was moved to.
+pub fn current(layout: &Layout) -> Result<Option<String>, StageErrorKind> {
+    let is_there = |version: &String| layout.model(version).is_dir();
+    let pointer = Pointer::read(&layout.production()).ok().flatten().map(|pointer| pointer.version);
+    if let Some(version) = pointer.filter(is_there) {
+        return Ok(Some(version));
+    }
+    Ok(Moves::read(layout)?.0.pop().map(|step| step.version).filter(is_there))
+}
+
+/// The model that a rollback goes to.
+pub fn before(layout: &Layout) -> Result<Option<String>, StageErrorKind> {
+    let Some(pointer) = Pointer::read(&layout.production())? else { return Ok(None) };
+    let moves = Moves::read(layout)?;
+    let mut stack = moves.stack();
+    // Roots of earlier versions have no history.
+    if stack.pop() != Some(&pointer.version) {
+        return Ok(pointer.previous);
+    }
+    Ok(stack.pop().map(str::to_owned))
+}
+
+/// Lets `predict` use the model `version`. Where it does so already, nothing is written.
+pub fn move_to(layout: &Layout, version: &str, at: &str, by: By) -> Result<Pointer, StageErrorKind> {
+    let path = layout.production();
+    if let Ok(Some(pointer)) = Pointer::read(&path)
+        && pointer.version == version
+        && look(layout).is_ok()
+    {
+        return Ok(pointer);
+    }
+    let moves = Moves::read(layout)?;
+    let previous = match current(layout)? {
+        // The pointer was damaged.
+        Some(before) if before == version => moves.to(version).and_then(|step| step.previous.clone()),
+        before => before,
+    };
+    let step = Move { at: at.to_owned(), version: version.to_owned(), previous: previous.clone(), by };
+    append(layout, &step)?;
+    let pointer = Pointer { schema_version: 1, version: version.to_owned(), since: at.to_owned(), previous };
+    write_atomic(&path, &serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data"))?;
+    Ok(pointer)
+}
+
+/// Whether the pointer is whole; says what is wrong.
+pub(super) fn look(layout: &Layout) -> Result<(), String> {
+    let pointer = Pointer::read(&layout.production()).map_err(|error| error.to_string())?;
+    let pointer = pointer.ok_or("`models/production.json` is gone")?;
+    Artefact::load(&layout.model(&pointer.version))
+        .map_err(|error| format!("`models/production.json` names `{}`: {error}", pointer.version))?;
+    let moves = Moves::read(layout).map_err(|error| error.to_string())?;
+    let is_other = |step: &Move| step.at != pointer.since || step.previous != pointer.previous;
+    if moves.to(&pointer.version).is_some_and(is_other) {
+        return Err("`models/production.json` is not what was written".to_owned());
+    }
+    Ok(())
+}
+
+fn append(layout: &Layout, step: &Move) -> Result<(), StageErrorKind> {
+    let path = layout.history();
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(folder_of(&path))?;
+        let before = match std::fs::read(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            before => before.unwrap_or_default(),
+        };
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        // What a crash has cut short stays a line of its own.
+        let border = if before.is_empty() || before.ends_with(b"\n") { "" } else { "\n" };
+        let line = serde_json::to_string(step).expect("a move is plain data");
+        file.write_all(format!("{border}{line}\n").as_bytes())?;
+        file.sync_all()?;
+        sync_folder(folder_of(&path))
+    };
+    Ok(write().map_err(DatasetError::at("write history", &path))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moves(steps: &[(&str, Option<&str>, By)]) -> Moves {
+        let step = |(version, previous, by): &(&str, Option<&str>, By)| Move {
+            at: String::new(),
+            version: (*version).to_owned(),
+            previous: previous.map(str::to_owned),
+            by: *by,
+        };
+        Moves(steps.iter().map(step).collect())
+    }
+
+    #[test]
+    fn who_rolls_back_twice_goes_back_by_two() {
+        let publish = By::Publish { forced: false };
+        let mut all = vec![("a", None, publish), ("b", Some("a"), publish), ("a", Some("b"), By::Promote)];
+        assert_eq!(moves(&all).stack(), ["a", "b", "a"]);
+        all.push(("b", Some("a"), By::Rollback));
+        assert_eq!(moves(&all).stack(), ["a", "b"]);
+        all.push(("a", Some("b"), By::Rollback));
+        assert_eq!(moves(&all).stack(), ["a"]);
+        // A pointer that was damaged was written again.
+        all.push(("a", None, publish));
+        assert_eq!(moves(&all).stack(), ["a"]);
+    }
+
+    #[test]
+    fn a_move_is_one_flat_line() {
+        let Moves(steps) = moves(&[("b", Some("a"), By::Publish { forced: true })]);
+        let line = serde_json::to_string(&steps[0]).unwrap();
+        assert_eq!(line, r#"{"at":"","version":"b","previous":"a","by":"publish","forced":true}"#);
+        assert_eq!(serde_json::from_str::<Move>(&line).unwrap(), steps[0]);
+    }
+}
