@@ -26,7 +26,7 @@ fn a_new_pipeline_file_changes_nothing_until_a_line_is_uncommented() {
     }
     fs::write(&path, text.replace("#l2 = \"auto\"", "l2 = 0.5")).unwrap();
     let document = sandbox.json("config");
-    let mine: Vec<_> = origins(&document).into_iter().filter(|(_, from)| *from != "built-in").collect();
+    let mine: Vec<_> = origins(&document).into_iter().filter(|(_, from)| *from == "ecosight.toml").collect();
     assert_eq!(mine, [("stages.train.l2", "ecosight.toml")]);
 }
 

@@ -116,7 +116,7 @@ fn runs_are_listed_shown_and_compared() {
     assert!(texts(&difference["metrics"], "name").contains(&"test accuracy"));
     assert_eq!(document(&sandbox.ok("runs diff last~2 last~1 --format json")), difference);
     let markdown = sandbox.ok("runs diff last~2 last~1 --format md").stdout;
-    assert!(markdown.contains("| train.l2 | 1.0 | 0.5 |  |\n"), "{markdown}");
+    assert!(markdown.contains("| train.l2 | auto | 0.5 |  |\n"), "{markdown}");
     assert!(markdown.lines().all(|line| line.starts_with("| ") || line.starts_with("|---")), "{markdown}");
     let text = sandbox.ok("runs diff last~2 last~1").stdout;
     assert!(text.contains("train.l2") && text.contains("test accuracy"), "{text}");

@@ -23,7 +23,7 @@ impl Store {
         }
         let root = self.location(prefix)?;
         let top = Some(&root).filter(|root| !root.as_ref().is_empty());
-        let found = match self.files.list_with_delimiter(top).await {
+        let found = match self.again(|| self.files.list_with_delimiter(top)).await {
             Err(error) if is_missing(&error) => return Ok(Entries::default()),
             found => found.map_err(|error| DatasetError::new("list folder", self.address(prefix), error))?,
         };
