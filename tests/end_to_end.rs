@@ -24,6 +24,7 @@ mod ingest_kill;
 mod interrupt;
 #[cfg(unix)]
 mod kill;
+mod labels;
 mod listeners;
 mod models;
 mod moto;

@@ -115,7 +115,7 @@ fn a_worse_model_is_refused_kept_and_published_only_by_force() {
 #[test]
 fn a_first_model_must_be_good_by_itself_and_not_cry_wolf() {
     let sandbox = sandbox(true);
-    let limits = "--set publish.background=[\"low\"] --set publish.max_false_alarms_per_hour=100";
+    let limits = "--set train.background=[\"low\"] --set publish.max_false_alarms_per_hour=100";
     let refused = sandbox.run(&format!("{RETRAIN} {limits} --json"));
     assert_eq!(refused.code, 4, "{}", refused.stderr);
     let outcome: Value = serde_json::from_str(&refused.stdout).unwrap();

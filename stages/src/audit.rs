@@ -11,15 +11,16 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::store::{OpenError, Store};
 use ecosight_datasets::tables::{ClipRow, LeakRow, Side, read_rows};
 use ecosight_models::frontend::LogMel;
-use ecosight_models::head::Pooling;
+use ecosight_models::head::{Pooling, TrainConfig};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::bridge::{Listed, fetch};
 use crate::error::InStage;
+use crate::labels::Labels;
 use crate::leaks::{Clips, Fingerprint, Match, align, equal_rows, nominate};
 use crate::params::{Params, Problem, parse};
-use crate::pooled::{Labels, Rows, read_pooled};
+use crate::pooled::{Rows, read_pooled};
 use crate::rows::replace;
 use crate::stage::{Context, Definition, Event, Input, Output, Stage};
 use crate::{StageError, StageErrorKind};
@@ -77,7 +78,7 @@ impl Stage for Audit {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
-        let labels = Labels::read(context).in_stage(NAME)?;
+        let labels = Labels::read(context, &TrainConfig::default()).in_stage(NAME)?;
         let found = self.leaks(context, &clips, &labels).in_stage(NAME)?;
         let output = replace(context.layout, &found, |row: &LeakRow| row.clips).in_stage(NAME)?;
         let n = |kind: &str| found.iter().filter(|leak| leak.kind == kind).count();

@@ -18,9 +18,10 @@ use std::ops::ControlFlow;
 use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
 use crate::embed::{Embed, Work, embed_all, unit_key};
-use crate::figures::measure;
+use crate::figures::Judge;
+use crate::labels::Labels;
 use crate::manifest::Manifest;
-use crate::pooled::{Labels, Rows, read_pooled};
+use crate::pooled::{Rows, read_pooled};
 use crate::split::{Split, warn_unmatched};
 use crate::stage::Context;
 use crate::stream::{Outcome, Piece};
@@ -66,7 +67,10 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let (split, unmatched) = settings.split.assign(&found.clips);
     warn_unmatched(context, NAME, &unmatched, found.clips.len());
     let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
-    let labels = Labels::join(&found.clips, split);
+    let labels = Labels::join(&found.clips, split, &settings.train);
+    if let Some(problem) = labels.problem() {
+        return Err(problem);
+    }
     check_classes(&labels, &folds)?;
     let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
@@ -188,7 +192,9 @@ fn folds(
 fn check_classes(labels: &Labels, folds: &HashMap<ClipId, String>) -> Result<(), StageErrorKind> {
     let mut of_class: BTreeMap<usize, BTreeSet<&String>> = BTreeMap::new();
     for (clip_id, labelled) in &labels.clips {
-        of_class.entry(labelled.class).or_default().insert(&folds[clip_id]);
+        for class in labels.classes_of(labelled.label) {
+            of_class.entry(class).or_default().insert(&folds[clip_id]);
+        }
     }
     if of_class.len() < 2 {
         let hint = "the first folder below the source is the class; add another class";
@@ -230,7 +236,8 @@ fn score(
     labels: &Labels,
 ) -> Result<(Metrics, BTreeMap<String, f64>), StageErrorKind> {
     let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
-    let classes = &labels.classes;
+    // Where clips can be of several classes, each is predicted from a half on.
+    let judge = Judge::new(labels, vec![0.5; labels.classes.len()], &settings.train.background);
     let (mut probabilities, mut truth, mut groups, mut by_fold) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
     for name in names {
         context.check_cancelled()?;
@@ -239,21 +246,21 @@ fn score(
             let side = if folds[&unit.clip_id] == *name { &mut held_out } else { &mut fitted };
             side.push(*unit, &labels.clips[&unit.clip_id], row);
         }
-        let missing = crate::pooled::missing_classes(&fitted, classes);
+        let missing = labels.missing(&fitted);
         if !missing.is_empty() {
             let message = format!("without fold `{name}` no usable clip of class {} is left", missing.join(", "));
             return Err(StageErrorKind::data(message, "repair the files that are reported above, or add recordings"));
         }
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let trained =
-            train(fitted.take_examples(), None, classes.len(), &settings.train, go_on).map_err(ModelError::from)?;
+            train(fitted.take_examples(), None, labels.targets(), &settings.train, go_on).map_err(ModelError::from)?;
         let scores = trained.head.probabilities(&held_out.x);
-        let metrics = Metrics::compute(&scores, &held_out.y, classes).map_err(ModelError::from)?;
+        let metrics = judge.figures(&scores, &held_out.y).map_err(ModelError::from)?;
         by_fold.insert(name.clone(), metrics.accuracy);
         probabilities.extend(scores);
         truth.extend(held_out.y);
         groups.extend(held_out.groups);
     }
-    let metrics = measure(&probabilities, &truth, &groups, classes)?;
+    let metrics = judge.measure(&probabilities, &truth, &groups)?;
     Ok((metrics, by_fold))
 }

@@ -9,9 +9,10 @@ use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, Facts, MODEL_FILE};
 
 use crate::error::InStage;
-use crate::figures::{measure, predictions};
+use crate::figures::Judge;
+use crate::labels::Labels;
 use crate::params::{NoParams, parse};
-use crate::pooled::{Labels, read_sides};
+use crate::pooled::read_sides;
 use crate::rows::replace;
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
@@ -67,9 +68,9 @@ impl Stage for Evaluate {
         if Waiting::read(context.layout, &version).is_some() {
             return self.as_before(context, &folder, &artefact).in_stage(NAME);
         }
-        let labels = Labels::read(context).in_stage(NAME)?;
+        let labels = Labels::read(context, &artefact.meta.train).in_stage(NAME)?;
         let (sides, embedder) = read_sides(context, artefact.meta.train.pooling, &labels).in_stage(NAME)?;
-        let fingerprint = sides.fingerprint(&labels.classes).to_string();
+        let fingerprint = sides.fingerprint(&labels.names).to_string();
         if fingerprint != artefact.meta.data_fingerprint || embedder != artefact.meta.embedder {
             return Err(StageErrorKind::data(
                 "the tables have changed since the model was trained: its test clips may not be unseen any more",
@@ -79,13 +80,14 @@ impl Stage for Evaluate {
         }
         let test = &sides.test;
         let scores = artefact.head.probabilities(&test.x);
-        let metrics = measure(&scores, &test.y, &test.groups, &labels.classes).in_stage(NAME)?;
+        let judge = Judge::of(&labels, &artefact.meta);
+        let metrics = judge.measure(&scores, &test.y, &test.groups).in_stage(NAME)?;
+        let tested = judge.predictions(Side::Test, test.units.iter(), &scores, &test.y).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
         }
         let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
-        let tested = predictions(Side::Test, test.units.iter(), &scores, &test.y, &labels.classes).in_stage(NAME)?;
         write_file(&folder.join(TEST_FILE), &tested).in_stage(NAME)?;
         rows.extend(tested);
         rows.sort_by_key(|row| row.clip_id);
@@ -132,7 +134,9 @@ fn write_compatible(
 ) -> Result<(), StageErrorKind> {
     let folder = context.layout.model(version);
     let mut clips = vec![0; labels.classes.len()];
-    labels.clips.values().for_each(|clip| clips[clip.class] += 1);
+    for clip in labels.clips.values() {
+        labels.classes_of(clip.label).into_iter().for_each(|class| clips[class] += 1);
+    }
     let facts = Facts {
         version: version.to_owned(),
         epochs: read_file::<EpochRow>(&folder.join(HISTORY_FILE))?.len() as u64,

@@ -1,67 +1,24 @@
 //! Embeddings as the head sees them: one pooled row per clip and variant, with its label and side.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use ecosight_datasets::key::{ClipId, Key, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, EmbedReader, Side, SplitRow, Unit, read_rows};
+use ecosight_datasets::key::{Key, KeyHasher};
+use ecosight_datasets::tables::{EmbedReader, Side, Unit};
 use ecosight_models::embedder::EmbedderId;
 use ecosight_models::head::{Examples, Pooler, Pooling};
 
 use crate::embed::EMBEDDER_KEY;
 use crate::error::InStage;
+use crate::labels::{Labelled, Labels};
 use crate::stage::Context;
 use crate::{StageError, StageErrorKind};
-
-/// A clip as training sees it.
-#[derive(Clone, Debug)]
-pub struct Labelled {
-    /// Its class, an index into the classes.
-    pub class: usize,
-    /// Its recording, an index into the recordings in the order of their names.
-    pub group: u32,
-    /// Its side, recording and fold.
-    pub split: SplitRow,
-}
-
-/// What the tables say about clips: classes and sides.
-pub struct Labels {
-    /// Names of the classes, sorted.
-    pub classes: Vec<String>,
-    /// By clip.
-    pub clips: HashMap<ClipId, Labelled>,
-}
-
-impl Labels {
-    /// Joins `manifest` and `split`.
-    pub fn read(context: &Context<'_>) -> Result<Self, StageErrorKind> {
-        let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest"))?;
-        let split: Vec<SplitRow> = read_rows(&context.layout.table("split"))?;
-        Ok(Self::join(&clips, split))
-    }
-
-    /// Joins clips and sides.
-    pub fn join(clips: &[ClipRow], split: Vec<SplitRow>) -> Self {
-        let classes: Vec<String> =
-            clips.iter().map(|clip| clip.label.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-        let label: HashMap<ClipId, usize> =
-            clips.iter().filter_map(|clip| Some((clip.clip_id, classes.binary_search(&clip.label).ok()?))).collect();
-        let names: BTreeSet<&str> = split.iter().map(|row| row.recording_id.as_str()).collect();
-        let groups: HashMap<String, u32> = names.into_iter().map(str::to_owned).zip(0..).collect();
-        let labelled = |row: SplitRow| {
-            let (class, group) = (*label.get(&row.clip_id)?, groups[&row.recording_id]);
-            Some((row.clip_id, Labelled { class, group, split: row }))
-        };
-        let clips = split.into_iter().filter_map(labelled).collect();
-        Self { classes, clips }
-    }
-}
 
 /// Pooled rows with labels.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// `[rows, dim]`, row-major.
     pub x: Vec<f32>,
-    /// Class of each row.
+    /// Label of each row.
     pub y: Vec<usize>,
     /// Clip and variant of each row.
     pub units: Vec<Unit>,
@@ -78,7 +35,7 @@ impl Rows {
     pub fn push(&mut self, unit: Unit, labelled: &Labelled, row: &[f32]) {
         self.dim = row.len();
         self.x.extend_from_slice(row);
-        self.y.push(labelled.class);
+        self.y.push(labelled.label);
         self.units.push(unit);
         self.groups.push(labelled.group);
         self.is_original.push(unit.variant == 0);
@@ -151,9 +108,9 @@ impl Rows {
         // Numbered among themselves: recordings elsewhere do not matter.
         let ranks: BTreeMap<u32, u64> =
             self.groups.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
-        let with_unit = |key: KeyHasher, ((unit, class), group): ((&Unit, &usize), &u32)| {
+        let with_unit = |key: KeyHasher, ((unit, label), group): ((&Unit, &usize), &u32)| {
             let key = key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant));
-            key.u64(*class as u64).u64(ranks[group])
+            key.u64(*label as u64).u64(ranks[group])
         };
         self.units.iter().zip(&self.y).zip(&self.groups).fold(key, with_unit).finish()
     }
@@ -171,11 +128,11 @@ pub struct Sides {
 }
 
 impl Sides {
-    /// Hash of all that a model is made from: the train and val rows, and the classes.
-    pub fn fingerprint(&self, classes: &[String]) -> Key {
+    /// Hash of all that a model is made from: the train and val rows, and the names of their labels.
+    pub fn fingerprint(&self, labels: &[String]) -> Key {
         let [train, val] = [&self.train, &self.val].map(|rows| rows.fingerprint().to_string());
         let key = KeyHasher::new("model-data").str(&train).str(&val);
-        classes.iter().fold(key, |key, class| key.str(class)).finish()
+        labels.iter().fold(key, |key, label| key.str(label)).finish()
     }
 }
 
@@ -244,19 +201,13 @@ pub fn embedder_of(reader: &EmbedReader) -> Result<EmbedderId, StageErrorKind> {
     serde_json::from_str(&text).map_err(|_| unknown())
 }
 
-/// The classes of which no row is left among `rows`: their clips were quarantined.
-pub(crate) fn missing_classes(rows: &Rows, classes: &[String]) -> Vec<String> {
-    let present: BTreeSet<usize> = rows.y.iter().copied().collect();
-    classes.iter().enumerate().filter(|(i, _)| !present.contains(i)).map(|(_, name)| format!("`{name}`")).collect()
-}
-
 /// An error of `stage` unless each class has train rows and each side has rows.
-pub(crate) fn check_usable(stage: &'static str, sides: &Sides, classes: &[String]) -> Result<(), StageError> {
+pub(crate) fn check_usable(stage: &'static str, sides: &Sides, labels: &Labels) -> Result<(), StageError> {
     let refuse = |message: String| {
         let hint = "the reasons stand in tables/quarantine; repair the files or add recordings";
         Err(StageErrorKind::data(message, hint)).in_stage(stage)
     };
-    let missing = missing_classes(&sides.train, classes);
+    let missing = labels.missing(&sides.train);
     if !missing.is_empty() {
         return refuse(format!("no usable train clip is left in class {}", missing.join(", ")));
     }
@@ -271,7 +222,8 @@ pub(crate) fn check_usable(stage: &'static str, sides: &Sides, classes: &[String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ecosight_datasets::key::ContentHash;
+    use ecosight_datasets::key::{ClipId, ContentHash};
+    use ecosight_datasets::tables::SplitRow;
 
     #[test]
     fn the_order_of_the_table_does_not_matter() {
@@ -284,7 +236,7 @@ mod tests {
             order.for_each(|n| {
                 let split =
                     SplitRow { clip_id: unit(n).clip_id, recording_id: String::new(), fold: None, side: Side::Train };
-                rows.push(unit(n), &Labelled { class: n as usize, group: n / 3, split }, &[n as f32, 0.5]);
+                rows.push(unit(n), &Labelled { label: n as usize, group: n / 3, split }, &[n as f32, 0.5]);
             });
             rows.sort();
             rows

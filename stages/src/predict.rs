@@ -14,6 +14,7 @@ use ecosight_models::weights::WeightsCache;
 
 use crate::StageErrorKind;
 use crate::clip::{Bench, ClipError, Recipe, Stop, embed_clip};
+use crate::labels::several;
 use crate::sliding::Sliding;
 use crate::stage::Context;
 use crate::timings::Meter;
@@ -112,6 +113,25 @@ impl Predictor {
     /// Names of the classes.
     pub fn classes(&self) -> &[String] {
         &self.artefact.meta.classes
+    }
+
+    /// Whether a clip can be of several classes, or of none.
+    pub fn is_multi_label(&self) -> bool {
+        self.artefact.meta.train.multi_label
+    }
+
+    /// What the model says of a clip or window with these probabilities, `[classes]`: its most probable class, or all that reach their
+    /// thresholds.
+    pub fn verdict(&self, probabilities: &[f32]) -> String {
+        let meta = &self.artefact.meta;
+        if self.is_multi_label() {
+            let predicted: Vec<bool> =
+                probabilities.iter().zip(meta.thresholds()).map(|(&p, least)| p >= least).collect();
+            return several(&meta.classes, &predicted, &meta.train.background);
+        }
+        let best =
+            (0..probabilities.len()).fold(0, |best, i| if probabilities[i] > probabilities[best] { i } else { best });
+        meta.classes[best].clone()
     }
 
     /// Scores one clip.

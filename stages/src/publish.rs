@@ -45,8 +45,6 @@ pub struct Publish {
     pub margin: f64,
     /// Balanced accuracy that a model needs where there is none to compare it with.
     pub min_balanced_accuracy: f64,
-    /// Classes that are no alarm.
-    pub background: Vec<String>,
     /// Alarms in an hour of background that are put up with; none: any number.
     pub max_false_alarms_per_hour: Option<f64>,
     /// Test clips that are scored once more, from their audio.
@@ -55,19 +53,13 @@ pub struct Publish {
 
 impl Default for Publish {
     fn default() -> Self {
-        Self {
-            margin: 0.05,
-            min_balanced_accuracy: 0.6,
-            background: Vec::new(),
-            max_false_alarms_per_hour: None,
-            parity_clips: 20,
-        }
+        Self { margin: 0.05, min_balanced_accuracy: 0.6, max_false_alarms_per_hour: None, parity_clips: 20 }
     }
 }
 
 impl Params for Publish {
     const KEYS: &'static [&'static str] =
-        &["margin", "min_balanced_accuracy", "background", "max_false_alarms_per_hour", "parity_clips"];
+        &["margin", "min_balanced_accuracy", "max_false_alarms_per_hour", "parity_clips"];
 
     fn problems(&self) -> Vec<Problem> {
         let alarms = self.max_false_alarms_per_hour.and_then(|n| within("max_false_alarms_per_hour", n, 0.0, 1e6));

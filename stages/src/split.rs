@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::error::InStage;
 use crate::foresee::Foreseen;
+use crate::labels::parts_there;
 use crate::params::{Params, Problem, parse, within};
 use crate::rows::{read_before, replace};
 use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
@@ -252,7 +253,10 @@ impl<'a> Recording<'a> {
 fn check_sides(clips: &[ClipRow], rows: &[SplitRow]) -> Result<(), StageErrorKind> {
     let mut classes: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
     for (clip, row) in clips.iter().zip(rows) {
-        classes.entry(&clip.label).or_default()[row.side as usize] += 1;
+        // Where a clip is of several classes, each must be there.
+        for class in parts_there(&clip.label) {
+            classes.entry(class).or_default()[row.side as usize] += 1;
+        }
     }
     if classes.len() < 2 {
         let found = classes.keys().next().map_or("none".to_owned(), |class| format!("only `{class}`"));

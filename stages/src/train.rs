@@ -12,15 +12,17 @@ use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, Predicti
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
 use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
-use ecosight_models::metrics::{Metrics, Ranking, temperature};
+use ecosight_models::metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::Calibration;
 use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
 use crate::evaluate::candidate;
-use crate::figures::{measure, predictions, probabilities};
+use crate::figures::Judge;
+use crate::labels::Labels;
 use crate::params::{Params, Problem, parse};
-use crate::pooled::{Labels, Sides, check_usable, read_sides};
+use crate::pooled::{Sides, check_usable, read_sides};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::waiting::{self, Waiting};
 use crate::{StageError, StageErrorKind};
@@ -48,6 +50,8 @@ impl Params for TrainConfig {
         "head",
         "pooling",
         "l2",
+        "multi_label",
+        "background",
         "class_weights",
         "thresholds",
         "seed",
@@ -120,13 +124,19 @@ impl Stage for TrainConfig {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
-        let labels = Labels::read(context).in_stage(NAME)?;
+        let labels = Labels::read(context, self).in_stage(NAME)?;
+        if let Some(problem) = labels.problem() {
+            return Err(problem).in_stage(NAME);
+        }
+        if let Some(message) = labels.doubt() {
+            context.emit(Event::Warning { stage: NAME, message });
+        }
         if let Some(output) = wait(self, context, &labels).in_stage(NAME)? {
             return Ok(output);
         }
         let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
-        check_usable(NAME, &sides, &labels.classes)?;
-        let fingerprint = sides.fingerprint(&labels.classes).to_string();
+        check_usable(NAME, &sides, &labels)?;
+        let fingerprint = sides.fingerprint(&labels.names).to_string();
         let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).in_stage(NAME)?;
         let is_leaky = !leaks.is_empty();
         let plain = "settings and identities are plain data";
@@ -145,8 +155,8 @@ impl Stage for TrainConfig {
             recount(context, &version, artefact, counts).in_stage(NAME)?;
             version
         } else {
-            let mut trained = fit(self, context, key, &mut sides, labels.classes.len()).in_stage(NAME)?;
-            let judged = judge(self, &sides, &labels.classes, &mut trained).in_stage(NAME)?;
+            let mut trained = fit(self, context, key, &mut sides, &labels).in_stage(NAME)?;
+            let judged = judge(self, &sides, &labels, &mut trained).in_stage(NAME)?;
             let meta = ModelMeta {
                 schema_version: SCHEMA_VERSION,
                 digest,
@@ -267,10 +277,10 @@ struct Judged {
 fn judge(
     config: &TrainConfig,
     sides: &Sides,
-    classes: &[String],
+    labels: &Labels,
     trained: &mut Trained,
 ) -> Result<Judged, StageErrorKind> {
-    let k = classes.len();
+    let k = labels.classes.len();
     let originals: Vec<usize> = (0..sides.train.len()).filter(|&row| sides.train.is_original[row]).collect();
     let of = |rows: &[usize]| -> (Vec<usize>, Vec<u32>) {
         (
@@ -284,21 +294,20 @@ fn judge(
     };
     let logits = [&train_logits[..], &trained.unseen.val].concat();
     let truth = [&train_y[..], &sides.val.y].concat();
-    let temperature = temperature(&logits, &truth, k).map_err(ModelError::from)?;
-    let scores = probabilities(&logits, k, temperature);
-    let rankings = Ranking::of_classes(&scores, &truth, k).map_err(ModelError::from)?;
-    let thresholds = rankings.iter().map(|ranking| ranking.threshold(config.thresholds.into())).collect();
+    let Calibration { temperature, scores, thresholds } = Calibration::of(config, labels, &logits, &truth)?;
     trained.head = trained.head.clone().cooled(temperature);
+    let limits = thresholds.iter().map(|found| found.map_or(f32::INFINITY, |found| found.threshold)).collect();
+    let judge = Judge::new(labels, limits, &config.background);
 
     let (on_train, on_val) = scores.split_at(train_y.len() * k);
     let mut metrics =
-        BTreeMap::from([(Side::Val.word().to_owned(), measure(on_val, &sides.val.y, &sides.val.groups, classes)?)]);
+        BTreeMap::from([(Side::Val.word().to_owned(), judge.measure(on_val, &sides.val.y, &sides.val.groups)?)]);
     if !train_y.is_empty() {
-        metrics.insert(Side::Train.word().to_owned(), measure(on_train, &train_y, &train_groups, classes)?);
+        metrics.insert(Side::Train.word().to_owned(), judge.measure(on_train, &train_y, &train_groups)?);
     }
     let train_units = originals.iter().map(|&row| &sides.train.units[row]);
-    let mut rows = predictions(Side::Train, train_units, on_train, &train_y, classes)?;
-    rows.extend(predictions(Side::Val, sides.val.units.iter(), on_val, &sides.val.y, classes)?);
+    let mut rows = judge.predictions(Side::Train, train_units, on_train, &train_y)?;
+    rows.extend(judge.predictions(Side::Val, sides.val.units.iter(), on_val, &sides.val.y)?);
     let selection = Selection {
         l2: trained.l2,
         tried: trained.tried.clone(),
@@ -316,7 +325,7 @@ fn fit(
     context: &Context<'_>,
     key: Key,
     sides: &mut Sides,
-    classes: usize,
+    labels: &Labels,
 ) -> Result<Trained, StageErrorKind> {
     let total = match config.head {
         HeadKind::Linear => 0,
@@ -333,7 +342,7 @@ fn fit(
     };
     let is_stopped = &|| context.check_cancelled().is_err();
     let watch = Watch { resume: resume.as_deref(), on_epoch, is_stopped };
-    let trained = train_on(sides.train.take_examples(), Some(&val), classes, config, watch);
+    let trained = train_on(sides.train.take_examples(), Some(&val), labels.targets(), config, watch);
     let trained = trained.map_err(ModelError::from)?;
     if trained.stopped == Stopped::Interrupted {
         return Err(StageErrorKind::Cancelled);

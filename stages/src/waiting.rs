@@ -13,7 +13,7 @@ use ecosight_models::head::TrainConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::StageErrorKind;
-use crate::pooled::Labels;
+use crate::labels::Labels;
 use crate::publish::current;
 use crate::stage::Context;
 use crate::train::write_file;

@@ -99,7 +99,7 @@ impl Artefact {
 
         let path = dir.join(WEIGHTS_FILE);
         let head = read(&path, WEIGHTS_LIMIT)
-            .and_then(|bytes| weights::from_bytes(&bytes, meta.train.head, meta.classes.len()))
+            .and_then(|bytes| weights::from_bytes(&bytes, &meta.train, meta.classes.len()))
             .map_err(|kind| kind.at(&path))?;
         let artefact = Self { meta, head };
         artefact.check().map_err(|kind| kind.at(dir))?;

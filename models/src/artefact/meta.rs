@@ -70,6 +70,15 @@ struct Versioned {
 }
 
 impl ModelMeta {
+    /// From which probability on each class is believed, `[classes]`; infinite for one that never is.
+    pub fn thresholds(&self) -> Vec<f32> {
+        let never = |found: &Option<Threshold>| found.map_or(f32::INFINITY, |found| found.threshold);
+        match &self.selection {
+            Some(selection) => selection.thresholds.iter().map(never).collect(),
+            None => vec![0.0; self.classes.len()],
+        }
+    }
+
     /// The bytes of `model.json`.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, ArtefactErrorKind> {
         let mut json = serde_json::to_vec_pretty(self).map_err(ArtefactErrorKind::Json)?;
@@ -107,8 +116,10 @@ impl ModelMeta {
         }
         for (split, metrics) in &self.metrics {
             let named = metrics.per_class.iter().map(|class| &class.class).eq(&self.classes);
-            let square = metrics.confusion_matrix.len() == self.classes.len()
-                && metrics.confusion_matrix.iter().all(|row| row.len() == self.classes.len());
+            // Of clips that can be of several classes there is none.
+            let width = if self.train.multi_label { 0 } else { self.classes.len() };
+            let square = metrics.confusion_matrix.len() == width
+                && metrics.confusion_matrix.iter().all(|row| row.len() == width);
             if !named || !square {
                 return problem(format!("`metrics.{split}` is about other classes than `classes`"));
             }

@@ -4,7 +4,7 @@ use super::Artefact;
 use crate::ModelError;
 use crate::dense::Activation;
 use crate::export::{ExportError, HeadSpec, head_onnx, yamnet_onnx};
-use crate::head::HeadRecord;
+use crate::head::{HeadRecord, Scores};
 use crate::open::yamnet_weights;
 use crate::weights::WeightsCache;
 
@@ -28,7 +28,10 @@ impl Artefact {
         version: &str,
         export: impl FnOnce(&HeadSpec<'_>) -> Result<T, ModelError>,
     ) -> Result<T, ModelError> {
-        let layers = HeadRecord::from(&self.head).into_layers(Activation::Softmax);
+        let layers = HeadRecord::from(&self.head).into_layers(match self.head.scores() {
+            Scores::Softmax => Activation::Softmax,
+            Scores::Sigmoid => Activation::Sigmoid,
+        });
         let thresholds: Option<Vec<f32>> = self.meta.selection.as_ref().map(|selection| {
             // A class that is never believed: only a certain clip would pass.
             selection.thresholds.iter().map(|found| found.map_or(1.0, |found| found.threshold)).collect()

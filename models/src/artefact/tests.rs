@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::embedder::{Dtype, EmbedderId, Precision};
-use crate::head::{Examples, HeadError, HeadKind, HeadRecord, TrainConfig, train};
+use crate::head::{Examples, HeadError, HeadKind, HeadRecord, Scores, TrainConfig, train};
 use crate::metrics::Metrics;
 
 pub(super) fn artefact(kind: HeadKind) -> Artefact {
@@ -186,7 +186,7 @@ fn weights_that_are_not_numbers_are_refused() {
     for tensor in record.0.values_mut() {
         tensor.values[0] = f32::NAN;
     }
-    let error = record.into_head(HeadKind::Linear, 3).unwrap_err();
+    let error = record.into_head(HeadKind::Linear, Scores::Softmax, 3).unwrap_err();
     assert!(matches!(error, HeadError::TensorValues(_)), "{error:?}");
 }
 

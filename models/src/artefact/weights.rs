@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 
 use super::ArtefactErrorKind;
-use crate::head::{Head, HeadKind, HeadRecord, TensorRecord};
+use crate::head::{Head, HeadRecord, TensorRecord, TrainConfig};
 
 /// Key of the hash in the metadata.
 const HASH_KEY: &str = "blake3";
@@ -29,8 +29,8 @@ pub(super) fn to_bytes(head: &Head) -> Result<Vec<u8>, ArtefactErrorKind> {
     safetensors::serialize(views, Some([(HASH_KEY.to_owned(), hash)].into())).map_err(unreadable)
 }
 
-/// Reads the tensors of a head; what they must be follows from `kind` and `classes`.
-pub(super) fn from_bytes(bytes: &[u8], kind: HeadKind, classes: usize) -> Result<Head, ArtefactErrorKind> {
+/// Reads the tensors of a head; what they must be follows from the settings and `classes`.
+pub(super) fn from_bytes(bytes: &[u8], train: &TrainConfig, classes: usize) -> Result<Head, ArtefactErrorKind> {
     let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
     let views: BTreeMap<String, _> = file.iter().map(|(name, view)| (name.to_owned(), view)).collect();
@@ -50,7 +50,7 @@ pub(super) fn from_bytes(bytes: &[u8], kind: HeadKind, classes: usize) -> Result
         let tensor = TensorRecord { shape: view.shape().to_vec(), values };
         record.0.insert(name.to_owned(), tensor);
     }
-    record.into_head(kind, classes).map_err(ArtefactErrorKind::Head)
+    record.into_head(train.head, train.scores(), classes).map_err(ArtefactErrorKind::Head)
 }
 
 /// BLAKE3 over names and values, in the order of the names; hexadecimal.

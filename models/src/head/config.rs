@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Pooling;
+use super::{Pooling, Scores};
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -112,6 +112,10 @@ pub struct TrainConfig {
     /// The objective is `(1/n) · Σ cross-entropy + l2 / (2n) · ‖W‖²` with the bias free and the columns of `x`
     /// standardised, which has the optimum of scikit-learn's `LogisticRegression(C = 1 / l2)`.
     pub l2: L2,
+    /// Whether a clip can be of several classes, or of none: `dog;rain`.
+    pub multi_label: bool,
+    /// Labels of sounds that are no alarm, such as rain. Where a clip can be of several classes they stand for none of them.
+    pub background: Vec<String>,
     /// How much the rows of each class weigh.
     pub class_weights: ClassWeights,
     /// What the threshold of each class is chosen for.
@@ -139,6 +143,8 @@ impl Default for TrainConfig {
             head: HeadKind::Linear,
             pooling: Pooling::MeanStd,
             l2: L2::AUTO,
+            multi_label: false,
+            background: Vec::new(),
             class_weights: ClassWeights::None,
             thresholds: ThresholdWish::Best(BestF1::BestF1),
             seed: 0,
@@ -152,6 +158,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
+    /// What the head makes of its logits.
+    pub fn scores(&self) -> Scores {
+        if self.multi_label { Scores::Sigmoid } else { Scores::Softmax }
+    }
+
     /// Everything that is out of range, one sentence each; empty when the settings can be used.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();

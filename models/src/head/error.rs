@@ -31,15 +31,15 @@ pub enum HeadError {
         /// Length of a validation row.
         val: usize,
     },
-    /// A label outside `0..classes`.
-    #[error("label {label} of row {row} is outside the {classes} classes")]
+    /// A label outside `0..labels`.
+    #[error("label {label} of row {row} is outside the {labels} labels")]
     Label {
         /// Index of the row.
         row: usize,
         /// The label.
         label: usize,
-        /// Number of classes.
-        classes: usize,
+        /// Number of labels.
+        labels: usize,
     },
     /// A value that is not finite.
     #[error("row {row} holds a value that is not finite")]

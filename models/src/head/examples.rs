@@ -9,7 +9,7 @@ use super::HeadError;
 pub struct Examples<'a> {
     /// Rows, `[n, dim]` row-major. Training standardises them in place if they are given away, else a copy.
     pub x: Cow<'a, [f32]>,
-    /// Class index of each row, `[n]`.
+    /// Label of each row, `[n]`: its class, or a label that stands for several.
     pub y: &'a [usize],
     /// Recording of each row, `[n]`: rows of one are never parted by a cross-validation.
     pub groups: &'a [u32],
@@ -26,7 +26,7 @@ impl Examples<'_> {
     }
 
     /// Checks shape, labels and values.
-    pub(super) fn check(&self, classes: usize) -> Result<(), HeadError> {
+    pub(super) fn check(&self, labels: usize) -> Result<(), HeadError> {
         let n = self.y.len();
         if self.dim == 0
             || n.checked_mul(self.dim) != Some(self.x.len())
@@ -34,8 +34,8 @@ impl Examples<'_> {
         {
             return Err(HeadError::RowShape { values: self.x.len(), labels: self.y.len(), dim: self.dim });
         }
-        if let Some((row, &label)) = self.y.iter().enumerate().find(|&(_, &label)| label >= classes) {
-            return Err(HeadError::Label { row, label, classes });
+        if let Some((row, &label)) = self.y.iter().enumerate().find(|&(_, &label)| label >= labels) {
+            return Err(HeadError::Label { row, label, labels });
         }
         match self.x.iter().position(|value| !value.is_finite()) {
             Some(at) => Err(HeadError::NotFinite { row: at / self.dim }),
@@ -55,7 +55,7 @@ mod tests {
         };
         assert_eq!(check(&[0.0; 4], &[0, 1]), Ok(()));
         assert_eq!(check(&[0.0, 0.0, 0.0, f32::NAN], &[0, 1]), Err(HeadError::NotFinite { row: 1 }));
-        assert_eq!(check(&[0.0; 4], &[0, 2]), Err(HeadError::Label { row: 1, label: 2, classes: 2 }));
+        assert_eq!(check(&[0.0; 4], &[0, 2]), Err(HeadError::Label { row: 1, label: 2, labels: 2 }));
         assert_eq!(check(&[0.0; 3], &[0, 1]), Err(HeadError::RowShape { values: 3, labels: 2, dim: 2 }));
     }
 }

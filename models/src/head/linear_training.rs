@@ -1,6 +1,6 @@
 //! Training of the linear head: its penalty chosen by cross-validation over recordings, then its optimum.
 //!
-//! All fits share one set of standardised rows (see [`SoftmaxRegression`]); each begins where the one before it has ended, from the strongest
+//! All fits share one set of standardised rows (see [`Regression`]); each begins where the one before it has ended, from the strongest
 //! penalty to the weakest, so that most take a few steps.
 
 use std::ops::ControlFlow;
@@ -8,8 +8,9 @@ use std::ops::ControlFlow;
 use super::folds::folds;
 use super::lbfgs::{Ended, Evaluation, Function, Limits, Minimisation};
 use super::model::Network;
+use super::regression::{Fit, Regression};
 use super::score::{Score, score};
-use super::softmax_regression::{Fit, SoftmaxRegression};
+use super::targets::Targets;
 use super::train::{Epoch, Stopped, Trained, Tried, Unseen, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
@@ -33,10 +34,11 @@ const WORSE: usize = 3;
 pub(super) fn train(
     train: Examples<'_>,
     val: Option<&Examples<'_>>,
-    classes: usize,
+    targets: Targets<'_>,
     config: &TrainConfig,
     watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
+    let classes = targets.classes();
     let Examples { x, y, dim, groups, is_original } = train;
     let (n, mut x) = (y.len(), x.into_owned());
     let mut labels = y.to_vec();
@@ -47,7 +49,7 @@ pub(super) fn train(
     }
     let normaliser = Normaliser::fit(&x, dim);
     normaliser.apply_in_place(&mut x);
-    let rows = Rows { problem: SoftmaxRegression::new(x, &labels, classes), labels: &labels, classes, dim, config };
+    let rows = Rows { problem: Regression::new(x, &labels, targets), labels: &labels, targets, classes, dim, config };
     let is_train: Vec<bool> = (0..labels.len()).map(|row| row < n).collect();
 
     let mut point = vec![0.0; rows.problem.parameters()];
@@ -114,8 +116,9 @@ fn leave(watch: &Watch<'_>) -> ControlFlow<()> {
 
 /// The rows of all fits.
 struct Rows<'a> {
-    problem: SoftmaxRegression<'a>,
+    problem: Regression<'a>,
     labels: &'a [usize],
+    targets: Targets<'a>,
     classes: usize,
     dim: usize,
     config: &'a TrainConfig,
@@ -131,7 +134,7 @@ struct Weighting {
 
 /// A fit, as it is minimised.
 struct Weighted<'a> {
-    problem: &'a SoftmaxRegression<'a>,
+    problem: &'a Regression<'a>,
     fit: Fit,
 }
 
@@ -149,7 +152,7 @@ impl Rows<'_> {
     /// That of the rows that are `used`.
     fn weighting(&self, used: &[bool]) -> Weighting {
         let labels: Vec<usize> = self.labels.iter().zip(used).filter(|(_, used)| **used).map(|(&y, _)| y).collect();
-        let class_weights = self.config.class_weights.of(&labels, self.classes);
+        let class_weights = self.config.class_weights.of(&labels, self.targets.labels());
         let rows = self.labels.iter().zip(used).map(|(&y, &used)| if used { class_weights[y] } else { 0.0 });
         let n = labels.len();
         let (sum, squares) =
@@ -178,13 +181,18 @@ impl Rows<'_> {
 
     fn score(&self, point: &[f64], rows: std::ops::Range<usize>) -> Score {
         let logits = self.problem.logits(point);
-        score(&logits[rows.start * self.classes..rows.end * self.classes], &self.labels[rows], self.classes)
+        score(&logits[rows.start * self.classes..rows.end * self.classes], &self.labels[rows], self.targets)
     }
 
     fn head(&self, normaliser: Normaliser, point: &[f64]) -> Head {
         let narrow: Vec<f32> = point.iter().map(|&value| value as f32).collect();
         let (weight, bias) = narrow.split_at(self.dim * self.classes);
-        Head::new(normaliser, Network::linear(weight.to_vec(), bias.to_vec(), self.dim), self.classes)
+        Head::new(
+            normaliser,
+            Network::linear(weight.to_vec(), bias.to_vec(), self.dim),
+            self.classes,
+            self.targets.scores(),
+        )
     }
 
     fn interrupted(&self, normaliser: Normaliser, point: &[f64]) -> Trained {
@@ -245,7 +253,7 @@ impl Search<'_> {
                     }
                 }
             }
-            let Score { loss, accuracy } = score(&unseen, &truth, rows.classes);
+            let Score { loss, accuracy } = score(&unseen, &truth, rows.targets);
             tried.push(Tried { l2, log_loss: loss, accuracy });
             if best.as_ref().is_none_or(|(least, _)| loss < BETTER * *least) {
                 best = Some((loss, Found { l2, tried: Vec::new(), logits: unseen }));

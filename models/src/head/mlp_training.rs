@@ -2,8 +2,8 @@
 
 use burn::module::{Module, ParamId};
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::tensor::Bytes;
-use burn::tensor::activation::log_softmax;
+use burn::tensor::activation::{log_softmax, relu};
+use burn::tensor::{Bytes, Tensor};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ use super::model::Network;
 use super::score::{Score, score};
 use super::snapshot::Snapshot;
 use super::train::{Epoch, OnEpoch, Stopped, Trained, Unseen, Watch};
-use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
+use super::{Examples, Head, HeadError, Normaliser, Targets, TrainConfig};
 
 /// Epochs without a lower validation loss after which the learning rate halves.
 const PLATEAU: u32 = 7;
@@ -27,11 +27,11 @@ const ADAM_EPSILON: f32 = 1e-7;
 pub(super) fn train(
     train: Examples<'_>,
     val: Option<&Examples<'_>>,
-    classes: usize,
+    targets: Targets<'_>,
     config: &TrainConfig,
     watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
-    let Some(val) = val else { return fit(train, None, classes, config, &[], watch) };
+    let Some(val) = val else { return fit(train, None, targets, config, &[], watch) };
     let both = join(&train, val);
     let resume = watch.resume;
     let mut last = Vec::new();
@@ -41,7 +41,7 @@ pub(super) fn train(
             last = if flow.is_break() { Vec::new() } else { snapshot() };
             flow
         };
-        fit(train, Some(val), classes, config, &[], &mut Watch { resume, on_epoch, is_stopped: watch.is_stopped })?
+        fit(train, Some(val), targets, config, &[], &mut Watch { resume, on_epoch, is_stopped: watch.is_stopped })?
     };
     if chosen.stopped == Stopped::Interrupted {
         return Ok(chosen);
@@ -55,7 +55,7 @@ pub(super) fn train(
     let on_epoch: &mut OnEpoch<'_> = &mut |epoch, _| (watch.on_epoch)(epoch, &|| last.clone());
     let mut watch = Watch { resume: None, on_epoch, is_stopped: watch.is_stopped };
     let again = TrainConfig { max_epochs: best, ..config.clone() };
-    let refit = fit(examples, None, classes, &again, &rates, &mut watch)?;
+    let refit = fit(examples, None, targets, &again, &rates, &mut watch)?;
     let stopped = if refit.stopped == Stopped::Interrupted { Stopped::Interrupted } else { chosen.stopped };
     Ok(Trained { head: refit.head, stopped, ..chosen })
 }
@@ -80,7 +80,7 @@ fn join(a: &Examples<'_>, b: &Examples<'_>) -> Both {
 fn fit(
     train: Examples<'_>,
     val: Option<&Examples<'_>>,
-    classes: usize,
+    targets: Targets<'_>,
     config: &TrainConfig,
     rates: &[f64],
     watch: &mut Watch<'_>,
@@ -89,7 +89,7 @@ fn fit(
     let mut x = train.x.into_owned();
     normaliser.apply_in_place(&mut x);
     let val_x = val.map(|val| normaliser.apply(&val.x));
-    let mut session = Session::new(Examples { x: x.into(), ..train }, classes, config);
+    let mut session = Session::new(Examples { x: x.into(), ..train }, targets, config);
     if let Some(bytes) = watch.resume {
         session.load(bytes);
     }
@@ -134,7 +134,7 @@ fn fit(
     }
     let network = Network::Mlp(Box::new(session.best.unwrap_or_else(|| session.net.valid())));
     let unseen = val_x.map_or_else(Vec::new, |x| network.logits(&x, session.examples.dim));
-    let head = Head::new(normaliser, network, classes);
+    let head = Head::new(normaliser, network, targets.classes(), targets.scores());
     let history = session.course.history;
     let unseen = Unseen { train: None, val: unseen };
     Ok(Trained { head, history, stopped, l2: None, tried: Vec::new(), unseen })
@@ -154,8 +154,8 @@ struct Course {
 /// What changes from step to step.
 struct Session<'a> {
     examples: Examples<'a>,
-    classes: usize,
-    /// Weight of the rows of each class.
+    targets: Targets<'a>,
+    /// Weight of the rows of each label.
     class_weights: Vec<f32>,
     batch_size: usize,
     net: Mlp,
@@ -179,18 +179,18 @@ struct Facts {
 }
 
 impl<'a> Session<'a> {
-    fn new(examples: Examples<'a>, classes: usize, config: &TrainConfig) -> Self {
+    fn new(examples: Examples<'a>, targets: Targets<'a>, config: &TrainConfig) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         Self {
-            net: Mlp::new(examples.dim, classes, &mut rng, &device().autodiff()),
+            net: Mlp::new(examples.dim, targets.classes(), &mut rng, &device().autodiff()),
             optimiser: AdamConfig::new().with_epsilon(ADAM_EPSILON).init(),
             best: None,
             course: Course { history: Vec::new(), learning_rate: config.learning_rate, best_loss: None, stale: 0 },
-            class_weights: config.class_weights.of(examples.y, classes),
+            class_weights: config.class_weights.of(examples.y, targets.labels()),
             order: (0..examples.n()).collect(),
             batch_size: config.batch_size,
             examples,
-            classes,
+            targets,
             rng,
         }
     }
@@ -238,7 +238,7 @@ impl<'a> Session<'a> {
             let order: Vec<usize> = order.as_chunks::<8>().0.iter().map(|x| u64::from_le_bytes(*x) as usize).collect();
             let mut sorted = order.clone();
             sorted.sort_unstable();
-            let (dim, classes) = (self.examples.dim, self.classes);
+            let (dim, classes) = (self.examples.dim, self.targets.classes());
             let ids: Vec<ParamId> = facts.parameters.iter().map(|&id| ParamId::from(id)).collect();
             let net = Mlp::load("net", &mut snapshot, dim, classes, Some(&ids), &device().autodiff())?;
             let best = if facts.has_best {
@@ -279,24 +279,41 @@ impl<'a> Session<'a> {
         let Examples { x, y, dim, .. } = &self.examples;
         let rows = batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect();
         let labels: Vec<usize> = batch.iter().map(|&row| y[row]).collect();
-        let mut target = vec![0.0; batch.len() * self.classes];
-        for (row, &label) in labels.iter().enumerate() {
-            target[row * self.classes + label] = self.class_weights[label];
-        }
-        let device = device().autodiff();
-        let rows = matrix(rows, batch.len(), *dim, &device);
-        let target = matrix(target, batch.len(), self.classes, &device);
+        let rows = matrix(rows, batch.len(), *dim, &device().autodiff());
 
         let logits = self.net.forward_with_dropout(rows, &mut self.rng);
-        let loss = (log_softmax(logits.clone(), 1) * target).sum().neg().div_scalar(batch.len() as f64);
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
+        let gradients = GradientsParams::from_grads(self.loss(logits.clone(), &labels).backward(), &self.net);
         self.net = self.optimiser.step(self.course.learning_rate, self.net.clone(), gradients);
-        score(&values(logits.inner()), &labels, self.classes)
+        score(&values(logits.inner()), &labels, self.targets)
+    }
+
+    /// Mean cross-entropy of rows with these labels, each with the weight of its label, `[1]`.
+    fn loss(&self, logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
+        let (n, classes) = (labels.len(), self.targets.classes());
+        let weighted = |cell: &dyn Fn(usize, usize) -> f32| {
+            let cells = labels.iter().flat_map(|&label| (0..classes).map(move |class| (label, class)));
+            let cells = cells.map(|(label, class)| self.class_weights[label] * cell(label, class)).collect();
+            matrix(cells, n, classes, &device().autodiff())
+        };
+        let sum = match self.targets {
+            Targets::One(_) => {
+                let target = weighted(&|label, class| f32::from(u8::from(label == class)));
+                (log_softmax(logits, 1) * target).sum().neg()
+            }
+            Targets::Any(sets) => {
+                // −ln σ(z) = ln(1 + exp(−|z|)) + max(z, 0) − z for what is there, and the same without the last term for what is not.
+                let known = weighted(&|label, class| f32::from(u8::from(sets.of(label)[class].is_some())));
+                let there = weighted(&|label, class| f32::from(u8::from(sets.of(label)[class] == Some(true))));
+                let absent = logits.clone().abs().neg().exp().log1p() + relu(logits.clone());
+                (absent * known - logits * there).sum()
+            }
+        };
+        sum.div_scalar(n as f64)
     }
 
     fn validate(&self, x: &[f32], y: &[usize]) -> Score {
         let network = Network::Mlp(Box::new(self.net.valid()));
-        score(&network.logits(x, self.examples.dim), y, self.classes)
+        score(&network.logits(x, self.examples.dim), y, self.targets)
     }
 }
 

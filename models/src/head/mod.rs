@@ -21,10 +21,11 @@ mod model;
 mod normaliser;
 mod pooling;
 mod record;
+mod regression;
 mod score;
 mod snapshot;
-mod softmax_regression;
 mod spectrum;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod train;
@@ -39,4 +40,5 @@ pub use pooling::{Pooler, Pooling};
 pub(crate) use record::{HeadRecord, TensorRecord};
 pub(crate) use score::argmax;
 pub use score::softmax;
+pub use targets::{LabelSets, Scores, Targets};
 pub use train::{Epoch, OnEpoch, Stopped, Trained, Tried, Unseen, Watch, train, train_on};

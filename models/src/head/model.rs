@@ -6,8 +6,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::blocks::{device, forward, matrix};
 use super::mlp::Mlp;
-use super::score::softmax;
-use super::{HeadKind, Normaliser};
+use super::{HeadKind, Normaliser, Scores};
 
 /// A classifier over pooled embeddings. Rows go in as they are: the normaliser is part of it.
 #[derive(Debug, Clone)]
@@ -15,6 +14,7 @@ pub struct Head {
     normaliser: Normaliser,
     network: Network,
     classes: usize,
+    scores: Scores,
 }
 
 /// The layers behind the normaliser.
@@ -59,8 +59,8 @@ fn scaled(layer: &Linear, factor: f64) -> Linear {
 }
 
 impl Head {
-    pub(super) fn new(normaliser: Normaliser, network: Network, classes: usize) -> Self {
-        Self { normaliser, network, classes }
+    pub(super) fn new(normaliser: Normaliser, network: Network, classes: usize, scores: Scores) -> Self {
+        Self { normaliser, network, classes, scores }
     }
 
     pub(super) fn network(&self) -> &Network {
@@ -78,6 +78,11 @@ impl Head {
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// What it makes of its logits.
+    pub fn scores(&self) -> Scores {
+        self.scores
     }
 
     /// Values in a row.
@@ -103,7 +108,7 @@ impl Head {
 
     /// Class probabilities, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major.
     ///
-    /// Each row sums to 1. A row's bits do not depend on the rows beside it or on the number of threads.
+    /// Each row sums to 1, unless classes are right or wrong by themselves. A row's bits do not depend on the rows beside it or on the number of threads.
     ///
     /// # Panics
     ///
@@ -113,7 +118,7 @@ impl Head {
         let mut probabilities = Vec::with_capacity(logits.len());
         for logits in logits.chunks_exact(self.classes) {
             let mut row: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();
-            softmax(&mut row);
+            self.scores.apply(&mut row);
             probabilities.extend(row.iter().map(|&p| p as f32));
         }
         probabilities

@@ -13,7 +13,7 @@ use burn::tensor::{Tensor, TensorData};
 use super::blocks::{device, values};
 use super::mlp::{HIDDEN, Hidden, Mlp, batch_norm};
 use super::model::{Network, layer};
-use super::{Head, HeadError, HeadKind, Normaliser};
+use super::{Head, HeadError, HeadKind, Normaliser, Scores};
 
 /// Values of a tensor, row-major, and its shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ impl HeadRecord {
     }
 
     /// Rebuilds the head; every tensor is checked against what a head of this kind must have.
-    pub(crate) fn into_head(self, kind: HeadKind, classes: usize) -> Result<Head, HeadError> {
+    pub(crate) fn into_head(self, kind: HeadKind, scores: Scores, classes: usize) -> Result<Head, HeadError> {
         let mean = self.0.get("normaliser.mean").ok_or_else(|| missing("normaliser.mean"))?;
         let dim = mean.values.len();
         if classes < 2 {
@@ -92,11 +92,11 @@ impl HeadRecord {
         if let Some(name) = self.0.keys().find(|name| !layout.contains_key(*name)) {
             return Err(HeadError::TensorUnexpected(name.clone()));
         }
-        Ok(self.build(kind, dim, classes))
+        Ok(self.build(kind, scores, dim, classes))
     }
 
     /// Builds from tensors that are all there.
-    fn build(mut self, kind: HeadKind, dim: usize, classes: usize) -> Head {
+    fn build(mut self, kind: HeadKind, scores: Scores, dim: usize, classes: usize) -> Head {
         let normaliser = Normaliser { mean: self.take("normaliser.mean"), scale: self.take("normaliser.scale") };
         let network = match kind {
             HeadKind::Linear => Network::linear(self.take("linear.weight"), self.take("linear.bias"), dim),
@@ -108,7 +108,7 @@ impl HeadRecord {
                 Network::Mlp(Box::new(Mlp { hidden, output }))
             }
         };
-        Head::new(normaliser, network, classes)
+        Head::new(normaliser, network, classes, scores)
     }
 
     fn take(&mut self, name: &str) -> Vec<f32> {

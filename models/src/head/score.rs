@@ -1,11 +1,13 @@
 //! Softmax, cross-entropy and the share of rows that are right, in `f64`.
 
+use super::targets::Targets;
+
 /// Loss and accuracy of a set of rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Score {
     /// Mean cross-entropy, nats.
     pub(super) loss: f64,
-    /// Share of rows whose most probable class is the true one.
+    /// Share of rows that are right.
     pub(super) accuracy: f64,
 }
 
@@ -34,16 +36,15 @@ pub(crate) fn argmax<T: PartialOrd + Copy>(row: &[T]) -> usize {
     best
 }
 
-/// Scores logits, `[n, classes]` row-major, against the true classes.
-pub(super) fn score(logits: &[f32], truth: &[usize], classes: usize) -> Score {
+/// Scores logits, `[n, classes]` row-major, against the labels of the rows.
+pub(super) fn score(logits: &[f32], labels: &[usize], targets: Targets<'_>) -> Score {
     let (mut loss, mut right) = (0.0, 0_usize);
-    for (row, &label) in logits.chunks_exact(classes).zip(truth) {
+    for (row, &label) in logits.chunks_exact(targets.classes()).zip(labels) {
         let mut row: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
-        let logit = row[label];
-        right += usize::from(argmax(&row) == label);
-        loss += softmax(&mut row) - logit;
+        right += usize::from(targets.is_right(&row, label));
+        loss += targets.cross_entropy(&mut row, label);
     }
-    let n = truth.len() as f64;
+    let n = labels.len() as f64;
     Score { loss: loss / n, accuracy: right as f64 / n }
 }
 
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn equal_logits_cost_the_logarithm_of_the_number_of_classes() {
-        let score = score(&[7.0; 8], &[0, 3], 4);
+        let score = score(&[7.0; 8], &[0, 3], Targets::One(4));
         assert!((score.loss - 4.0_f64.ln()).abs() < 1e-12);
         assert!((score.accuracy - 0.5).abs() < 1e-12);
     }

@@ -94,7 +94,7 @@ fn the_mlp_stops_early_and_keeps_its_best_epoch() {
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(losses.iter().position(|&loss| loss <= best), Some(losses.len() - 3));
     let (_, y) = clusters(60, 2);
-    let loss = score::score(&trained.unseen.val, &y, CLASSES).loss;
+    let loss = score::score(&trained.unseen.val, &y, Targets::One(CLASSES)).loss;
     assert!((loss - best).abs() < 1e-5, "{loss} and {best}");
 }
 
@@ -191,7 +191,7 @@ fn the_penalty_is_chosen_on_recordings_that_were_left_out() {
     let flow = &mut |_: &Epoch| ControlFlow::Continue(());
     let trained = train(examples(&x, &y, 60), None, CLASSES, &TrainConfig::default(), flow).unwrap();
     assert!(trained.l2.unwrap() >= 10.0, "{:?}", trained.tried);
-    let unseen = score::score(&trained.unseen.train.unwrap(), &y, CLASSES);
+    let unseen = score::score(&trained.unseen.train.unwrap(), &y, Targets::One(CLASSES));
     let best = trained.tried.iter().find(|tried| Some(tried.l2) == trained.l2).unwrap();
     assert_eq!((unseen.loss, unseen.accuracy), (best.log_loss, best.accuracy));
     let weakest = trained.tried.last().unwrap();
@@ -320,6 +320,28 @@ proptest! {
             for class in 0..CLASSES {
                 prop_assert!((before[class] - after[(class + 1) % CLASSES]).abs() < 2e-3);
             }
+        }
+    }
+}
+
+#[test]
+fn a_row_can_be_of_several_classes_or_of_none() {
+    // Each class lights up a column of its own; of the rows of label 4 nobody knows whether class 1 is there.
+    let (yes, no) = (Some(true), Some(false));
+    let sets = LabelSets::new(2, vec![no, no, yes, no, no, yes, yes, yes, yes, None]);
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let y: Vec<usize> = (0..400).map(|row| row % 5).collect();
+    let lights = |label: usize| [[0, 0], [1, 0], [0, 1], [1, 1], [1, 1]][label].map(|on| 4.0 * on as f32);
+    let cell = |light: f32| light + rng.random_range(-1.0_f32..1.0);
+    let x: Vec<f32> = y.iter().flat_map(|&label| lights(label)).map(cell).collect();
+    for kind in [HeadKind::Linear, HeadKind::Mlp] {
+        let rows = examples(&x, &y, 2);
+        let config = TrainConfig { multi_label: true, max_epochs: 40, ..config(kind) };
+        let head = train(rows, None, Targets::Any(&sets), &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
+        assert_eq!(head.scores(), Scores::Sigmoid);
+        for (label, expected) in [(0, [false, false]), (1, [true, false]), (2, [false, true]), (3, [true, true])] {
+            let found = head.probabilities(&lights(label));
+            assert_eq!([found[0] > 0.5, found[1] > 0.5], expected, "{kind:?}, {label}: {found:?}");
         }
     }
 }

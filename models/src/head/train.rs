@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Examples, Head, HeadError, HeadKind, TrainConfig, linear_training, mlp_training};
+use super::{Examples, Head, HeadError, HeadKind, Targets, TrainConfig, linear_training, mlp_training};
 
 /// What one epoch came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,15 +99,15 @@ pub type OnEpoch<'a> = dyn FnMut(&Epoch, &dyn Fn() -> Vec<u8>) -> ControlFlow<()
 /// # Errors
 ///
 /// [`HeadError`] for settings out of range, examples with a wrong shape, label or value, and a loss that diverges.
-pub fn train(
+pub fn train<'t>(
     train: Examples<'_>,
     val: Option<&Examples<'_>>,
-    classes: usize,
+    targets: impl Into<Targets<'t>>,
     config: &TrainConfig,
     on_epoch: &mut dyn FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<Trained, HeadError> {
     let on_epoch: &mut OnEpoch<'_> = &mut |epoch, _| on_epoch(epoch);
-    train_on(train, val, classes, config, Watch { resume: None, on_epoch, is_stopped: &|| false })
+    train_on(train, val, targets, config, Watch { resume: None, on_epoch, is_stopped: &|| false })
 }
 
 /// As [`train()`], from where an earlier training was, and to the same bits as if that had gone on.
@@ -115,10 +115,10 @@ pub fn train(
 /// # Errors
 ///
 /// As [`train()`].
-pub fn train_on(
+pub fn train_on<'t>(
     train: Examples<'_>,
     val: Option<&Examples<'_>>,
-    classes: usize,
+    targets: impl Into<Targets<'t>>,
     config: &TrainConfig,
     mut watch: Watch<'_>,
 ) -> Result<Trained, HeadError> {
@@ -126,22 +126,23 @@ pub fn train_on(
     if !problems.is_empty() {
         return Err(HeadError::Settings(problems));
     }
-    if classes < 2 {
-        return Err(HeadError::TooFewClasses(classes));
+    let targets = targets.into();
+    if targets.classes() < 2 {
+        return Err(HeadError::TooFewClasses(targets.classes()));
     }
     if train.y.is_empty() {
         return Err(HeadError::NoExamples);
     }
-    train.check(classes)?;
+    train.check(targets.labels())?;
     let val = val.filter(|val| !val.y.is_empty());
     if let Some(val) = val {
-        val.check(classes)?;
+        val.check(targets.labels())?;
         if val.dim != train.dim {
             return Err(HeadError::ValidationDim { train: train.dim, val: val.dim });
         }
     }
     match config.head {
-        HeadKind::Linear => linear_training::train(train, val, classes, config, &mut watch),
-        HeadKind::Mlp => mlp_training::train(train, val, classes, config, &mut watch),
+        HeadKind::Linear => linear_training::train(train, val, targets, config, &mut watch),
+        HeadKind::Mlp => mlp_training::train(train, val, targets, config, &mut watch),
     }
 }

@@ -35,7 +35,7 @@ pub use error::MetricsError;
 pub use false_alarms::{AlarmRate, FalseAlarms, false_alarms_per_hour};
 pub use interval::Interval;
 pub use intervals::{Intervals, intervals};
-pub use multi_label::{LabelMetrics, MultiLabelMetrics};
+pub use multi_label::{Labelled, MultiLabel};
 pub use paired::{Difference, PairedDifferences, paired_bootstrap};
 pub use platt::Platt;
 pub use poisson::poisson_interval;

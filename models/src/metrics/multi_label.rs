@@ -1,128 +1,265 @@
 //! Metrics where a row can be of several classes, or of none.
+//!
+//! A class is predicted where its probability reaches its threshold. What nobody knows of a row (its label says neither that a class is there nor
+//! that it is not) counts nowhere.
+
+use std::collections::HashMap;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use super::bootstrap::Groups;
+use super::paired::{Figures, differences};
 use super::tally::{mean, ratio};
-use super::{MetricsError, Ranking, check};
+use super::{
+    BINS, Bootstrap, ClassMetrics, Interval, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
+    expected_calibration_error, reliability_of,
+};
+use crate::head::LabelSets;
 
-/// Metrics of rows with any number of classes each; a class is predicted where its probability reaches its threshold.
-///
-/// A ratio whose denominator is zero is 0. Means over classes leave out those of which a figure is not defined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MultiLabelMetrics {
-    /// Number of rows.
-    pub n: u64,
-    /// Share of rows whose predicted classes are exactly the true ones (`accuracy_score`).
-    pub subset_accuracy: f64,
-    /// Mean F1 over the classes that are true or predicted somewhere (`f1_score(average="macro", zero_division=nan)`).
-    pub macro_f1: f64,
-    /// F1 of all cells of the table together (`f1_score(average="micro")`).
-    pub micro_f1: f64,
-    /// Mean average precision over the classes that have rows; none where no class has.
-    pub macro_average_precision: Option<f64>,
-    /// Average precision of all cells together (`average_precision_score(average="micro")`).
-    pub micro_average_precision: Option<f64>,
-    /// Mean AUROC over the classes that have rows and do not have all of them; none where there is no such class.
-    pub macro_auroc: Option<f64>,
-    /// AUROC of all cells together (`roc_auc_score(average="micro")`).
-    pub micro_auroc: Option<f64>,
-    /// One entry for each class, in index order.
-    pub per_class: Vec<LabelMetrics>,
+/// How rows are judged: by what their labels say, and by the probability from which on each class is predicted.
+#[derive(Debug, Clone, Copy)]
+pub struct MultiLabel<'a> {
+    /// What the labels say.
+    pub sets: &'a LabelSets,
+    /// `[classes]`; infinite for a class that is never predicted.
+    pub thresholds: &'a [f32],
 }
 
-/// Metrics of one class of several that a row can have.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LabelMetrics {
-    /// Name of the class.
-    pub class: String,
-    /// Rows of this class.
-    pub support: u64,
-    /// Rows predicted as this class.
-    pub predicted: u64,
-    /// Share of the rows predicted as this class that are of it.
-    pub precision: f64,
-    /// Share of the rows of this class that are predicted as it.
-    pub recall: f64,
-    /// Harmonic mean of precision and recall.
-    pub f1: f64,
-    /// Area under the precision-recall steps of its probability; none without rows.
-    pub average_precision: Option<f64>,
-    /// Probability that a row of this class scores above another; none unless there are both.
-    pub auroc: Option<f64>,
+/// Probabilities, `[n, classes]` row-major, and the label of each row, `[n]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Labelled<'a> {
+    /// `[n, classes]`.
+    pub probabilities: &'a [f32],
+    /// `[n]`, labels of the sets.
+    pub labels: &'a [usize],
 }
 
-impl MultiLabelMetrics {
-    /// Computes all metrics of `probabilities` against `truth`, `[n, classes]` row-major both, at `thresholds`, `[classes]`.
+impl MultiLabel<'_> {
+    /// The classes that are predicted of a row.
+    pub fn predicted(&self, row: &[f32]) -> Vec<bool> {
+        row.iter().zip(self.thresholds).map(|(p, threshold)| p >= threshold).collect()
+    }
+
+    /// All metrics, with the definitions of scikit-learn for several labels, without intervals.
+    ///
+    /// `accuracy` is the share of rows whose known classes are all right (subset accuracy), `balanced_accuracy` the mean over the classes of sensitivity
+    /// and specificity, `log_loss` the mean of the binary cross-entropies of a row together, `ece` that of all classes together. There is no confusion
+    /// matrix.
     ///
     /// # Errors
     ///
-    /// [`MetricsError`] for no rows, shapes that do not fit, and values that are not finite.
-    pub fn compute(
-        probabilities: &[f32],
-        truth: &[bool],
-        classes: &[String],
-        thresholds: &[f32],
-    ) -> Result<Self, MetricsError> {
-        let width = classes.len();
-        check::unlabelled(probabilities, width)?;
-        check::length("labels", truth.len(), probabilities.len())?;
-        check::thresholds(thresholds, width)?;
-        let (mut hits, mut support, mut predicted) = (vec![0_u64; width], vec![0_u64; width], vec![0_u64; width]);
-        let mut exact = 0;
-        for (row, truth) in probabilities.chunks_exact(width).zip(truth.chunks_exact(width)) {
-            let mut is_exact = true;
-            for (class, (&p, &is_true)) in row.iter().zip(truth).enumerate() {
-                let is_predicted = p >= thresholds[class];
-                hits[class] += u64::from(is_true && is_predicted);
-                support[class] += u64::from(is_true);
-                predicted[class] += u64::from(is_predicted);
-                is_exact &= is_true == is_predicted;
-            }
-            exact += u64::from(is_exact);
+    /// [`MetricsError`] for no rows, shapes that do not fit, a label out of range, and values that are not finite.
+    pub fn metrics(&self, rows: Labelled<'_>, classes: &[String]) -> Result<Metrics, MetricsError> {
+        self.check(rows)?;
+        check::length("names of classes", classes.len(), self.sets.classes())?;
+        let mut counts = Counts::new(classes.len());
+        for (row, &label) in rows.probabilities.chunks_exact(classes.len()).zip(rows.labels) {
+            counts.add(self.sets.of(label), &self.predicted(row), 1);
         }
-        let label_metrics = |(class, name): (usize, &String)| {
-            let ranking = Ranking::of_label(probabilities, truth, width, class);
-            LabelMetrics {
+        let class_metrics = |(class, name): (usize, &String)| {
+            let ranking = Ranking::new(self.known(rows, class));
+            ClassMetrics {
                 class: name.clone(),
-                support: support[class],
-                predicted: predicted[class],
-                precision: ratio(hits[class], predicted[class]),
-                recall: ratio(hits[class], support[class]),
-                f1: ratio(2 * hits[class], support[class] + predicted[class]),
+                support: counts.support[class],
+                precision: ratio(counts.hits[class], counts.predicted[class]),
+                recall: counts.recall(class),
+                f1: counts.f1(class),
                 average_precision: ranking.average_precision(),
                 auroc: ranking.auroc(),
             }
         };
-        let per_class: Vec<LabelMetrics> = classes.par_iter().enumerate().map(label_metrics).collect();
-        let cells = Ranking::of_label(probabilities, truth, 1, 0);
-        let total = |counts: &[u64]| counts.iter().sum::<u64>();
-        let n = (probabilities.len() / width) as u64;
-        let occurring = per_class.iter().filter(|class| class.support + class.predicted > 0);
-        Ok(Self {
-            n,
-            subset_accuracy: ratio(exact, n),
-            macro_f1: mean_of_known(occurring.map(|class| Some(class.f1))).unwrap_or(0.0),
-            micro_f1: ratio(2 * total(&hits), total(&support) + total(&predicted)),
-            macro_average_precision: mean_of_known(per_class.iter().map(|class| class.average_precision)),
-            micro_average_precision: cells.average_precision(),
-            macro_auroc: mean_of_known(per_class.iter().map(|class| class.auroc)),
-            micro_auroc: cells.auroc(),
-            per_class,
+        let known: Vec<(f32, bool)> = (0..classes.len()).flat_map(|class| self.known(rows, class)).collect();
+        let (scores, truth): (Vec<f32>, Vec<bool>) = known.iter().copied().unzip();
+        let bins = if known.is_empty() { Vec::new() } else { reliability_of(&scores, &truth, BINS)? };
+        let loss = |&(p, yes): &(f32, bool)| {
+            let right = f64::from(if yes { p } else { 1.0 - p });
+            -right.clamp(f64::from(f32::EPSILON), 1.0).ln()
+        };
+        Ok(Metrics {
+            n: counts.rows,
+            accuracy: counts.accuracy(),
+            balanced_accuracy: counts.balanced_accuracy(),
+            macro_f1: counts.macro_f1(),
+            weighted_f1: Some(counts.weighted_f1()),
+            log_loss: Some(known.iter().map(loss).sum::<f64>() / counts.rows as f64),
+            ece: Some(expected_calibration_error(&bins)),
+            ci95: None,
+            per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
+            confusion_matrix: Vec::new(),
         })
+    }
+
+    /// 95 % intervals by recording (`groups`, `[n]`); as [`intervals`](super::intervals()).
+    pub fn intervals(
+        &self,
+        rows: Labelled<'_>,
+        groups: &[u32],
+        bootstrap: Bootstrap,
+    ) -> Result<Option<Intervals>, MetricsError> {
+        self.check(rows)?;
+        check::length("groups", groups.len(), rows.labels.len())?;
+        let (patterns, predicted) = self.patterns(rows.probabilities);
+        let cells: Vec<(usize, usize)> = rows.labels.iter().copied().zip(predicted).collect();
+        let groups = Groups::new(&cells, groups);
+        let drawn = groups.resample(bootstrap, |cells| {
+            let mut counts = Counts::new(self.sets.classes());
+            cells.for_each(|((label, pattern), n)| counts.add(self.sets.of(label), &patterns[pattern], n));
+            [counts.accuracy(), counts.balanced_accuracy(), counts.macro_f1()]
+        });
+        if drawn.is_empty() {
+            return Ok(None);
+        }
+        let interval = |figure: usize| Interval::percentiles(drawn.iter().map(|figures| figures[figure]).collect());
+        Ok(Some(Intervals {
+            accuracy: interval(0),
+            balanced_accuracy: interval(1),
+            macro_f1: interval(2),
+            groups: groups.len() as u64,
+            resamples: bootstrap.resamples,
+        }))
+    }
+
+    /// How much better model b is than model a, whose probabilities and thresholds are these; as [`paired_bootstrap`](super::paired_bootstrap).
+    pub fn compare(
+        a: (Self, &[f32]),
+        b: (Self, &[f32]),
+        labels: &[usize],
+        groups: &[u32],
+        bootstrap: Bootstrap,
+    ) -> Result<PairedDifferences, MetricsError> {
+        for (model, probabilities) in [a, b] {
+            model.check(Labelled { probabilities, labels })?;
+        }
+        check::length("groups", groups.len(), labels.len())?;
+        let sets = a.0.sets;
+        let ((of_a, by_a), (of_b, by_b)) = (a.0.patterns(a.1), b.0.patterns(b.1));
+        let rows: Vec<(usize, (usize, usize))> = labels.iter().copied().zip(by_a.into_iter().zip(by_b)).collect();
+        Ok(differences(&rows, sets.classes(), groups, bootstrap, |cells| {
+            let mut counts = [Counts::new(sets.classes()), Counts::new(sets.classes())];
+            for ((label, (in_a, in_b)), n) in cells {
+                counts[0].add(sets.of(label), &of_a[in_a], n);
+                counts[1].add(sets.of(label), &of_b[in_b], n);
+            }
+            let [a, b] = counts.map(|counts| counts.figures());
+            (a, b)
+        }))
+    }
+
+    /// The score of one class in each row of which it is known whether it is there.
+    pub fn known(&self, rows: Labelled<'_>, class: usize) -> Vec<(f32, bool)> {
+        let scores = rows.probabilities.iter().skip(class).step_by(self.sets.classes());
+        scores.zip(rows.labels).filter_map(|(&p, &label)| Some((p, self.sets.of(label)[class]?))).collect()
+    }
+
+    /// The distinct sets of classes that are predicted, and which of them is that of each row.
+    fn patterns(&self, probabilities: &[f32]) -> (Vec<Vec<bool>>, Vec<usize>) {
+        let (mut patterns, mut numbers) = (Vec::new(), HashMap::new());
+        let mut number = |row: &[f32]| {
+            *numbers.entry(self.predicted(row)).or_insert_with_key(|pattern| {
+                patterns.push(pattern.clone());
+                patterns.len() - 1
+            })
+        };
+        let of_rows = probabilities.chunks_exact(self.sets.classes()).map(&mut number).collect();
+        (patterns, of_rows)
+    }
+
+    fn check(&self, rows: Labelled<'_>) -> Result<(), MetricsError> {
+        let width = self.sets.classes();
+        check::shape(rows.probabilities, rows.labels.len(), width)?;
+        check::thresholds(self.thresholds, width)?;
+        if let Some((row, &label)) = rows.labels.iter().enumerate().find(|&(_, &label)| label >= self.sets.labels()) {
+            return Err(MetricsError::Truth { row, class: label, classes: self.sets.labels() });
+        }
+        check::finite(rows.probabilities, width)
     }
 }
 
-/// The mean of those values that there are; none if there are none.
-fn mean_of_known(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
-    let mut known = values.flatten().peekable();
-    known.peek().is_some().then(|| mean(known))
+/// Counts of what is there and what is predicted, `[classes]` each, of rows of which that is known.
+#[derive(Debug, Clone)]
+struct Counts {
+    rows: u64,
+    /// Rows whose known classes are all right.
+    exact: u64,
+    known: Vec<u64>,
+    support: Vec<u64>,
+    predicted: Vec<u64>,
+    hits: Vec<u64>,
+}
+
+impl Counts {
+    fn new(classes: usize) -> Self {
+        let none = || vec![0; classes];
+        Self { rows: 0, exact: 0, known: none(), support: none(), predicted: none(), hits: none() }
+    }
+
+    fn add(&mut self, answers: &[Option<bool>], predicted: &[bool], rows: u64) {
+        let mut is_exact = true;
+        for (class, (answer, &is_predicted)) in answers.iter().zip(predicted).enumerate() {
+            let Some(is_there) = *answer else { continue };
+            let count = |yes: bool| rows * u64::from(yes);
+            self.known[class] += rows;
+            self.support[class] += count(is_there);
+            self.predicted[class] += count(is_predicted);
+            self.hits[class] += count(is_there && is_predicted);
+            is_exact &= is_there == is_predicted;
+        }
+        self.rows += rows;
+        self.exact += rows * u64::from(is_exact);
+    }
+
+    fn classes(&self) -> std::ops::Range<usize> {
+        0..self.known.len()
+    }
+
+    fn recall(&self, class: usize) -> f64 {
+        ratio(self.hits[class], self.support[class])
+    }
+
+    fn f1(&self, class: usize) -> f64 {
+        ratio(2 * self.hits[class], self.support[class] + self.predicted[class])
+    }
+
+    fn accuracy(&self) -> f64 {
+        ratio(self.exact, self.rows)
+    }
+
+    /// Mean over the classes that are there somewhere and absent somewhere; 0 where there is none.
+    fn balanced_accuracy(&self) -> f64 {
+        let absent = |class: &usize| self.known[*class] - self.support[*class];
+        let both = self.classes().filter(|class| self.support[*class] > 0 && absent(class) > 0);
+        let of = |class: usize| {
+            let right = absent(&class) + self.hits[class] - self.predicted[class];
+            f64::midpoint(self.recall(class), ratio(right, absent(&class)))
+        };
+        let each: Vec<f64> = both.map(of).collect();
+        if each.is_empty() { 0.0 } else { mean(each.into_iter()) }
+    }
+
+    /// Mean over the classes that are true or predicted somewhere; 0 where there is none.
+    fn macro_f1(&self) -> f64 {
+        let occurs = |&class: &usize| self.support[class] + self.predicted[class] > 0;
+        let each: Vec<f64> = self.classes().filter(occurs).map(|class| self.f1(class)).collect();
+        if each.is_empty() { 0.0 } else { mean(each.into_iter()) }
+    }
+
+    fn weighted_f1(&self) -> f64 {
+        let total: u64 = self.support.iter().sum();
+        let sum: f64 = self.classes().map(|class| self.support[class] as f64 * self.f1(class)).sum();
+        if total == 0 { 0.0 } else { sum / total as f64 }
+    }
+
+    fn figures(&self) -> Figures {
+        let overall = [self.accuracy(), self.balanced_accuracy(), self.macro_f1()];
+        let recall = self.classes().map(|class| (self.support[class] > 0).then(|| self.recall(class)));
+        overall.into_iter().map(Some).chain(recall).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
     #[derive(Deserialize)]
@@ -134,11 +271,6 @@ mod tests {
         thresholds: Vec<f32>,
         subset_accuracy: f64,
         macro_f1: f64,
-        micro_f1: f64,
-        macro_average_precision: Option<f64>,
-        micro_average_precision: Option<f64>,
-        macro_auroc: Option<f64>,
-        micro_auroc: Option<f64>,
         f1: Vec<f64>,
         average_precision: Vec<Option<f64>>,
         auroc: Vec<Option<f64>>,
@@ -148,24 +280,25 @@ mod tests {
         (0..classes).map(|class| format!("class {class}")).collect()
     }
 
+    /// A label for each row.
+    fn sets(classes: usize, truth: &[bool]) -> (LabelSets, Vec<usize>) {
+        let sets = LabelSets::new(classes, truth.iter().copied().map(Some).collect());
+        let labels = (0..sets.labels()).collect();
+        (sets, labels)
+    }
+
     #[test]
     fn all_numbers_are_those_of_scikit_learn() {
         let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracles/golden/multi_label.json"));
         let cases: Vec<Golden> = serde_json::from_str(golden).unwrap();
         assert_eq!(cases.len(), 3);
         for case in cases {
-            let found =
-                MultiLabelMetrics::compute(&case.probabilities, &case.truth, &names(case.classes), &case.thresholds)
-                    .unwrap();
-            let mut pairs = vec![
-                (Some(found.subset_accuracy), Some(case.subset_accuracy)),
-                (Some(found.macro_f1), Some(case.macro_f1)),
-                (Some(found.micro_f1), Some(case.micro_f1)),
-                (found.macro_average_precision, case.macro_average_precision),
-                (found.micro_average_precision, case.micro_average_precision),
-                (found.macro_auroc, case.macro_auroc),
-                (found.micro_auroc, case.micro_auroc),
-            ];
+            let (sets, labels) = sets(case.classes, &case.truth);
+            let judge = MultiLabel { sets: &sets, thresholds: &case.thresholds };
+            let rows = Labelled { probabilities: &case.probabilities, labels: &labels };
+            let found = judge.metrics(rows, &names(case.classes)).unwrap();
+            let mut pairs =
+                vec![(Some(found.accuracy), Some(case.subset_accuracy)), (Some(found.macro_f1), Some(case.macro_f1))];
             for (index, class) in found.per_class.iter().enumerate() {
                 pairs.push((Some(class.f1), Some(case.f1[index])));
                 pairs.push((class.average_precision, case.average_precision[index]));
@@ -180,20 +313,53 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knows_counts_nowhere() {
+        let sets = LabelSets::new(2, vec![Some(true), None, Some(false), Some(true)]);
+        let judge = MultiLabel { sets: &sets, thresholds: &[0.5; 2] };
+        let rows = Labelled { probabilities: &[0.9, 0.9, 0.1, 0.9, 0.1, 0.1], labels: &[0, 1, 0] };
+        let found = judge.metrics(rows, &names(2)).unwrap();
+        assert_eq!((found.n, found.per_class[1].support, found.per_class[1].precision), (3, 1, 1.0));
+        assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
+        // Class 0: one of two is found, and the one that is not is left alone; class 1 is always there.
+        assert!((found.balanced_accuracy - 0.75).abs() < 1e-12);
+        let interval = judge.intervals(rows, &[0, 1, 2], Bootstrap::default()).unwrap().unwrap();
+        assert!(interval.accuracy.low < interval.accuracy.high);
+    }
+
+    #[test]
     fn rows_of_no_class_that_are_left_alone_are_right() {
-        let found = MultiLabelMetrics::compute(&[0.2, 0.1], &[false; 2], &names(2), &[0.5; 2]).unwrap();
-        assert_eq!((found.subset_accuracy, found.macro_f1, found.macro_auroc), (1.0, 0.0, None));
+        let (sets, labels) = sets(2, &[false; 2]);
+        let judge = MultiLabel { sets: &sets, thresholds: &[0.5; 2] };
+        let found = judge.metrics(Labelled { probabilities: &[0.2, 0.1], labels: &labels }, &names(2)).unwrap();
+        assert_eq!((found.accuracy, found.macro_f1, found.per_class[0].auroc), (1.0, 0.0, None));
+    }
+
+    #[test]
+    fn a_model_that_finds_less_is_worse_for_certain() {
+        let truth: Vec<bool> = (0..80).map(|cell| cell % 4 < 2).collect();
+        let (sets, labels) = sets(2, &truth);
+        let judge = MultiLabel { sets: &sets, thresholds: &[0.5; 2] };
+        let right: Vec<f32> = truth.iter().map(|&yes| f32::from(u8::from(yes))).collect();
+        let blind: Vec<f32> = right.iter().enumerate().map(|(cell, p)| if cell % 2 == 0 { 0.0 } else { *p }).collect();
+        let groups: Vec<u32> = (0..40).collect();
+        let found =
+            MultiLabel::compare((judge, &right), (judge, &blind), &labels, &groups, Bootstrap::default()).unwrap();
+        let recall = found.recall[0].unwrap();
+        assert_eq!((recall.a, recall.b), (1.0, 0.0));
+        assert!(recall.ci95.unwrap().high < -0.9 && found.recall[1].unwrap().difference.abs() < 1e-12);
     }
 
     #[test]
     fn what_cannot_be_evaluated_is_named() {
-        let compute = |p: &[f32], truth: &[bool], thresholds: &[f32]| {
-            MultiLabelMetrics::compute(p, truth, &names(2), thresholds).map(|_| ())
+        let (sets, _) = sets(2, &[true; 2]);
+        let compute = |probabilities: &[f32], labels: &[usize], thresholds: &[f32]| {
+            let judge = MultiLabel { sets: &sets, thresholds };
+            judge.metrics(Labelled { probabilities, labels }, &names(2)).map(|_| ())
         };
         assert_eq!(compute(&[], &[], &[0.5; 2]), Err(MetricsError::NoRows));
-        let missing = |what, found| Err(MetricsError::Length { what, found, expected: 2 });
-        assert_eq!(compute(&[0.5; 2], &[true], &[0.5; 2]), missing("labels", 1));
-        assert_eq!(compute(&[0.5; 2], &[true; 2], &[0.5]), missing("thresholds", 1));
-        assert_eq!(compute(&[0.5, f32::NAN], &[true; 2], &[0.5; 2]), Err(MetricsError::NotANumber { row: 0 }));
+        assert_eq!(compute(&[0.5; 2], &[1], &[0.5; 2]), Err(MetricsError::Truth { row: 0, class: 1, classes: 1 }));
+        let missing = Err(MetricsError::Length { what: "thresholds", found: 1, expected: 2 });
+        assert_eq!(compute(&[0.5; 2], &[0], &[0.5]), missing);
+        assert_eq!(compute(&[0.5, f32::NAN], &[0], &[0.5; 2]), Err(MetricsError::NotANumber { row: 0 }));
     }
 }

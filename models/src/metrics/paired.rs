@@ -41,7 +41,7 @@ pub struct PairedDifferences {
 }
 
 /// Figures of one model in one resample: accuracy, balanced accuracy, macro F1, then the recall of each class.
-type Figures = Vec<Option<f64>>;
+pub(super) type Figures = Vec<Option<f64>>;
 
 fn figures(tally: &Tally, classes: usize) -> Figures {
     let overall = [tally.accuracy(), tally.balanced_accuracy(), tally.macro_f1()];
@@ -74,8 +74,19 @@ pub fn paired_bootstrap(
         }
         (figures(&of_a, classes), figures(&of_b, classes))
     };
+    Ok(differences(&rows, classes, groups, bootstrap, compare))
+}
+
+/// The differences between two models, of which `compare` makes figures from what their rows say (`cells`, and how many rows are in each).
+pub(super) fn differences<C: Copy + Ord + Send + Sync>(
+    rows: &[C],
+    classes: usize,
+    groups: &[u32],
+    bootstrap: Bootstrap,
+    compare: impl Fn(&mut dyn Iterator<Item = (C, u64)>) -> (Figures, Figures) + Sync,
+) -> PairedDifferences {
     let (of_a, of_b) = compare(&mut rows.iter().map(|&cell| (cell, 1)));
-    let groups = Groups::new(&rows, groups);
+    let groups = Groups::new(rows, groups);
     let resamples = groups.resample(bootstrap, |cells| {
         let (of_a, of_b) = compare(cells);
         of_a.into_iter().zip(of_b).map(|(a, b)| Some(b? - a?)).collect::<Figures>()
@@ -88,13 +99,13 @@ pub fn paired_bootstrap(
         Some(Difference { a, b, difference: b - a, ci95: worse.map(|_| Interval::percentiles(drawn)), worse })
     };
     let overall = |figure| difference(figure).expect("these figures exist as soon as there is a row");
-    Ok(PairedDifferences {
+    PairedDifferences {
         accuracy: overall(0),
         balanced_accuracy: overall(1),
         macro_f1: overall(2),
         recall: (3..3 + classes).map(difference).collect(),
         groups: groups.len() as u64,
-    })
+    }
 }
 
 #[cfg(test)]

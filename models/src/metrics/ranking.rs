@@ -39,28 +39,14 @@ impl Ranking {
         Ok((0..classes).into_par_iter().map(|class| Self::of_class(probabilities, truth, classes, class)).collect())
     }
 
-    /// One ranking for each class where a row can be of several: `truth` is `[n, classes]` like `probabilities`.
-    pub fn of_labels(probabilities: &[f32], truth: &[bool], classes: usize) -> Result<Vec<Self>, MetricsError> {
-        check::unlabelled(probabilities, classes)?;
-        check::length("labels", truth.len(), probabilities.len())?;
-        Ok((0..classes).into_par_iter().map(|class| Self::of_label(probabilities, truth, classes, class)).collect())
-    }
-
     /// One of [`of_classes`](Self::of_classes), of rows that were checked.
     pub(super) fn of_class(probabilities: &[f32], truth: &[usize], classes: usize, class: usize) -> Self {
         let scores = probabilities.iter().skip(class).step_by(classes);
         Self::new(scores.zip(truth).map(|(&score, &truth)| (score, truth == class)).collect())
     }
 
-    /// One of [`of_labels`](Self::of_labels), of rows that were checked.
-    pub(super) fn of_label(probabilities: &[f32], truth: &[bool], classes: usize, class: usize) -> Self {
-        let scores = probabilities.iter().skip(class).step_by(classes);
-        let truth = truth.iter().skip(class).step_by(classes);
-        Self::new(scores.zip(truth).map(|(&score, &truth)| (score, truth)).collect())
-    }
-
     /// Ranks rows, each a score that is a number and whether it is positive.
-    pub(super) fn new(mut scored: Vec<(f32, bool)>) -> Self {
+    pub fn new(mut scored: Vec<(f32, bool)>) -> Self {
         scored.par_sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
         let mut reached = Step::default();
         #[expect(clippy::float_cmp, reason = "a tie is an equal score, not a near one")]

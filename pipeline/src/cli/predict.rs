@@ -94,7 +94,7 @@ pub(crate) fn classify(args: &PredictArgs, globals: &Globals, printer: &Printer)
     for (file, result) in files.iter().zip(results) {
         let path = file.display().to_string();
         match result {
-            Ok(prediction) => rows.extend(rows_of(&path, &prediction, args.windows, predictor.classes())),
+            Ok(prediction) => rows.extend(rows_of(&path, &prediction, args.windows, &predictor)),
             Err(ClipError { code, message }) => {
                 printer.warning(&format!("`{path}` cannot be used ({code}): {message}"));
                 failed.push(Failed { path, code, message });
@@ -146,17 +146,15 @@ fn open(file: &Path, buckets: Option<&Store>) -> Result<Box<dyn AudioSource>, Cl
     }
 }
 
-fn rows_of(path: &str, prediction: &Prediction, windows: bool, classes: &[String]) -> Vec<Row> {
-    let row = |span: Option<(f64, f64)>, probabilities: &[f32]| {
-        let best = (0..classes.len()).fold(0, |best, i| if probabilities[i] > probabilities[best] { i } else { best });
-        Row {
-            path: path.to_owned(),
-            start_s: span.map(|(start, _)| start),
-            end_s: span.map(|(_, end)| end),
-            predicted: classes[best].clone(),
-            confidence: probabilities[best],
-            probabilities: classes.iter().cloned().zip(probabilities.iter().copied()).collect(),
-        }
+fn rows_of(path: &str, prediction: &Prediction, windows: bool, predictor: &Predictor) -> Vec<Row> {
+    let classes = predictor.classes();
+    let row = |span: Option<(f64, f64)>, probabilities: &[f32]| Row {
+        path: path.to_owned(),
+        start_s: span.map(|(start, _)| start),
+        end_s: span.map(|(_, end)| end),
+        predicted: predictor.verdict(probabilities),
+        confidence: probabilities.iter().copied().fold(0.0, f32::max),
+        probabilities: classes.iter().cloned().zip(probabilities.iter().copied()).collect(),
     };
     if windows {
         prediction.windows.iter().map(|w| row(Some((w.start_s, w.end_s)), &w.probabilities)).collect()

@@ -166,6 +166,9 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
         [vec![class.class.clone(), class.support.to_string()], ratios.to_vec(), vec![average]].concat()
     });
     text.push_str(&table(&["class", "clips", "precision", "recall", "F1", "AP"], rows));
+    if metrics.confusion_matrix.is_empty() {
+        return text;
+    }
     let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();
     let header = [&["true \\ predicted"], names.as_slice()].concat();
     let rows = names

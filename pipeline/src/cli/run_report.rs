@@ -151,7 +151,9 @@ fn per_class(test: &Metrics, meta: &ModelMeta) -> Vec<ClassFigures> {
     let threshold = |class: usize| meta.selection.as_ref()?.thresholds[class].map(|found| f64::from(found.threshold));
     let of = |(number, class): (usize, &ClassMetrics)| {
         // A ratio of nothing to nothing is written as 0.
-        let predicted: u64 = test.confusion_matrix.iter().map(|row| row[number]).sum();
+        // Of clips of several classes there is no matrix, and it cannot be told.
+        let counted: u64 = test.confusion_matrix.iter().map(|row| row[number]).sum();
+        let predicted = if test.confusion_matrix.is_empty() { 1 } else { counted };
         ClassFigures {
             precision: (predicted > 0).then_some(class.precision),
             recall: (class.support > 0).then_some(class.recall),

@@ -71,8 +71,6 @@ pub(super) fn check(data: &ReportData) -> Result<(), ReportError> {
         class("map.points", point.class)?;
     }
     for mistake in &data.mistakes {
-        class("mistakes.label", mistake.label)?;
-        class("mistakes.predicted", mistake.predicted)?;
         if let Some(picture) = &mistake.spectrogram {
             shape("a spectrogram", picture.levels.len(), picture.bands * picture.frames)?;
         }

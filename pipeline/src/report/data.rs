@@ -296,10 +296,10 @@ pub enum Side {
 pub struct Mistake {
     /// Where it comes from.
     pub uri: String,
-    /// Index of its label.
-    pub label: usize,
-    /// Index of the class predicted.
-    pub predicted: usize,
+    /// Its label.
+    pub label: String,
+    /// What the model says that it is.
+    pub predicted: String,
     /// Probability of the class predicted.
     pub probability: f64,
     /// What it looks like.

@@ -6,14 +6,15 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{EmbedReader, PredictionRow, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
-use ecosight_models::metrics::{Bootstrap, Difference, PairedDifferences, paired_bootstrap};
+use ecosight_models::metrics::{Bootstrap, Difference, MultiLabel, PairedDifferences, paired_bootstrap};
 use serde::{Deserialize, Serialize};
 
 use super::criteria::Criterion;
 use super::gate::test_rows;
 use crate::StageErrorKind;
 use crate::evaluate::TEST_FILE;
-use crate::pooled::{Labels, Rows, embedder_of};
+use crate::labels::Labels;
+use crate::pooled::{Rows, embedder_of};
 use crate::stage::Context;
 
 /// How the new model (b) does beside the one in production (a).
@@ -50,9 +51,15 @@ pub(super) fn compare(
         return Ok(Err(format!("model `{champion}`, which is in production, does not say what its test clips were")));
     };
     let tested: HashSet<ClipId> = tested.iter().map(|row| row.clip_id).collect();
+    if old.meta.train.multi_label != challenger.meta.train.multi_label {
+        let of = if old.meta.train.multi_label { "any number of classes" } else { "one class" };
+        return Ok(Err(format!("to model `{champion}`, which is in production, a clip is of {of}")));
+    }
     // Of a class that one of them does not know nothing can be asked.
-    let is_known = |class: &String| old.meta.classes.contains(class) && challenger.meta.classes.contains(class);
-    let is_common = |row: &usize| tested.contains(&test.units[*row].clip_id) && is_known(&labels.classes[test.y[*row]]);
+    let is_known = |class: &usize| old.meta.classes.contains(&labels.classes[*class]);
+    let is_common = |row: &usize| {
+        tested.contains(&test.units[*row].clip_id) && labels.classes_of(test.y[*row]).iter().all(is_known)
+    };
     let common: Vec<usize> = (0..test.len()).filter(is_common).collect();
     if common.is_empty() {
         return Ok(Err(format!("no clip is a test clip of model `{champion}`, which is in production, too")));
@@ -63,25 +70,36 @@ pub(super) fn compare(
         // The same units in the same order.
         test_rows(context, old.meta.train.pooling, labels)?.x_of(&common)
     };
+    let groups: Vec<u32> = common.iter().map(|&row| test.groups[row]).collect();
+    let (of_old, of_new) = (old.head.probabilities(&x_old), challenger.head.probabilities(&test.x_of(&common)));
+    let (clips, left_out) = (common.len() as u64, (test.len() - common.len()) as u64);
+    let y: Vec<usize> = common.iter().map(|&row| test.y[row]).collect();
     let mut classes = challenger.meta.classes.clone();
+    if let Some(sets) = labels.sets() {
+        let [thresholds_old, thresholds] = [&old, challenger].map(|artefact| artefact.meta.thresholds());
+        let a = spread(&of_old, &old.meta.classes, &classes, 0.0);
+        let limits = spread(&thresholds_old, &old.meta.classes, &classes, f32::INFINITY);
+        let a = (MultiLabel { sets, thresholds: &limits }, &a[..]);
+        let b = (MultiLabel { sets, thresholds: &thresholds }, &of_new[..]);
+        let differences = MultiLabel::compare(a, b, &y, &groups, Bootstrap::default()).map_err(ModelError::from)?;
+        return Ok(Ok(Comparison { clips, left_out, classes, differences }));
+    }
     classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
     let place = |class: &String| classes.iter().position(|other| other == class);
-    let truth: Option<Vec<usize>> = common.iter().map(|&row| place(&labels.classes[test.y[row]])).collect();
-    let groups: Vec<u32> = common.iter().map(|&row| test.groups[row]).collect();
-    let a = spread(&old.head.probabilities(&x_old), &old.meta.classes, &classes);
-    let b = spread(&challenger.head.probabilities(&test.x_of(&common)), &challenger.meta.classes, &classes);
+    let truth: Option<Vec<usize>> = y.iter().map(|&label| place(&labels.names[label])).collect();
+    let a = spread(&of_old, &old.meta.classes, &classes, 0.0);
+    let b = spread(&of_new, &challenger.meta.classes, &classes, 0.0);
     let truth = truth.unwrap_or_default();
     let differences = paired_bootstrap(&a, &b, &truth, classes.len(), &groups, Bootstrap::default());
     let differences = differences.map_err(ModelError::from)?;
-    let (clips, left_out) = (common.len() as u64, (test.len() - common.len()) as u64);
     Ok(Ok(Comparison { clips, left_out, classes, differences }))
 }
 
-/// Probabilities of `classes`, put into the places that these have among `all`; the others get 0.
-fn spread(probabilities: &[f32], classes: &[String], all: &[String]) -> Vec<f32> {
+/// Values of `classes`, put into the places that these have among `all`; the others get `other`.
+fn spread(values: &[f32], classes: &[String], all: &[String], other: f32) -> Vec<f32> {
     let places: Vec<Option<usize>> = classes.iter().map(|class| all.iter().position(|other| other == class)).collect();
     let spread = |row: &[f32]| {
-        let mut wide = vec![0.0; all.len()];
+        let mut wide = vec![other; all.len()];
         for (place, &p) in places.iter().zip(row) {
             if let Some(place) = *place {
                 wide[place] = p;
@@ -89,7 +107,7 @@ fn spread(probabilities: &[f32], classes: &[String], all: &[String]) -> Vec<f32>
         }
         wide
     };
-    probabilities.chunks_exact(classes.len()).flat_map(spread).collect()
+    values.chunks_exact(classes.len()).flat_map(spread).collect()
 }
 
 impl Comparison {
@@ -184,7 +202,7 @@ mod tests {
     #[test]
     fn classes_are_matched_by_name() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let wide = spread(&[0.25, 0.75], &names(&["b", "a"]), &names(&["a", "c", "b"]));
+        let wide = spread(&[0.25, 0.75], &names(&["b", "a"]), &names(&["a", "c", "b"]), 0.0);
         assert_eq!(wide, [0.75, 0.0, 0.25]);
     }
 }

@@ -18,7 +18,8 @@ use super::criteria::{Criterion, Finding};
 use super::history::current;
 use super::parity::parity;
 use crate::StageErrorKind;
-use crate::pooled::{Labels, Rows, read_pooled};
+use crate::labels::Labels;
+use crate::pooled::{Rows, read_pooled};
 use crate::predict::Predictor;
 use crate::stage::Context;
 
@@ -86,7 +87,7 @@ impl Publish {
         version: &str,
         artefact: &Artefact,
     ) -> Result<Gate, StageErrorKind> {
-        let labels = Labels::read(context)?;
+        let labels = Labels::read(context, &artefact.meta.train)?;
         let test = test_rows(context, artefact.meta.train.pooling, &labels)?;
         let champion = current(context.layout)?.filter(|champion| champion != version);
         let (mut criteria, mut comparison) = (vec![leaks(artefact)], None);
@@ -126,8 +127,8 @@ impl Publish {
         let twice_chance = 2.0 / classes as f64;
         let (least, is_above) = (self.min_balanced_accuracy, found > twice_chance);
         let words = format!("{found:.3} on the test clips; at least {least:.3} is asked for");
-        // Of two classes, not even a perfect model is above twice chance.
-        if classes == 2 {
+        // Where chance is a half, not even a perfect model is above twice chance.
+        if classes == 2 || artefact.meta.train.multi_label {
             return Criterion::met("balanced accuracy", found >= least, words);
         }
         let words = format!("{words}, and more than {twice_chance:.3}, twice chance");
@@ -144,26 +145,29 @@ impl Publish {
         predictor: Option<&Predictor>,
     ) -> Result<Criterion, StageErrorKind> {
         const NAME: &str = "false alarms";
-        if self.background.is_empty() {
-            return Ok(Criterion::unknown(NAME, "no class is named as background (`publish.background`)"));
+        let background = &artefact.meta.train.background;
+        if background.is_empty() {
+            return Ok(Criterion::unknown(NAME, "no class is named as background (`train.background`)"));
         }
-        let is_background = |class: &String| self.background.contains(class);
-        let rows: Vec<usize> = (0..test.len()).filter(|&row| is_background(&labels.classes[test.y[row]])).collect();
+        let is_background = |class: &String| background.contains(class);
+        let rows: Vec<usize> = (0..test.len()).filter(|&row| is_background(&labels.names[test.y[row]])).collect();
         let Some(predictor) = predictor.filter(|_| !rows.is_empty()) else {
-            let names = self.background.join("`, `");
+            let names = background.join("`, `");
             return Ok(Criterion::unknown(NAME, format!("there is no test clip of background (`{names}`)")));
         };
         let clips: HashSet<ClipId> = rows.iter().map(|&row| test.units[row].clip_id).collect();
         let seconds = seconds_of(context, &clips, predictor.patch_s())?;
-        let probabilities = artefact.head.probabilities(&test.x_of(&rows));
-        let thresholds: Vec<f32> = match &artefact.meta.selection {
-            None => vec![0.0; artefact.meta.classes.len()],
-            Some(selection) => {
-                selection.thresholds.iter().map(|found| found.map_or(f32::INFINITY, |found| found.threshold)).collect()
-            }
-        };
+        let mut probabilities = artefact.head.probabilities(&test.x_of(&rows));
         let never = |(class, threshold): (&String, f32)| if is_background(class) { f32::INFINITY } else { threshold };
-        let thresholds: Vec<f32> = artefact.meta.classes.iter().zip(thresholds).map(never).collect();
+        let thresholds: Vec<f32> = artefact.meta.classes.iter().zip(artefact.meta.thresholds()).map(never).collect();
+        if artefact.meta.train.multi_label {
+            // Any class that is believed is an alarm, not only the most probable one.
+            let of_rows = probabilities.chunks_exact_mut(thresholds.len());
+            of_rows
+                .flat_map(|row| row.iter_mut().zip(&thresholds))
+                .filter(|(p, limit)| **p < **limit)
+                .for_each(|(p, _)| *p = 0.0);
+        }
         let found = false_alarms_per_hour(&probabilities, &thresholds, seconds, None).map_err(ModelError::from)?;
         let (rate, n) = (found.overall.per_hour, found.overall.count);
         let words = format!("{n} on {seconds:.0} s of background, {rate:.1} an hour");

@@ -40,7 +40,7 @@ pub(super) fn parity(context: &Context<'_>, predictor: &Predictor, clips: usize)
         let opened: Vec<_> = chosen.iter().zip(opened).collect();
         let score = |((row, clip), file): (&(&PredictionRow, &ClipRow), _)| match file {
             Ok(source) => match predictor.score_clip(source, clip.span, &meter, &stop) {
-                Ok(found) => Ok(Some(distance(row, predictor.classes(), &found))),
+                Ok(found) => Ok(Some(distance(row, predictor, &found))),
                 Err(_) => context.check_cancelled().map(|()| None),
             },
             Err(OpenError::File { .. }) => Ok(None),
@@ -64,8 +64,17 @@ pub(super) fn parity(context: &Context<'_>, predictor: &Predictor, clips: usize)
     Ok(Criterion::met(NAME, apart <= TOLERANCE, words))
 }
 
-/// How far a clip's scores lie from those that it had: that of its label, and that of the class it was taken for.
-fn distance(row: &PredictionRow, classes: &[String], found: &[f32]) -> f64 {
+/// How far a clip's scores lie from those that it had.
+fn distance(row: &PredictionRow, predictor: &Predictor, found: &[f32]) -> f64 {
+    if predictor.is_multi_label() {
+        let highest = found.iter().copied().fold(0.0, f32::max);
+        return (f64::from(highest) - row.confidence).abs();
+    }
+    distance_of_one(row, predictor.classes(), found)
+}
+
+/// Where it is of one class: by the score of its label, and by that of the class it was taken for.
+fn distance_of_one(row: &PredictionRow, classes: &[String], found: &[f32]) -> f64 {
     let of = |class: &String| {
         let place = classes.iter().position(|other| other == class);
         place.map_or(f64::INFINITY, |place| f64::from(found[place]))
@@ -96,10 +105,11 @@ mod tests {
             entropy: 0.0,
         };
         let classes = ["a", "b", "c"].map(str::to_owned);
-        let apart = |found: [f32; 3]| distance(&row, &classes, &found);
+        let apart = |found: [f32; 3]| distance_of_one(&row, &classes, &found);
         assert_eq!((apart([0.75, 0.25, 0.5]), apart([0.75, 0.5, 0.0]), apart([0.5, 0.25, 0.0])), (0.0, 0.25, 0.25));
         assert!(
-            apart([f32::NAN, 0.25, 0.0]).is_infinite() && distance(&row, &classes[1..], &[0.25, 0.0]).is_infinite()
+            apart([f32::NAN, 0.25, 0.0]).is_infinite()
+                && distance_of_one(&row, &classes[1..], &[0.25, 0.0]).is_infinite()
         );
     }
 }

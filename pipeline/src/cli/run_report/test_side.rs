@@ -7,10 +7,11 @@ use ecosight_datasets::tables::{ClipRow, PredictionRow, Side, SplitRow, read_row
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::metrics::{
-    BINS, Bootstrap, DURATION_EDGES_S, MIN_ROWS, MetricsError, Ranking, bucketed, expected_calibration_error,
-    intervals, reliability,
+    BINS, DURATION_EDGES_S, Labelled, MIN_ROWS, MetricsError, Ranking, bucketed, expected_calibration_error,
+    reliability, reliability_of,
 };
-use ecosight_stages::pooled::Labels;
+use ecosight_stages::figures::Judge;
+use ecosight_stages::labels::Labels;
 use ecosight_stages::{Context, StageErrorKind};
 
 use super::excerpt::{Excerpt, excerpts};
@@ -45,6 +46,7 @@ struct Tables {
 struct TestSide {
     ids: Vec<ClipId>,
     x: Vec<f32>,
+    /// Label of each clip.
     truth: Vec<usize>,
     groups: Vec<u32>,
     /// `[n, classes]`.
@@ -59,9 +61,9 @@ pub(super) fn add(data: &mut ReportData, artefact: &Artefact, context: &Context<
         return Ok(false);
     }
     data.counts = tables.counts();
-    (data.pr_curves, data.calibration) = curves(&test, artefact).map_err(ModelError::from)?;
+    (data.pr_curves, data.calibration) = curves(&test, &tables.labels, artefact).map_err(ModelError::from)?;
     data.map = tables.map(artefact)?;
-    data.slices = slices(&test, &tables).map_err(ModelError::from)?;
+    data.slices = slices(&test, &tables, artefact)?;
     data.mistakes = tables.mistakes(context);
     Ok(true)
 }
@@ -76,7 +78,7 @@ impl Tables {
         }
         let clips: Vec<ClipRow> = read_rows(&table("manifest"))?;
         let split: Vec<SplitRow> = read_rows(&table("split"))?;
-        let labels = Labels::join(&clips, split);
+        let labels = Labels::join(&clips, split, &artefact.meta.train);
         if labels.classes != data.classes {
             return Ok(None);
         }
@@ -84,7 +86,7 @@ impl Tables {
         let mut all: Vec<ClipId> = labels.clips.keys().copied().collect();
         all.sort_unstable();
         let groups: Vec<(usize, Side)> =
-            all.iter().map(|id| (labels.clips[id].class, labels.clips[id].split.side)).collect();
+            all.iter().map(|id| (labels.clips[id].label, labels.clips[id].split.side)).collect();
         let sampled: HashSet<ClipId> = stratified(&groups, POINTS).into_iter().map(|at| all[at]).collect();
         let is_test = |id: &ClipId| labels.clips.get(id).is_some_and(|clip| clip.split.side == Side::Test);
         let wanted = |id: ClipId| sampled.contains(&id) || is_test(&id);
@@ -104,13 +106,15 @@ impl Tables {
         let mut counts = vec![ClassCount::default(); self.labels.classes.len()];
         for (id, found) in &self.embedded {
             let clip = &self.labels.clips[id];
-            let count = &mut counts[clip.class];
-            match clip.split.side {
-                Side::Train => count.train += 1,
-                Side::Val => count.val += 1,
-                Side::Test => count.test += 1,
+            for class in self.labels.classes_of(clip.label) {
+                let count = &mut counts[class];
+                match clip.split.side {
+                    Side::Train => count.train += 1,
+                    Side::Val => count.val += 1,
+                    Side::Test => count.test += 1,
+                }
+                count.augmented += found.variants;
             }
-            count.augmented += found.variants;
         }
         counts
     }
@@ -130,18 +134,20 @@ impl Tables {
             *value = value.clamp(-FAR, FAR);
         }
         let projection = project(&x, artefact.head.input_dim())?;
+        // Of several classes of a clip the first gives it its colour; one of none is not shown.
         let point = |((id, _), (x, y)): (&(&ClipId, &Vec<f32>), (f32, f32))| {
             let clip = &self.labels.clips[id];
-            MapPoint {
+            let class = *self.labels.classes_of(clip.label).first()?;
+            Some(MapPoint {
                 x,
                 y,
-                class: clip.class,
+                class,
                 is_error: self.predictions.get(id).is_some_and(|row| row.predicted != row.label),
                 side: shown(clip.split.side),
                 uri: self.clips[id].uri.clone(),
-            }
+            })
         };
-        let points = rows.iter().zip(projection.points).map(point).collect();
+        let points = rows.iter().zip(projection.points).filter_map(point).collect();
         Ok(Some(EmbeddingMap { explained: projection.explained, clips: self.embedded.len() as u64, points }))
     }
 
@@ -152,14 +158,13 @@ impl Tables {
         rows.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(a.clip_id.cmp(&b.clip_id)));
         rows.truncate(MISTAKES);
         let clips: Vec<&ClipRow> = rows.iter().map(|row| &self.clips[&row.clip_id]).collect();
-        let class = |name: &String| self.labels.classes.binary_search(name).unwrap_or_default();
         let mistake = |(row, excerpt): (&PredictionRow, Option<Excerpt>)| {
             let (spectrogram, audio) =
                 excerpt.map_or((None, Vec::new()), |excerpt| (Some(excerpt.spectrogram), excerpt.audio));
             Mistake {
                 uri: self.clips[&row.clip_id].uri.clone(),
-                label: class(&row.label),
-                predicted: class(&row.predicted),
+                label: row.label.clone(),
+                predicted: row.predicted.clone(),
                 probability: row.confidence,
                 spectrogram,
                 audio,
@@ -182,7 +187,7 @@ impl TestSide {
                 }
                 side.ids.push(*id);
                 side.x.extend_from_slice(row);
-                side.truth.push(clip.class);
+                side.truth.push(clip.label);
                 side.groups.push(clip.group);
             }
         }
@@ -196,8 +201,9 @@ impl TestSide {
         let is_same = |((id, row), &truth): ((&ClipId, &[f32]), &usize)| {
             let known = tables.predictions.get(id);
             known.is_some_and(|known| {
-                let is_equal = known.probability.to_bits() == f64::from(row[truth]).to_bits();
-                known.side == Side::Test && known.label == tables.labels.classes[truth] && is_equal
+                let highest = row.iter().copied().fold(0.0, f32::max);
+                let is_equal = known.confidence.to_bits() == f64::from(highest).to_bits();
+                known.side == Side::Test && known.label == tables.labels.names[truth] && is_equal
             })
         };
         let expected = tables.predictions.values().filter(|row| row.side == Side::Test).count();
@@ -208,7 +214,11 @@ impl TestSide {
 }
 
 /// Precision over recall of each class, and probabilities against frequencies without and with the temperature.
-fn curves(test: &TestSide, artefact: &Artefact) -> Result<(Vec<PrCurve>, Option<Calibration>), MetricsError> {
+fn curves(
+    test: &TestSide,
+    labels: &Labels,
+    artefact: &Artefact,
+) -> Result<(Vec<PrCurve>, Option<Calibration>), MetricsError> {
     let classes = artefact.meta.classes.len();
     let curve = |ranking: &Ranking| {
         let points = ranking.precision_recall_curve();
@@ -217,10 +227,26 @@ fn curves(test: &TestSide, artefact: &Artefact) -> Result<(Vec<PrCurve>, Option<
             precision: points.iter().map(|point| point.precision).collect(),
         }
     };
-    let curves = Ranking::of_classes(&test.scores, &test.truth, classes)?.iter().map(curve).collect();
+    let judge = Judge::of(labels, &artefact.meta);
+    let rankings = match judge.several() {
+        None => Ranking::of_classes(&test.scores, &test.truth, classes)?,
+        Some(several) => {
+            let rows = Labelled { probabilities: &test.scores, labels: &test.truth };
+            (0..classes).map(|class| Ranking::new(several.known(rows, class))).collect()
+        }
+    };
+    let curves = rankings.iter().map(curve).collect();
     let Some(selection) = &artefact.meta.selection else { return Ok((curves, None)) };
     let reliability = |scores: &[f32]| -> Result<Reliability, MetricsError> {
-        let bins = reliability(scores, &test.truth, classes, BINS)?;
+        let bins = match judge.several() {
+            None => reliability(scores, &test.truth, classes, BINS)?,
+            Some(several) => {
+                let rows = Labelled { probabilities: scores, labels: &test.truth };
+                let known: Vec<(f32, bool)> = (0..classes).flat_map(|class| several.known(rows, class)).collect();
+                let (scores, truth): (Vec<f32>, Vec<bool>) = known.into_iter().unzip();
+                reliability_of(&scores, &truth, BINS)?
+            }
+        };
         let ece = expected_calibration_error(&bins);
         let bin = |bin: &ecosight_models::metrics::ReliabilityBin| ReliabilityBin {
             confidence: bin.confidence,
@@ -242,7 +268,8 @@ fn curves(test: &TestSide, artefact: &Artefact) -> Result<(Vec<PrCurve>, Option<
 }
 
 /// Accuracy by site and by length. What all clips share is no slice.
-fn slices(test: &TestSide, tables: &Tables) -> Result<Vec<Slice>, MetricsError> {
+fn slices(test: &TestSide, tables: &Tables, artefact: &Artefact) -> Result<Vec<Slice>, StageErrorKind> {
+    let judge = Judge::of(&tables.labels, &artefact.meta);
     let site = |id: &ClipId| tables.clips[id].site.clone();
     let mut by_site: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (row, id) in test.ids.iter().enumerate() {
@@ -268,7 +295,7 @@ fn slices(test: &TestSide, tables: &Tables) -> Result<Vec<Slice>, MetricsError> 
                 by: by.to_owned(),
                 name,
                 clips: rows.len() as u64,
-                accuracy: accuracy(test, tables, &rows)?,
+                accuracy: accuracy(test, &judge, &rows)?,
             });
         }
     }
@@ -281,17 +308,14 @@ fn length_s(id: &ClipId, tables: &Tables) -> f64 {
     marked.unwrap_or_else(|| tables.embedded[id].length_s)
 }
 
-fn accuracy(test: &TestSide, tables: &Tables, rows: &[usize]) -> Result<Interval, MetricsError> {
+fn accuracy(test: &TestSide, judge: &Judge<'_>, rows: &[usize]) -> Result<Interval, StageErrorKind> {
     let classes = test.scores.len() / test.ids.len();
     let scores: Vec<f32> =
         rows.iter().flat_map(|row| &test.scores[row * classes..(row + 1) * classes]).copied().collect();
     let truth: Vec<usize> = rows.iter().map(|&row| test.truth[row]).collect();
     let groups: Vec<u32> = rows.iter().map(|&row| test.groups[row]).collect();
-    let is_right =
-        |row: &&usize| tables.predictions.get(&test.ids[**row]).is_some_and(|row| row.predicted == row.label);
-    let value = rows.iter().filter(is_right).count() as f64 / rows.len() as f64;
-    let ci = intervals(&scores, &truth, classes, &groups, Bootstrap::default())?;
-    Ok(Interval { value, ci95: ci.map(|ci| [ci.accuracy.low, ci.accuracy.high]) })
+    let found = judge.measure(&scores, &truth, &groups)?;
+    Ok(Interval { value: found.accuracy, ci95: found.ci95.map(|ci| [ci.accuracy.low, ci.accuracy.high]) })
 }
 
 const fn shown(side: Side) -> Shown {

@@ -9,12 +9,12 @@ use super::{name, spectrogram, wav};
 pub(super) fn section(data: &ReportData) -> Option<Markup> {
     (!data.mistakes.is_empty()).then(|| html! {
         p { "Test clips that the model is surest about and wrong. Some are wrong labels: " code { "ecosight audit labels" } " lists more." }
-        div.mistakes { @for mistake in &data.mistakes { (card(data, mistake)) } }
+        div.mistakes { @for mistake in &data.mistakes { (card(mistake)) } }
     })
 }
 
-fn card(data: &ReportData, mistake: &Mistake) -> Markup {
-    let (label, predicted) = (&data.classes[mistake.label], &data.classes[mistake.predicted]);
+fn card(mistake: &Mistake) -> Markup {
+    let (label, predicted) = (&mistake.label, &mistake.predicted);
     html! {
         figure.mistake {
             @if let Some(uri) = mistake.spectrogram.as_ref().and_then(spectrogram::data_uri) {

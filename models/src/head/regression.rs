@@ -1,6 +1,7 @@
-//! The objective of the linear head: weighted, penalised multinomial cross-entropy and its gradient in closed form.
+//! The objective of the linear head: weighted, penalised cross-entropy and its gradient in closed form.
 //!
-//! `f(W, b) = (1/n) · Σ wᵢ · −log softmax(xᵢ W + b)[yᵢ] + 1 / (2n) · Σⱼ penaltyⱼ · ‖Wⱼ‖²` with `n = Σ wᵢ`. The products with `X` are burn matrix
+//! `f(W, b) = (1/n) · Σ wᵢ · −log softmax(xᵢ W + b)[yᵢ] + 1 / (2n) · Σⱼ penaltyⱼ · ‖Wⱼ‖²` with `n = Σ wᵢ`; where a row can be of several classes,
+//! the sum of their binary cross-entropies stands for the first term. The products with `X` are burn matrix
 //! products in `f32`, block by block and on all cores; everything else (softmax, sums over blocks) is `f64`.
 //!
 //! All fits of a training share the rows. A row that is held out has the weight 0. That the columns would have been standardised by the
@@ -12,13 +13,14 @@ use rayon::prelude::*;
 
 use super::blocks::{ROWS, cut, device, matrix, values};
 use super::lbfgs::Evaluation;
-use super::score::{argmax, softmax};
 use super::spectrum::Spectrum;
+use super::targets::Targets;
 
 /// Standardised rows, cut into blocks.
-pub(super) struct SoftmaxRegression<'a> {
+pub(super) struct Regression<'a> {
     blocks: Vec<Tensor<2>>,
     labels: &'a [usize],
+    targets: Targets<'a>,
     dim: usize,
     classes: usize,
     device: Device,
@@ -48,14 +50,14 @@ struct Partial {
     bias: Vec<f64>,
 }
 
-impl<'a> SoftmaxRegression<'a> {
+impl<'a> Regression<'a> {
     /// Takes a standardised row in `x`, `[n, dim]` row-major, for each label; there is at least one.
-    pub(super) fn new(x: Vec<f32>, labels: &'a [usize], classes: usize) -> Self {
+    pub(super) fn new(x: Vec<f32>, labels: &'a [usize], targets: Targets<'a>) -> Self {
         let device = device();
         let dim = x.len() / labels.len();
         let blocks = cut(x, dim, &device);
         let spectrum = Spectrum::of(&blocks, labels.len(), dim);
-        Self { blocks, labels, dim, classes, device, spectrum }
+        Self { blocks, labels, targets, dim, classes: targets.classes(), device, spectrum }
     }
 
     /// Parameters: `W`, `[dim, classes]` row-major, then `b`, `[classes]`.
@@ -90,7 +92,7 @@ impl<'a> SoftmaxRegression<'a> {
         (sum, squares)
     }
 
-    /// Divides `gradient` by an estimate of the second derivatives where the mean curvature of the softmax is `curvature`.
+    /// Divides `gradient` by an estimate of the second derivatives where the mean curvature of the probabilities is `curvature`.
     pub(super) fn precondition(&self, fit: &Fit, gradient: &mut [f64], curvature: f64) {
         let pull = fit.penalty.iter().sum::<f64>() / self.dim as f64 / fit.total();
         let (weight, bias) = gradient.split_at_mut(self.dim * self.classes);
@@ -182,13 +184,12 @@ impl<'a> SoftmaxRegression<'a> {
             for ((value, &logit), bias) in row.iter_mut().zip(logits).zip(bias) {
                 *value = f64::from(logit) + bias;
             }
-            let logit = row[label];
-            if argmax(&row) == label {
+            if self.targets.is_right(&row, label) {
                 right += share;
             }
-            loss += share * (softmax(&mut row) - logit);
+            loss += share * self.targets.cross_entropy(&mut row, label);
             curvature += share * row.iter().map(|p| p * (1.0 - p)).sum::<f64>();
-            row[label] -= 1.0;
+            self.targets.slope(&mut row, label);
             for r in &mut row {
                 *r *= share;
             }
@@ -204,12 +205,22 @@ impl<'a> SoftmaxRegression<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::head::LabelSets;
 
     #[test]
     fn the_gradient_is_the_slope_of_the_value() {
+        // Four labels that say something, or nothing, of three classes.
+        let answers = [0, 1, 2, 2, 1, 1, 0, 0, 0, 1, 2, 0].map(|i| [Some(true), Some(false), None][i]);
+        let sets = LabelSets::new(3, answers.to_vec());
+        for targets in [Targets::One(4), Targets::Any(&sets)] {
+            the_gradient_is_the_slope(targets);
+        }
+    }
+
+    fn the_gradient_is_the_slope(targets: Targets<'_>) {
         let x: Vec<f32> = (0..600 * 3).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
         let y: Vec<usize> = (0..600).map(|i| i * 7 % 4).collect();
-        let objective = SoftmaxRegression::new(x, &y, 4);
+        let objective = Regression::new(x, &y, targets);
         let fit = Fit { weights: (0..600).map(|i| (i % 3) as f32).collect(), penalty: vec![5.0, 1.0, 0.5] };
         let point: Vec<f64> = (0..objective.parameters()).map(|i| f64::from(i as u32 % 5) * 0.25 - 0.5).collect();
         let gradient = objective.evaluate(&fit, point.clone()).gradient;
