@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Pooling;
+use super::{Features, Pooling, Summary};
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -107,6 +107,9 @@ pub struct TrainConfig {
     pub head: HeadKind,
     /// How patches become a row.
     pub pooling: Pooling,
+    /// What each patch is described by.
+    #[serde(skip_serializing_if = "is_default")]
+    pub features: Features,
     /// Strength of the penalty on the weights of the linear head, at least 0.
     ///
     /// The objective is `(1/n) · Σ cross-entropy + l2 / (2n) · ‖W‖²` with the bias free and the columns of `x`
@@ -138,6 +141,7 @@ impl Default for TrainConfig {
         Self {
             head: HeadKind::Linear,
             pooling: Pooling::MeanStd,
+            features: Features::Embedding,
             l2: L2::AUTO,
             class_weights: ClassWeights::None,
             thresholds: ThresholdWish::Best(BestF1::BestF1),
@@ -151,7 +155,17 @@ impl Default for TrainConfig {
     }
 }
 
+/// What came later is not written where it changes nothing, so that a model keeps its digest.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl TrainConfig {
+    /// How the patches of a clip become a row.
+    pub fn summary(&self) -> Summary {
+        Summary { features: self.features, pooling: self.pooling }
+    }
+
     /// Everything that is out of range, one sentence each; empty when the settings can be used.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
