@@ -12,7 +12,7 @@ use std::process::Command;
 use ecosight_models::dense::{Activation, Dense};
 use ecosight_models::embedder::{Dtype, EmbedderId, Precision};
 use ecosight_models::export::{HeadSpec, head_onnx, yamnet_onnx};
-use ecosight_models::head::Pooling;
+use ecosight_models::head::{Features, Pooling, Summary};
 use ecosight_models::weights::YamnetWeights;
 use reference::{max_difference, npz, seeded, wav};
 use serde_json::Value;
@@ -65,7 +65,7 @@ impl Parts {
         }
     }
 
-    fn spec(&self, pooling: Pooling) -> HeadSpec<'_> {
+    fn spec(&self, summary: Summary) -> HeadSpec<'_> {
         HeadSpec {
             mean: &self.mean,
             scale: &self.scale,
@@ -73,7 +73,7 @@ impl Parts {
             temperature: 1.75,
             classes: &self.classes,
             thresholds: Some(&self.thresholds),
-            pooling,
+            summary,
             embedder: &self.embedder,
             version: "v3",
             digest: "00ff",
@@ -140,7 +140,7 @@ fn heads_agree_with_onnx_runtime() {
         let parts = Parts::new(2048, hidden, scores);
         let rows: Vec<Vec<f32>> = seeded::waveform(7 * 2048).chunks(2048).map(<[f32]>::to_vec).collect();
         let inputs = [serde_json::json!({ "embedding": rows }), serde_json::json!({ "embedding": &rows[..1] })];
-        let model = head_onnx(&parts.spec(Pooling::MeanStd)).unwrap();
+        let model = head_onnx(&parts.spec(Pooling::MeanStd.into())).unwrap();
         let Some(found) = run(test, folder.path(), &model, &inputs) else { return };
         let expected: Vec<Vec<f32>> = rows.iter().map(|row| parts.probabilities(row)).collect();
         worst = worst.max(max_difference(&flat(&found[1]["probabilities"]), &expected.concat()));
@@ -177,27 +177,29 @@ fn yamnet_agrees_with_the_reference() {
     let short = [(0, 1), (1, 1), (15_600, 1), (15_601, 2), (23_280, 2), (23_281, 3)];
     clips.extend(short.iter().map(|&(samples, _)| serde_json::json!({ "waveform": seeded::waveform(samples) })));
     let mut worst = [0.0f32; 2];
-    for (pooling, hidden, dtype) in [
-        (Pooling::MeanStd, &[][..], Dtype::F32),
-        (Pooling::Mean, &[64], Dtype::F32),
-        (Pooling::MeanStd, &[], Dtype::F16),
+    let contrast = |pooling| Summary { features: Features::Contrast, pooling };
+    for (summary, hidden, dtype) in [
+        (Pooling::MeanStd.into(), &[][..], Dtype::F32),
+        (Pooling::Mean.into(), &[64], Dtype::F32),
+        (contrast(Pooling::MeanStd), &[], Dtype::F32),
+        (Pooling::MeanStd.into(), &[], Dtype::F16),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = Parts::new(pooling.dim(1024), hidden, Activation::Softmax);
+        let mut parts = Parts::new(summary.dim(1024), hidden, Activation::Softmax);
         (parts.embedder.weights, parts.embedder.dtype) = (Some(weights.content_hash().to_string()), dtype);
-        let model = yamnet_onnx(&parts.spec(pooling), &weights).unwrap();
+        let model = yamnet_onnx(&parts.spec(summary), &weights).unwrap();
         let Some(found) = run(test, folder.path(), &model, &clips) else { return };
         assert_eq!(found[0]["sample_rate_hz"], "16000");
         for (name, found) in names.iter().zip(&found[1..]) {
             let (embeddings, probabilities) = (flat(&found["embeddings"]), flat(&found["probabilities"]));
             let reference = &golden[&format!("{name}/embeddings")];
-            let expected = parts.probabilities(&pooling.pool(reference, 1024));
+            let expected = parts.probabilities(&summary.pool(reference, 1024));
             if dtype == Dtype::F32 {
                 worst[0] = worst[0].max(max_difference(&embeddings, reference));
                 worst[1] = worst[1].max(max_difference(&probabilities, &expected));
             } else {
                 assert!(embeddings.iter().all(|&x| half_bits_suffice(x)), "{name}");
-                let again = parts.probabilities(&pooling.pool(&embeddings, 1024));
+                let again = parts.probabilities(&summary.pool(&embeddings, 1024));
                 worst[1] = worst[1].max(max_difference(&probabilities, &again));
             }
             assert_eq!(found["label"], parts.classes[argmax(&probabilities)]);

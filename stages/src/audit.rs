@@ -122,7 +122,7 @@ impl Audit {
     /// All leaks, in the order of their clips.
     fn leaks(&self, context: &Context<'_>, clips: &[ClipRow], labels: &Labels) -> Result<Vec<LeakRow>, StageErrorKind> {
         let mut rows = Rows::default();
-        read_pooled(context, Pooling::Mean, labels, &mut |unit, labelled, row| {
+        read_pooled(context, Pooling::Mean.into(), labels, &mut |unit, labelled, row| {
             if unit.variant == 0 {
                 rows.push(unit, labelled, &row);
             }

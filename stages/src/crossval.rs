@@ -108,7 +108,7 @@ impl Originals<'_> {
         let is_same = |entry: &&UnitEntry| entry.key == unit_key(id, entry.unit.clip_id, &Recipe::ORIGINAL);
         let same: HashSet<Unit> = table.live().filter(is_same).map(|entry| entry.unit).collect();
         let rows = &mut self.rows;
-        read_pooled(context, self.settings.train.pooling, self.labels, &mut |unit, labelled, row| {
+        read_pooled(context, self.settings.train.summary(), self.labels, &mut |unit, labelled, row| {
             if same.contains(&unit) {
                 rows.push(unit, labelled, &row);
             }
@@ -124,7 +124,7 @@ impl Originals<'_> {
             .filter(|clip| !present.contains(&clip.clip_id))
             .map(|clip| Work::original(clip, self.embedder.id()))
             .collect();
-        let (dim, pooling) = (self.embedder.dim(), self.settings.train.pooling);
+        let (dim, summary) = (self.embedder.dim(), self.settings.train.summary());
         let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
         let bench = Bench { embedder: self.embedder, meter: &meter, stop: &stop };
         let mut failed = Vec::new();
@@ -133,7 +133,7 @@ impl Originals<'_> {
         embed_all(context, NAME, bench, &work, &mut |piece| {
             let (number, row) = match piece {
                 Piece::Rows(number, _, patches) => {
-                    let pooler = long.entry(number).or_insert_with(|| Pooler::new(pooling, dim));
+                    let pooler = long.entry(number).or_insert_with(|| Pooler::new(summary, dim));
                     pooler.push(&patches.embeddings);
                     return Ok(());
                 }
@@ -143,7 +143,7 @@ impl Originals<'_> {
                     return Ok(());
                 }
                 Piece::Done(number, Outcome::Whole(whole)) => {
-                    (number, Some(pooling.pool(&whole.variants[0].embeddings, dim)))
+                    (number, Some(summary.pool(&whole.variants[0].embeddings, dim)))
                 }
                 Piece::Done(number, Outcome::Long(_)) => (number, long.remove(&number).and_then(Pooler::finish)),
             };

@@ -69,7 +69,7 @@ impl Stage for Evaluate {
             return self.as_before(context, &folder, &artefact).in_stage(NAME);
         }
         let labels = Labels::read(context, &artefact.meta.train).in_stage(NAME)?;
-        let (sides, embedder) = read_sides(context, artefact.meta.train.pooling, &labels).in_stage(NAME)?;
+        let (sides, embedder) = read_sides(context, artefact.meta.train.summary(), &labels).in_stage(NAME)?;
         let fingerprint = sides.fingerprint(&labels.names).to_string();
         if fingerprint != artefact.meta.data_fingerprint || embedder != artefact.meta.embedder {
             return Err(StageErrorKind::data(

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::{EmbedReader, Side, Unit};
 use ecosight_models::embedder::EmbedderId;
-use ecosight_models::head::{Examples, Pooler, Pooling};
+use ecosight_models::head::{Examples, Pooler, Summary};
 
 use crate::embed::EMBEDDER_KEY;
 use crate::error::InStage;
@@ -139,7 +139,7 @@ impl Sides {
 /// Reads the table of embeddings, pooled; calls `each` with labels for the rows of labelled clips.
 pub fn read_pooled(
     context: &Context<'_>,
-    pooling: Pooling,
+    summary: Summary,
     labels: &Labels,
     each: &mut dyn FnMut(Unit, &Labelled, Vec<f32>),
 ) -> Result<EmbedderId, StageErrorKind> {
@@ -156,7 +156,7 @@ pub fn read_pooled(
         let (unit, patches) = run?;
         if current.as_ref().is_none_or(|(of, _)| *of != unit) {
             let dim = patches.embeddings.len() / patches.len();
-            if let Some(complete) = current.replace((unit, Pooler::new(pooling, dim))) {
+            if let Some(complete) = current.replace((unit, Pooler::new(summary, dim))) {
                 hand_over(complete);
             }
         }
@@ -173,11 +173,11 @@ pub fn read_pooled(
 /// Reads the table of embeddings, pooled and parted by side, each in the order of its units.
 pub fn read_sides(
     context: &Context<'_>,
-    pooling: Pooling,
+    summary: Summary,
     labels: &Labels,
 ) -> Result<(Sides, EmbedderId), StageErrorKind> {
     let mut sides = Sides::default();
-    let id = read_pooled(context, pooling, labels, &mut |unit, labelled, row| match labelled.split.side {
+    let id = read_pooled(context, summary, labels, &mut |unit, labelled, row| match labelled.split.side {
         Side::Train => sides.train.push(unit, labelled, &row),
         Side::Val if unit.variant == 0 => sides.val.push(unit, labelled, &row),
         Side::Test if unit.variant == 0 => sides.test.push(unit, labelled, &row),

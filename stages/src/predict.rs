@@ -198,7 +198,7 @@ impl Predictor {
     }
 
     fn pooler(&self) -> Pooler {
-        Pooler::new(self.artefact.meta.train.pooling, self.embedder.dim())
+        Pooler::new(self.artefact.meta.train.summary(), self.embedder.dim())
     }
 
     fn score(&self, pooler: Pooler) -> Option<Vec<f32>> {

@@ -49,6 +49,7 @@ impl Params for TrainConfig {
     const KEYS: &'static [&'static str] = &[
         "head",
         "pooling",
+        "features",
         "l2",
         "multi_label",
         "background",
@@ -134,7 +135,7 @@ impl Stage for TrainConfig {
         if let Some(output) = wait(self, context, &labels).in_stage(NAME)? {
             return Ok(output);
         }
-        let (mut sides, embedder) = read_sides(context, self.pooling, &labels).in_stage(NAME)?;
+        let (mut sides, embedder) = read_sides(context, self.summary(), &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels)?;
         let fingerprint = sides.fingerprint(&labels.names).to_string();
         let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).in_stage(NAME)?;

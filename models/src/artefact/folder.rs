@@ -126,9 +126,12 @@ impl Artefact {
             let (head, names) = (self.head.classes(), self.meta.classes.len());
             return problem(format!("the head has {head} classes, `classes` {names}"));
         }
-        let columns = self.meta.train.pooling.dim(1);
+        let columns = self.meta.train.summary().dim(1);
         if !self.head.input_dim().is_multiple_of(columns) {
-            return problem(format!("{} inputs do not come from `train.pooling`", self.head.input_dim()));
+            return problem(format!(
+                "{} inputs do not come from `train.pooling` and `train.features`",
+                self.head.input_dim()
+            ));
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ impl Artefact {
             temperature: 1.0,
             classes: &self.meta.classes,
             thresholds: thresholds.as_deref(),
-            pooling: self.meta.train.pooling,
+            summary: self.meta.train.summary(),
             embedder: &self.meta.embedder,
             version,
             digest: &self.digest()?,

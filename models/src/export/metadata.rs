@@ -3,12 +3,13 @@
 use super::HeadSpec;
 use super::proto::Entry;
 use crate::dense::Activation;
+use crate::head::Features;
 
 /// The entries of the table in the module's documentation, except for the sample rate.
 pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
     let json = |value: serde_json::Result<String>| value.expect("plain data");
     let scores = if spec.scores() == Activation::Sigmoid { "sigmoid" } else { "softmax" };
-    let pooling = json(serde_json::to_string(&spec.pooling));
+    let pooling = json(serde_json::to_string(&spec.summary.pooling));
     let mut entries = vec![
         entry("labels", json(serde_json::to_string(spec.classes))),
         entry("temperature", spec.temperature.to_string()),
@@ -18,6 +19,9 @@ pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
         entry("version", spec.version.to_owned()),
         entry("digest", spec.digest.to_owned()),
     ];
+    if spec.summary.features == Features::Contrast {
+        entries.push(entry("features", "contrast".to_owned()));
+    }
     if let Some(thresholds) = spec.thresholds {
         entries.push(entry("thresholds", json(serde_json::to_string(thresholds))));
     }

@@ -13,6 +13,7 @@
 //! | `temperature` | what logits are divided by; the graph does so |
 //! | `scores` | `softmax` (one label for a clip) or `sigmoid` (any number of labels) |
 //! | `pooling` | `mean` or `mean_std` (means, then population standard deviations) |
+//! | `features` | `contrast` where each embedding is followed by its difference from the mean of its neighbours (two on each side); else missing |
 //! | `embedder` | JSON object: the identity of the embedder |
 //! | `version`, `digest` | of the model |
 //! | `sample_rate_hz` | of the waveform, where that is the input |

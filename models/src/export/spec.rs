@@ -3,7 +3,7 @@
 use super::ExportError;
 use crate::dense::{Activation, Dense};
 use crate::embedder::EmbedderId;
-use crate::head::Pooling;
+use crate::head::Summary;
 
 /// A trained head and what is known about it.
 ///
@@ -23,7 +23,7 @@ pub struct HeadSpec<'a> {
     /// Probability from which on a class counts as found, `[classes]`.
     pub thresholds: Option<&'a [f32]>,
     /// How the embeddings of a clip become a row.
-    pub pooling: Pooling,
+    pub summary: Summary,
     /// What the rows were embedded with.
     pub embedder: &'a EmbedderId,
     /// Version of the model.

@@ -52,7 +52,7 @@ impl Parts {
             temperature: self.temperature,
             classes: &self.classes,
             thresholds: Some(&self.thresholds),
-            pooling: Pooling::Mean,
+            summary: Pooling::Mean.into(),
             embedder: &self.embedder,
             version: "v1",
             digest: "d",

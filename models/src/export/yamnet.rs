@@ -25,7 +25,7 @@ pub fn yamnet_onnx(spec: &HeadSpec<'_>, weights: &YamnetWeights) -> Result<Vec<u
     let waveform = graph.input("waveform", Element::F32, &[Extent::Named("samples")]);
     let patches = add_frontend(&mut graph, &waveform);
     let embeddings = add_embeddings(&mut graph, weights, &patches, spec.embedder.dtype);
-    let row = add_pooling(&mut graph, spec.pooling, &embeddings);
+    let row = add_pooling(&mut graph, spec.summary, &embeddings);
     let rows = add_head(&mut graph, spec, &row, "probabilities.row");
     let first = graph.i64s("first_axis", &[1], &[0]);
     let probabilities = graph.node("Squeeze", PROBABILITIES, &[&rows, &first], &[]);
@@ -58,7 +58,7 @@ fn check_embedder(spec: &HeadSpec<'_>, weights: &YamnetWeights) -> Result<(), Ex
     if *wanted != found {
         return Err(ExportError::Embedder { wanted: wanted.clone(), found });
     }
-    let expected = spec.pooling.dim(EMBEDDING_DIM);
+    let expected = spec.summary.dim(EMBEDDING_DIM);
     if spec.dim() == expected {
         Ok(())
     } else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pooling, Scores};
+use super::{Features, Pooling, Scores, Summary};
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -107,14 +107,19 @@ pub struct TrainConfig {
     pub head: HeadKind,
     /// How patches become a row.
     pub pooling: Pooling,
+    /// What each patch is described by.
+    #[serde(skip_serializing_if = "is_default")]
+    pub features: Features,
     /// Strength of the penalty on the weights of the linear head, at least 0.
     ///
     /// The objective is `(1/n) · Σ cross-entropy + l2 / (2n) · ‖W‖²` with the bias free and the columns of `x`
     /// standardised, which has the optimum of scikit-learn's `LogisticRegression(C = 1 / l2)`.
     pub l2: L2,
     /// Whether a clip can be of several classes, or of none: `dog;rain`.
+    #[serde(skip_serializing_if = "is_default")]
     pub multi_label: bool,
     /// Labels of sounds that are no alarm, such as rain. Where a clip can be of several classes they stand for none of them.
+    #[serde(skip_serializing_if = "is_default")]
     pub background: Vec<String>,
     /// How much the rows of each class weigh.
     pub class_weights: ClassWeights,
@@ -142,6 +147,7 @@ impl Default for TrainConfig {
         Self {
             head: HeadKind::Linear,
             pooling: Pooling::MeanStd,
+            features: Features::Embedding,
             l2: L2::AUTO,
             multi_label: false,
             background: Vec::new(),
@@ -157,10 +163,20 @@ impl Default for TrainConfig {
     }
 }
 
+/// What came later is not written where it changes nothing, so that a model keeps its digest.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 impl TrainConfig {
     /// What the head makes of its logits.
     pub fn scores(&self) -> Scores {
         if self.multi_label { Scores::Sigmoid } else { Scores::Softmax }
+    }
+
+    /// How the patches of a clip become a row.
+    pub fn summary(&self) -> Summary {
+        Summary { features: self.features, pooling: self.pooling }
     }
 
     /// Everything that is out of range, one sentence each; empty when the settings can be used.

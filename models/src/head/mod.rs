@@ -1,7 +1,7 @@
 //! The classifier head: pooled embeddings in, class probabilities out.
 //!
 //! ```text
-//! patches [k, dim] ─ Pooling ─► clip [dim'] ─ Normaliser ─► network (linear or MLP) ─► probabilities [classes]
+//! patches [k, dim] ─ Summary ─► clip [dim'] ─ Normaliser ─► network (linear or MLP) ─► probabilities [classes]
 //! ```
 //!
 //! Guarantees: the normaliser is part of the head; training is seeded and gives the same bits on every run and with any
@@ -11,6 +11,7 @@ mod blocks;
 mod config;
 mod error;
 mod examples;
+mod features;
 mod folds;
 mod layers;
 mod lbfgs;
@@ -33,10 +34,12 @@ mod train;
 pub use config::{ClassWeights, HeadKind, L2, ThresholdWish, TrainConfig};
 pub use error::HeadError;
 pub use examples::Examples;
+pub use features::Features;
+pub(crate) use features::REACH;
 pub(crate) use mlp::HIDDEN;
 pub use model::Head;
 pub use normaliser::Normaliser;
-pub use pooling::{Pooler, Pooling};
+pub use pooling::{Pooler, Pooling, Summary};
 pub(crate) use record::{HeadRecord, TensorRecord};
 pub(crate) use score::argmax;
 pub use score::softmax;

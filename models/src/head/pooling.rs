@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Features;
+use super::features::Contrast;
+
 /// How the patch embeddings of a clip become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// The mean of each value over the patches: `[dim]`.
@@ -12,16 +15,33 @@ pub enum Pooling {
     MeanStd,
 }
 
-impl Pooling {
-    /// Length of a pooled row made of patches of `dim` values.
+/// How the patches of a clip become a row: what each of them is described by, and how the descriptions become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Summary {
+    /// What each patch is described by.
+    pub features: Features,
+    /// How the descriptions become one.
+    pub pooling: Pooling,
+}
+
+impl From<Pooling> for Summary {
+    /// Of the embeddings as they are.
+    fn from(pooling: Pooling) -> Self {
+        Self { features: Features::Embedding, pooling }
+    }
+}
+
+impl Summary {
+    /// Length of a row made of patches of `dim` values.
     pub fn dim(self, dim: usize) -> usize {
-        match self {
-            Self::Mean => dim,
-            Self::MeanStd => 2 * dim,
+        let described = self.features.dim(dim);
+        match self.pooling {
+            Pooling::Mean => described,
+            Pooling::MeanStd => 2 * described,
         }
     }
 
-    /// Pools `patches` (`[k, dim]`, row-major) into a row of [`Pooling::dim`] values; see [`Pooler`].
+    /// Pools `patches` (`[k, dim]`, row-major) into a row of [`Summary::dim`] values; see [`Pooler`].
     ///
     /// # Panics
     ///
@@ -34,24 +54,22 @@ impl Pooling {
     }
 }
 
-/// Pools patches as they come, in memory of one row however many there are.
+/// Pools patches as they come, in memory of a few rows however many there are.
 ///
 /// Means and squared deviations are carried in `f64` in the order of the patches (Welford 1962), so the result has the same bits
 /// everywhere and however the patches are cut into runs.
 #[derive(Debug, Clone)]
 pub struct Pooler {
-    pooling: Pooling,
-    patches: u64,
-    mean: Vec<f64>,
-    /// Sums of squared deviations from the mean; empty where they are not asked for.
-    squares: Vec<f64>,
+    dim: usize,
+    contrast: Option<Contrast>,
+    moments: Moments,
 }
 
 impl Pooler {
     /// For patches of `dim` values, at least one.
-    pub fn new(pooling: Pooling, dim: usize) -> Self {
-        let squares = if pooling == Pooling::MeanStd { vec![0.0; dim] } else { Vec::new() };
-        Self { pooling, patches: 0, mean: vec![0.0; dim], squares }
+    pub fn new(summary: Summary, dim: usize) -> Self {
+        let contrast = (summary.features == Features::Contrast).then(Contrast::default);
+        Self { dim, contrast, moments: Moments::new(summary.pooling, summary.features.dim(dim)) }
     }
 
     /// Takes the next patches, `[k, dim]`, row-major.
@@ -60,33 +78,64 @@ impl Pooler {
     ///
     /// When the length is not a multiple of `dim`.
     pub fn push(&mut self, patches: &[f32]) {
-        let dim = self.mean.len();
+        let dim = self.dim;
         assert!(
             patches.len().is_multiple_of(dim),
             "pooling needs whole patches of {dim} values, not {}",
             patches.len()
         );
+        let moments = &mut self.moments;
         for patch in patches.chunks_exact(dim) {
-            self.patches += 1;
-            let share = 1.0 / self.patches as f64;
-            if self.pooling == Pooling::Mean {
-                for (mean, value) in self.mean.iter_mut().zip(patch) {
-                    *mean += (f64::from(*value) - *mean) * share;
-                }
-                continue;
-            }
-            for ((mean, sum), value) in self.mean.iter_mut().zip(&mut self.squares).zip(patch) {
-                let before = f64::from(*value) - *mean;
-                *mean += before * share;
-                *sum += before * (f64::from(*value) - *mean);
+            match &mut self.contrast {
+                None => moments.push(patch.iter().map(|&value| f64::from(value))),
+                Some(contrast) => contrast.push(patch, &mut |row| moments.push(row.iter().copied())),
             }
         }
     }
 
-    /// The pooled row `[Pooling::dim]`; nothing if there was no patch.
-    pub fn finish(self) -> Option<Vec<f32>> {
-        let k = (self.patches > 0).then_some(self.patches as f64)?;
-        let deviations = self.squares.iter().map(|sum| (sum / k).sqrt() as f32);
+    /// The pooled row `[Summary::dim]`; nothing if there was no patch.
+    pub fn finish(mut self) -> Option<Vec<f32>> {
+        if let Some(contrast) = &mut self.contrast {
+            contrast.finish(&mut |row| self.moments.push(row.iter().copied()));
+        }
+        self.moments.finish()
+    }
+}
+
+/// Means and deviations of rows as they come.
+#[derive(Debug, Clone)]
+struct Moments {
+    rows: u64,
+    mean: Vec<f64>,
+    /// Sums of squared deviations from the mean; empty where they are not asked for.
+    squares: Vec<f64>,
+}
+
+impl Moments {
+    fn new(pooling: Pooling, dim: usize) -> Self {
+        let squares = if pooling == Pooling::MeanStd { vec![0.0; dim] } else { Vec::new() };
+        Self { rows: 0, mean: vec![0.0; dim], squares }
+    }
+
+    fn push(&mut self, row: impl Iterator<Item = f64>) {
+        self.rows += 1;
+        let share = 1.0 / self.rows as f64;
+        if self.squares.is_empty() {
+            for (mean, value) in self.mean.iter_mut().zip(row) {
+                *mean += (value - *mean) * share;
+            }
+            return;
+        }
+        for ((mean, sum), value) in self.mean.iter_mut().zip(&mut self.squares).zip(row) {
+            let before = value - *mean;
+            *mean += before * share;
+            *sum += before * (value - *mean);
+        }
+    }
+
+    fn finish(self) -> Option<Vec<f32>> {
+        let n = (self.rows > 0).then_some(self.rows as f64)?;
+        let deviations = self.squares.iter().map(|sum| (sum / n).sqrt() as f32);
         Some(self.mean.iter().map(|mean| *mean as f32).chain(deviations).collect())
     }
 }
@@ -95,35 +144,55 @@ impl Pooler {
 mod tests {
     use super::*;
 
+    fn pool(pooling: Pooling, patches: &[f32], dim: usize) -> Vec<f32> {
+        Summary::from(pooling).pool(patches, dim)
+    }
+
+    const CONTRAST: Summary = Summary { features: Features::Contrast, pooling: Pooling::MeanStd };
+
     #[test]
     fn mean_and_population_deviation_are_those_of_numpy() {
         // numpy: [[1, 2], [3, 6], [8, 1]] → mean [4, 3], std [2.943920, 2.160247]
         let patches = [1.0, 2.0, 3.0, 6.0, 8.0, 1.0];
-        assert_eq!(Pooling::Mean.pool(&patches, 2), [4.0, 3.0]);
-        assert_eq!(Pooling::MeanStd.pool(&patches, 2), [4.0, 3.0, 2.943_920_3, 2.160_246_8]);
+        assert_eq!(pool(Pooling::Mean, &patches, 2), [4.0, 3.0]);
+        assert_eq!(pool(Pooling::MeanStd, &patches, 2), [4.0, 3.0, 2.943_920_3, 2.160_246_8]);
     }
 
     #[test]
     fn one_patch_is_its_own_mean_and_has_no_deviation() {
-        assert_eq!(Pooling::MeanStd.pool(&[0.5, -0.25], 2), [0.5, -0.25, 0.0, 0.0]);
+        assert_eq!(pool(Pooling::MeanStd, &[0.5, -0.25], 2), [0.5, -0.25, 0.0, 0.0]);
+        assert_eq!(CONTRAST.pool(&[0.5, -0.25], 2), [0.5, -0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]
     fn the_runs_in_which_patches_come_do_not_matter() {
         let patches: Vec<f32> = (0..60).map(|i| (i as f32 * 1.7).sin() + 100.0).collect();
-        for pooling in [Pooling::Mean, Pooling::MeanStd] {
-            let mut pooler = Pooler::new(pooling, 3);
+        for summary in [Pooling::Mean.into(), Pooling::MeanStd.into(), CONTRAST] {
+            let mut pooler = Pooler::new(summary, 3);
             for run in [0..3, 3..3, 3..51, 51..60] {
                 pooler.push(&patches[run]);
             }
-            assert_eq!(pooler.finish().unwrap(), pooling.pool(&patches, 3));
+            assert_eq!(pooler.finish().unwrap(), summary.pool(&patches, 3));
         }
-        assert!(Pooler::new(Pooling::Mean, 3).finish().is_none());
+        assert!(Pooler::new(CONTRAST, 3).finish().is_none());
+        assert!(Pooler::new(Pooling::Mean.into(), 3).finish().is_none());
     }
 
     #[test]
     fn what_never_changes_has_no_deviation() {
-        assert_eq!(Pooling::MeanStd.pool(&[0.1; 999], 1), [0.1, 0.0]);
+        assert_eq!(pool(Pooling::MeanStd, &[0.1; 999], 1), [0.1, 0.0]);
+        assert_eq!(CONTRAST.pool(&[0.1; 999], 1), [0.1, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn contrast_tells_a_sound_that_comes_and_goes_from_one_that_stays() {
+        // Half of the patches are 0 and half are 1, in halves of the clip or in turn: mean and deviation are the same.
+        let halves: Vec<f32> = (0..40).map(|patch| f32::from(u8::from(patch >= 20))).collect();
+        let turns: Vec<f32> = (0..40).map(|patch| f32::from(u8::from(patch % 2 == 1))).collect();
+        let ([_, _, a, of_halves], [_, _, b, of_turns]) =
+            (CONTRAST.pool(&halves, 1).try_into().unwrap(), CONTRAST.pool(&turns, 1).try_into().unwrap());
+        assert_eq!((a, b), (0.5, 0.5));
+        assert!(of_halves < 0.2 && of_turns > 0.45, "{of_halves} and {of_turns}");
     }
 
     #[test]
@@ -134,6 +203,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "whole patches of 3 values")]
     fn half_a_patch_is_refused() {
-        Pooling::Mean.pool(&[1.0, 2.0], 3);
+        pool(Pooling::Mean, &[1.0, 2.0], 3);
     }
 }

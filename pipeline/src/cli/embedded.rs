@@ -6,7 +6,7 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::{EmbedReader, Patches, Unit};
 use ecosight_models::frontend::params::{FRAME_HOP_S, PATCH_FRAMES};
-use ecosight_models::head::{Pooler, Pooling};
+use ecosight_models::head::{Pooler, Summary};
 use ecosight_stages::StageErrorKind;
 
 /// A clip in the table of embeddings.
@@ -23,7 +23,7 @@ pub(crate) struct Embedded {
 /// All clips of the table; those that are `wanted` with their pooled row. Holds nothing else in memory.
 pub(crate) fn embedded(
     layout: &Layout,
-    pooling: Pooling,
+    summary: Summary,
     wanted: impl Fn(ClipId) -> bool,
 ) -> Result<BTreeMap<ClipId, Embedded>, StageErrorKind> {
     let mut clips: BTreeMap<ClipId, Embedded> = BTreeMap::new();
@@ -37,7 +37,7 @@ pub(crate) fn embedded(
         let (unit, patches): (Unit, Patches) = run?;
         if current.as_ref().is_none_or(|(of, _)| *of != unit) {
             let is_wanted = unit.variant == 0 && wanted(unit.clip_id);
-            let pooler = is_wanted.then(|| Pooler::new(pooling, patches.embeddings.len() / patches.len()));
+            let pooler = is_wanted.then(|| Pooler::new(summary, patches.embeddings.len() / patches.len()));
             if let Some(complete) = current.replace((unit, pooler)) {
                 hand_over(complete, &mut clips);
             }

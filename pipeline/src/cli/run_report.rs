@@ -13,7 +13,7 @@ use ecosight_datasets::store::Place;
 use ecosight_datasets::tables::{EpochRow, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta};
-use ecosight_models::head::{HeadKind, Pooling};
+use ecosight_models::head::{Features, HeadKind, Pooling};
 use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics};
 use serde_json::Value;
 
@@ -130,9 +130,13 @@ fn about(meta: &ModelMeta) -> String {
         Pooling::Mean => "mean",
         Pooling::MeanStd => "mean and deviation",
     };
+    let features = match meta.train.features {
+        Features::Embedding => "",
+        Features::Contrast => " and temporal contrast",
+    };
     let l2 = meta.selection.as_ref().and_then(|selection| selection.l2);
     let l2 = l2.map(|l2| format!(", L2 {l2}")).unwrap_or_default();
-    format!("{head} on the {pooling} of embeddings by {}{l2}", meta.embedder)
+    format!("{head} on the {pooling} of embeddings{features} by {}{l2}", meta.embedder)
 }
 
 fn figures(test: &Metrics) -> Vec<Figure> {

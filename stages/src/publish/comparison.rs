@@ -64,11 +64,11 @@ pub(super) fn compare(
     if common.is_empty() {
         return Ok(Err(format!("no clip is a test clip of model `{champion}`, which is in production, too")));
     }
-    let x_old = if old.meta.train.pooling == challenger.meta.train.pooling {
+    let x_old = if old.meta.train.summary() == challenger.meta.train.summary() {
         test.x_of(&common)
     } else {
         // The same units in the same order.
-        test_rows(context, old.meta.train.pooling, labels)?.x_of(&common)
+        test_rows(context, old.meta.train.summary(), labels)?.x_of(&common)
     };
     let groups: Vec<u32> = common.iter().map(|&row| test.groups[row]).collect();
     let (of_old, of_new) = (old.head.probabilities(&x_old), challenger.head.probabilities(&test.x_of(&common)));

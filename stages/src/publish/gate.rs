@@ -8,7 +8,7 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, EmbedReader, Row, Side, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
-use ecosight_models::head::Pooling;
+use ecosight_models::head::Summary;
 use ecosight_models::metrics::false_alarms_per_hour;
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ impl Publish {
         artefact: &Artefact,
     ) -> Result<Gate, StageErrorKind> {
         let labels = Labels::read(context, &artefact.meta.train)?;
-        let test = test_rows(context, artefact.meta.train.pooling, &labels)?;
+        let test = test_rows(context, artefact.meta.train.summary(), &labels)?;
         let champion = current(context.layout)?.filter(|champion| champion != version);
         let (mut criteria, mut comparison) = (vec![leaks(artefact)], None);
         match &champion {
@@ -212,9 +212,9 @@ fn seconds_of(
 }
 
 /// The originals of the test side, pooled.
-pub(super) fn test_rows(context: &Context<'_>, pooling: Pooling, labels: &Labels) -> Result<Rows, StageErrorKind> {
+pub(super) fn test_rows(context: &Context<'_>, summary: Summary, labels: &Labels) -> Result<Rows, StageErrorKind> {
     let mut rows = Rows::default();
-    read_pooled(context, pooling, labels, &mut |unit, labelled, row| {
+    read_pooled(context, summary, labels, &mut |unit, labelled, row| {
         if unit.variant == 0 && labelled.split.side == Side::Test {
             rows.push(unit, labelled, &row);
         }

@@ -70,7 +70,7 @@ pub(super) fn of_tables(n: usize, globals: &Globals) -> Result<Vec<Candidate>, C
         rows(globals)?.into_iter().map(|clip: ClipRow| (clip.clip_id, clip)).collect();
     predictions.sort_by(|a, b| b.entropy.total_cmp(&a.entropy).then(a.clip_id.cmp(&b.clip_id)));
     let wanted: HashSet<ClipId> = predictions.iter().take(POOL * n).map(|row| row.clip_id).collect();
-    let mut embedded = embedded(&globals.layout, Pooling::MeanStd, |id| wanted.contains(&id))?;
+    let mut embedded = embedded(&globals.layout, Pooling::MeanStd.into(), |id| wanted.contains(&id))?;
     let candidate = |row: PredictionRow| {
         let (clip, found) = (clips.remove(&row.clip_id)?, embedded.remove(&row.clip_id)?);
         Some(Candidate {

@@ -90,7 +90,7 @@ impl Tables {
         let sampled: HashSet<ClipId> = stratified(&groups, POINTS).into_iter().map(|at| all[at]).collect();
         let is_test = |id: &ClipId| labels.clips.get(id).is_some_and(|clip| clip.split.side == Side::Test);
         let wanted = |id: ClipId| sampled.contains(&id) || is_test(&id);
-        let mut embedded = embedded(context.layout, artefact.meta.train.pooling, wanted)?;
+        let mut embedded = embedded(context.layout, artefact.meta.train.summary(), wanted)?;
         embedded.retain(|id, _| labels.clips.contains_key(id));
         Ok(Some(Self {
             labels,
