@@ -50,6 +50,8 @@ impl Params for TrainConfig {
         "features",
         "l2",
         "class_weights",
+        "sampling",
+        "mixup",
         "thresholds",
         "seed",
         "max_epochs",

@@ -10,8 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{device, matrix, values};
+use super::mixup::Mix;
 use super::mlp::Mlp;
 use super::model::Network;
+use super::sampling::{Sampling, balanced, batches};
 use super::score::{Score, score};
 use super::snapshot::Snapshot;
 use super::train::{Epoch, OnEpoch, Stopped, Trained, Unseen, Watch};
@@ -158,6 +160,8 @@ struct Session<'a> {
     /// Weight of the rows of each class.
     class_weights: Vec<f32>,
     batch_size: usize,
+    sampling: Sampling,
+    mixup: f64,
     net: Mlp,
     /// The network of the epoch with the lowest loss on the validation rows.
     best: Option<Mlp>,
@@ -189,6 +193,8 @@ impl<'a> Session<'a> {
             class_weights: config.class_weights.of(examples.y, classes),
             order: (0..examples.n()).collect(),
             batch_size: config.batch_size,
+            sampling: config.sampling,
+            mixup: config.mixup,
             examples,
             classes,
             rng,
@@ -259,8 +265,7 @@ impl<'a> Session<'a> {
 
     /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does. None if it was stopped.
     fn epoch(&mut self, is_stopped: &dyn Fn() -> bool) -> Option<Score> {
-        self.order.shuffle(&mut self.rng);
-        let order = std::mem::take(&mut self.order);
+        let order = self.draw();
         let mut sum = Score { loss: 0.0, accuracy: 0.0 };
         for batch in batches(&order, self.batch_size) {
             if is_stopped() {
@@ -271,56 +276,62 @@ impl<'a> Session<'a> {
             sum.loss += share * score.loss;
             sum.accuracy += share * score.accuracy;
         }
-        self.order = order;
         Some(sum)
     }
 
+    /// The rows of an epoch.
+    fn draw(&mut self) -> Vec<usize> {
+        match self.sampling {
+            Sampling::All => {
+                self.order.shuffle(&mut self.rng);
+                self.order.clone()
+            }
+            Sampling::Balanced => balanced(self.examples.y, &mut self.rng),
+        }
+    }
+
     fn step(&mut self, batch: &[usize]) -> Score {
-        let Examples { x, y, dim, .. } = &self.examples;
-        let rows = batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect();
-        let labels: Vec<usize> = batch.iter().map(|&row| y[row]).collect();
-        let mut target = vec![0.0; batch.len() * self.classes];
-        for (row, &label) in labels.iter().enumerate() {
-            target[row * self.classes + label] = self.class_weights[label];
+        let (mut rows, mut target) = (self.rows(batch), self.target(batch));
+        let mix = Mix::draw(self.mixup, batch, &mut self.rng);
+        if let Some(mix) = &mix {
+            mix.blend(&mut rows, &self.rows(&mix.partners));
+            mix.blend(&mut target, &self.target(&mix.partners));
         }
         let device = device().autodiff();
-        let rows = matrix(rows, batch.len(), *dim, &device);
+        let rows = matrix(rows, batch.len(), self.examples.dim, &device);
         let target = matrix(target, batch.len(), self.classes, &device);
 
         let logits = self.net.forward_with_dropout(rows, &mut self.rng);
         let loss = (log_softmax(logits.clone(), 1) * target).sum().neg().div_scalar(batch.len() as f64);
         let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
         self.net = self.optimiser.step(self.course.learning_rate, self.net.clone(), gradients);
-        score(&values(logits.inner()), &labels, self.classes)
+        let logits = values(logits.inner());
+        let score = |batch: &[usize]| score(&logits, &self.labels(batch), self.classes);
+        mix.map_or_else(|| score(batch), |mix| mix.score(score(batch), score(&mix.partners)))
+    }
+
+    /// The values of these rows.
+    fn rows(&self, batch: &[usize]) -> Vec<f32> {
+        let Examples { x, dim, .. } = &self.examples;
+        batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect()
+    }
+
+    /// The classes of these rows.
+    fn labels(&self, batch: &[usize]) -> Vec<usize> {
+        batch.iter().map(|&row| self.examples.y[row]).collect()
+    }
+
+    /// What is asked of each class for these rows, weighted.
+    fn target(&self, batch: &[usize]) -> Vec<f32> {
+        let mut target = vec![0.0; batch.len() * self.classes];
+        for (row, label) in self.labels(batch).into_iter().enumerate() {
+            target[row * self.classes + label] = self.class_weights[label];
+        }
+        target
     }
 
     fn validate(&self, x: &[f32], y: &[usize]) -> Score {
         let network = Network::Mlp(Box::new(self.net.valid()));
         score(&network.logits(x, self.examples.dim), y, self.classes)
-    }
-}
-
-/// Batches of `size` rows; a last batch of one row, whose variance is zero, joins the one before it.
-fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
-    let n = order.len();
-    let count = if n > size && n % size == 1 { n / size } else { n.div_ceil(size) };
-    (0..count).map(move |batch| {
-        let end = if batch + 1 == count { n } else { (batch + 1) * size };
-        &order[batch * size..end]
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_row_is_in_one_batch_and_no_batch_of_several_has_one_row() {
-        for n in 1..=140 {
-            let order: Vec<usize> = (0..n).collect();
-            let batches: Vec<&[usize]> = batches(&order, 64).collect();
-            assert_eq!(batches.concat(), order);
-            assert!(batches.len() == 1 || batches.iter().all(|b| b.len() > 1), "{n}");
-        }
     }
 }
