@@ -54,6 +54,8 @@ impl Params for TrainConfig {
         "multi_label",
         "background",
         "class_weights",
+        "sampling",
+        "mixup",
         "thresholds",
         "seed",
         "max_epochs",

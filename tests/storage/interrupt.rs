@@ -94,8 +94,13 @@ fn ctrl_c_is_heard_while_a_server_that_is_away_is_asked_again_and_again() {
     server.state(State::Down);
     // Far longer than anybody waits: who does not hear Ctrl-C ends with the code of a failing store.
     sandbox.set("S3_RETRY_SECONDS", "120");
-    for line in ["storage verify", "storage gc", "storage migrate", "storage ls", "retrain --source s3://recordings/x"]
-    {
+    for line in [
+        "storage verify",
+        "storage gc",
+        "storage migrate",
+        "storage ls",
+        "retrain --source s3://recordings/x --set embed.embedder=logmel",
+    ] {
         let child = sandbox.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_secs(1));
         let sent = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Features, Pooling, Scores, Summary};
+use super::{Features, Pooling, Sampling, Scores, Summary};
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -123,6 +123,12 @@ pub struct TrainConfig {
     pub background: Vec<String>,
     /// How much the rows of each class weigh.
     pub class_weights: ClassWeights,
+    /// Which rows an epoch of the MLP goes through.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sampling: Sampling,
+    /// How much the MLP is trained on mixtures of two rows: the α of the Beta(α, α) that their shares are drawn from, at most 2; 0 is not at all.
+    #[serde(skip_serializing_if = "is_default")]
+    pub mixup: f64,
     /// What the threshold of each class is chosen for.
     pub thresholds: ThresholdWish,
     /// Seed of the folds that choose `l2`, and of the MLP's weights, shuffles and dropout.
@@ -152,6 +158,8 @@ impl Default for TrainConfig {
             multi_label: false,
             background: Vec::new(),
             class_weights: ClassWeights::None,
+            sampling: Sampling::All,
+            mixup: 0.0,
             thresholds: ThresholdWish::Best(BestF1::BestF1),
             seed: 0,
             max_epochs: 100,
@@ -193,6 +201,7 @@ impl TrainConfig {
             problems
                 .push(format!("`thresholds` is {precision}; it is \"best_f1\", or a precision above 0 and at most 1"));
         }
+        problems.extend(self.problems_of_sampling());
         if self.max_epochs == 0 {
             problems.push("`max_epochs` is 0; it is at least 1".to_owned());
         }
@@ -204,6 +213,30 @@ impl TrainConfig {
         }
         if self.patience == 0 {
             problems.push("`patience` is 0; it is at least 1".to_owned());
+        }
+        problems
+    }
+
+    /// What is wrong with the rows that the MLP is to be trained on.
+    fn problems_of_sampling(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let is_balanced = self.sampling == Sampling::Balanced;
+        if !(0.0..=2.0).contains(&self.mixup) {
+            problems.push(format!("`mixup` is {}; it lies between 0 (off) and 2", self.mixup));
+        }
+        if is_balanced && self.class_weights == ClassWeights::Balanced {
+            let message = "`sampling` and `class_weights` are both \"balanced\", which would count rare classes twice; choose one";
+            problems.push(message.to_owned());
+        }
+        if self.head == HeadKind::Linear {
+            if is_balanced {
+                let message = "`sampling` is \"balanced\", which is for `head = \"mlp\"`; `class_weights = \"balanced\"` does the same for the linear head";
+                problems.push(message.to_owned());
+            }
+            if self.mixup > 0.0 {
+                let message = "which is for `head = \"mlp\"`; the linear head is kept from learning by heart by `l2`";
+                problems.push(format!("`mixup` is {}, {message}", self.mixup));
+            }
         }
         problems
     }
@@ -235,6 +268,31 @@ mod tests {
         for name in ["l2", "max_epochs", "batch_size", "learning_rate", "patience"] {
             assert!(problems.contains(&format!("`{name}`")), "{name} is missing in {problems}");
         }
+    }
+
+    #[test]
+    fn what_is_for_the_mlp_is_refused_for_the_linear_head() {
+        let wish = TrainConfig { sampling: Sampling::Balanced, mixup: 0.2, ..TrainConfig::default() };
+        let [sampling, mixup] = wish.problems().try_into().unwrap();
+        assert!(
+            sampling.starts_with("`sampling`") && sampling.contains("`class_weights = \"balanced\"`"),
+            "{sampling}"
+        );
+        assert!(mixup.starts_with("`mixup`") && mixup.contains("`head = \"mlp\"`"), "{mixup}");
+        let mlp = TrainConfig { head: HeadKind::Mlp, ..wish };
+        assert!(mlp.problems().is_empty());
+        let twice = TrainConfig { class_weights: ClassWeights::Balanced, mixup: f64::NAN, ..mlp };
+        assert_eq!(twice.problems().len(), 2);
+    }
+
+    #[test]
+    fn what_came_later_is_not_written_where_it_changes_nothing() {
+        let json = serde_json::to_string(&TrainConfig::default()).unwrap();
+        let expected = concat!(
+            r#"{"head":"linear","pooling":"mean_std","l2":"auto","class_weights":"none","thresholds":"best_f1","seed":0,"#,
+            r#""max_epochs":100,"batch_size":64,"learning_rate":0.001,"patience":15}"#
+        );
+        assert_eq!(json, expected, "models keep their digest");
     }
 
     #[test]

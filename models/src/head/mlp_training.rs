@@ -10,8 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::{device, matrix, values};
+use super::mixup::Mix;
 use super::mlp::Mlp;
 use super::model::Network;
+use super::sampling::{Sampling, balanced, batches};
 use super::score::{Score, score};
 use super::snapshot::Snapshot;
 use super::train::{Epoch, OnEpoch, Stopped, Trained, Unseen, Watch};
@@ -158,6 +160,8 @@ struct Session<'a> {
     /// Weight of the rows of each label.
     class_weights: Vec<f32>,
     batch_size: usize,
+    sampling: Sampling,
+    mixup: f64,
     net: Mlp,
     /// The network of the epoch with the lowest loss on the validation rows.
     best: Option<Mlp>,
@@ -189,6 +193,8 @@ impl<'a> Session<'a> {
             class_weights: config.class_weights.of(examples.y, targets.labels()),
             order: (0..examples.n()).collect(),
             batch_size: config.batch_size,
+            sampling: config.sampling,
+            mixup: config.mixup,
             examples,
             targets,
             rng,
@@ -259,8 +265,7 @@ impl<'a> Session<'a> {
 
     /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does. None if it was stopped.
     fn epoch(&mut self, is_stopped: &dyn Fn() -> bool) -> Option<Score> {
-        self.order.shuffle(&mut self.rng);
-        let order = std::mem::take(&mut self.order);
+        let order = self.draw();
         let mut sum = Score { loss: 0.0, accuracy: 0.0 };
         for batch in batches(&order, self.batch_size) {
             if is_stopped() {
@@ -271,41 +276,78 @@ impl<'a> Session<'a> {
             sum.loss += share * score.loss;
             sum.accuracy += share * score.accuracy;
         }
-        self.order = order;
         Some(sum)
     }
 
-    fn step(&mut self, batch: &[usize]) -> Score {
-        let Examples { x, y, dim, .. } = &self.examples;
-        let rows = batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect();
-        let labels: Vec<usize> = batch.iter().map(|&row| y[row]).collect();
-        let rows = matrix(rows, batch.len(), *dim, &device().autodiff());
-
-        let logits = self.net.forward_with_dropout(rows, &mut self.rng);
-        let gradients = GradientsParams::from_grads(self.loss(logits.clone(), &labels).backward(), &self.net);
-        self.net = self.optimiser.step(self.course.learning_rate, self.net.clone(), gradients);
-        score(&values(logits.inner()), &labels, self.targets)
+    /// The rows of an epoch.
+    fn draw(&mut self) -> Vec<usize> {
+        match self.sampling {
+            Sampling::All => {
+                self.order.shuffle(&mut self.rng);
+                self.order.clone()
+            }
+            Sampling::Balanced => balanced(self.examples.y, &mut self.rng),
+        }
     }
 
-    /// Mean cross-entropy of rows with these labels, each with the weight of its label, `[1]`.
-    fn loss(&self, logits: Tensor<2>, labels: &[usize]) -> Tensor<1> {
-        let (n, classes) = (labels.len(), self.targets.classes());
-        let weighted = |cell: &dyn Fn(usize, usize) -> f32| {
-            let cells = labels.iter().flat_map(|&label| (0..classes).map(move |class| (label, class)));
-            let cells = cells.map(|(label, class)| self.class_weights[label] * cell(label, class)).collect();
-            matrix(cells, n, classes, &device().autodiff())
-        };
-        let sum = match self.targets {
-            Targets::One(_) => {
-                let target = weighted(&|label, class| f32::from(u8::from(label == class)));
-                (log_softmax(logits, 1) * target).sum().neg()
+    fn step(&mut self, batch: &[usize]) -> Score {
+        let (mut rows, mut asked) = (self.rows(batch), self.asked(batch));
+        let mix = Mix::draw(self.mixup, batch, &mut self.rng);
+        if let Some(mix) = &mix {
+            mix.blend(&mut rows, &self.rows(&mix.partners));
+            for (own, partners) in asked.iter_mut().zip(self.asked(&mix.partners)) {
+                mix.blend(own, &partners);
             }
-            Targets::Any(sets) => {
+        }
+        let rows = matrix(rows, batch.len(), self.examples.dim, &device().autodiff());
+
+        let logits = self.net.forward_with_dropout(rows, &mut self.rng);
+        let gradients = GradientsParams::from_grads(self.loss(logits.clone(), asked).backward(), &self.net);
+        self.net = self.optimiser.step(self.course.learning_rate, self.net.clone(), gradients);
+        let logits = values(logits.inner());
+        let score = |batch: &[usize]| score(&logits, &self.labels(batch), self.targets);
+        mix.map_or_else(|| score(batch), |mix| mix.score(score(batch), score(&mix.partners)))
+    }
+
+    /// The values of these rows.
+    fn rows(&self, batch: &[usize]) -> Vec<f32> {
+        let Examples { x, dim, .. } = &self.examples;
+        batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect()
+    }
+
+    /// The labels of these rows.
+    fn labels(&self, batch: &[usize]) -> Vec<usize> {
+        batch.iter().map(|&row| self.examples.y[row]).collect()
+    }
+
+    /// What is asked of each class for these rows, `[rows, classes]`, weighted: which one it is; where a row can be of several, of which it is known
+    /// whether they are there, and which ones are.
+    fn asked(&self, batch: &[usize]) -> Vec<Vec<f32>> {
+        let labels = self.labels(batch);
+        let weighted = |cell: &dyn Fn(usize, usize) -> bool| -> Vec<f32> {
+            let cells = labels.iter().flat_map(|&label| (0..self.targets.classes()).map(move |class| (label, class)));
+            cells.map(|(label, class)| if cell(label, class) { self.class_weights[label] } else { 0.0 }).collect()
+        };
+        match self.targets {
+            Targets::One(_) => vec![weighted(&|label, class| label == class)],
+            Targets::Any(sets) => vec![
+                weighted(&|label, class| sets.of(label)[class].is_some()),
+                weighted(&|label, class| sets.of(label)[class] == Some(true)),
+            ],
+        }
+    }
+
+    /// Mean cross-entropy of rows of which this is `asked`, `[1]`.
+    fn loss(&self, logits: Tensor<2>, asked: Vec<Vec<f32>>) -> Tensor<1> {
+        let [n, classes] = logits.dims();
+        let mut asked = asked.into_iter().map(|cells| matrix(cells, n, classes, &device().autodiff()));
+        let mut next = || asked.next().expect("as many as are asked");
+        let sum = match self.targets {
+            Targets::One(_) => (log_softmax(logits, 1) * next()).sum().neg(),
+            Targets::Any(_) => {
                 // −ln σ(z) = ln(1 + exp(−|z|)) + max(z, 0) − z for what is there, and the same without the last term for what is not.
-                let known = weighted(&|label, class| f32::from(u8::from(sets.of(label)[class].is_some())));
-                let there = weighted(&|label, class| f32::from(u8::from(sets.of(label)[class] == Some(true))));
                 let absent = logits.clone().abs().neg().exp().log1p() + relu(logits.clone());
-                (absent * known - logits * there).sum()
+                (absent * next() - logits * next()).sum()
             }
         };
         sum.div_scalar(n as f64)
@@ -314,30 +356,5 @@ impl<'a> Session<'a> {
     fn validate(&self, x: &[f32], y: &[usize]) -> Score {
         let network = Network::Mlp(Box::new(self.net.valid()));
         score(&network.logits(x, self.examples.dim), y, self.targets)
-    }
-}
-
-/// Batches of `size` rows; a last batch of one row, whose variance is zero, joins the one before it.
-fn batches(order: &[usize], size: usize) -> impl Iterator<Item = &[usize]> {
-    let n = order.len();
-    let count = if n > size && n % size == 1 { n / size } else { n.div_ceil(size) };
-    (0..count).map(move |batch| {
-        let end = if batch + 1 == count { n } else { (batch + 1) * size };
-        &order[batch * size..end]
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_row_is_in_one_batch_and_no_batch_of_several_has_one_row() {
-        for n in 1..=140 {
-            let order: Vec<usize> = (0..n).collect();
-            let batches: Vec<&[usize]> = batches(&order, 64).collect();
-            assert_eq!(batches.concat(), order);
-            assert!(batches.len() == 1 || batches.iter().all(|b| b.len() > 1), "{n}");
-        }
     }
 }

@@ -141,8 +141,9 @@ fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
     let ((x, y), (val_x, val_y)) = (clusters(150, 1), clusters(60, 2));
     let rows = examples(&x, &y, DIM);
     let val = examples(&val_x, &val_y, DIM);
-    for kind in [HeadKind::Linear, HeadKind::Mlp] {
-        let whole = trained(150, &config(kind));
+    let mixed = TrainConfig { sampling: Sampling::Balanced, mixup: 0.3, ..config(HeadKind::Mlp) };
+    for config in [config(HeadKind::Linear), config(HeadKind::Mlp), mixed] {
+        let whole = trained(150, &config);
         for stop in [1, 4, 9] {
             let mut resume = None;
             let run = |resume: Option<&[u8]>, stop: u32| {
@@ -152,7 +153,7 @@ fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
                     if epoch.epoch == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
                 let watch = Watch { resume, on_epoch, is_stopped: &|| false };
-                let trained = train_on(rows.clone(), Some(&val), CLASSES, &config(kind), watch).unwrap();
+                let trained = train_on(rows.clone(), Some(&val), CLASSES, &config, watch).unwrap();
                 (trained, bytes)
             };
             assert_eq!(run(None, stop).0.stopped, Stopped::Interrupted);
@@ -161,7 +162,7 @@ fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
                 let (again, bytes) = run(resume.as_deref(), stop);
                 resume = Some(bytes);
                 if stop == u32::MAX {
-                    assert_eq!((&again.history, again.stopped), (&whole.history, whole.stopped), "{kind:?} {stop}");
+                    assert_eq!((&again.history, again.stopped), (&whole.history, whole.stopped), "{config:?} {stop}");
                     assert_eq!(bits(&again.head.probabilities(&val_x)), bits(&whole.head.probabilities(&val_x)));
                 }
             }
@@ -171,6 +172,31 @@ fn a_training_that_was_broken_off_goes_on_to_the_same_bits() {
             }
         }
     }
+}
+
+#[test]
+fn balanced_draws_find_a_rare_class_and_mixup_makes_less_sure() {
+    let (x, y) = clusters(900, 5);
+    // Six rows of the last class stay.
+    let kept: Vec<usize> = (0..900).filter(|&row| y[row] != 2 || row % 150 == 2).collect();
+    let x: Vec<f32> = kept.iter().flat_map(|&row| &x[row * DIM..(row + 1) * DIM]).copied().collect();
+    let y: Vec<usize> = kept.iter().map(|&row| y[row]).collect();
+    let (new_x, new_y) = clusters(300, 6);
+    let found = |config: TrainConfig| {
+        let rows = examples(&x, &y, DIM);
+        let head = train(rows, None, CLASSES, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
+        head.probabilities(&new_x)
+    };
+    let recall = |found: &[f32]| {
+        let hits = found.chunks_exact(CLASSES).zip(&new_y).filter(|(row, y)| **y == 2 && argmax(row) == 2);
+        hits.count()
+    };
+    let sureness = |found: &[f32]| -> f32 { found.chunks_exact(CLASSES).map(|row| row[argmax(row)]).sum() };
+    let plain = TrainConfig { max_epochs: 3, ..config(HeadKind::Mlp) };
+    let (all, balanced) = (found(plain.clone()), found(TrainConfig { sampling: Sampling::Balanced, ..plain.clone() }));
+    assert!(recall(&balanced) > recall(&all) + 20, "{} and {}", recall(&balanced), recall(&all));
+    let mixed = found(TrainConfig { mixup: 1.0, ..plain });
+    assert!(sureness(&mixed) < 0.95 * sureness(&all), "{} and {}", sureness(&mixed), sureness(&all));
 }
 
 #[test]
