@@ -45,3 +45,4 @@ mod tables;
 #[cfg(unix)]
 mod trouble;
 mod upkeep;
+mod windows;

@@ -6,19 +6,18 @@ use ecosight_models::metrics::{Labelled, MultiLabel, Ranking, Threshold, tempera
 
 use crate::StageErrorKind;
 use crate::labels::Labels;
+use crate::pooled::Clips;
 
 /// Fitted on clips that were scored by a head that had not seen their recordings.
 pub(crate) struct Calibration {
     /// What logits are divided by.
     pub(crate) temperature: f64,
-    /// Probabilities of the clips, `[n, classes]`.
+    /// Probabilities of the rows, `[n, classes]`.
     pub(crate) scores: Vec<f32>,
-    /// For each class, from which probability on it is to be believed; none where the wish cannot be fulfilled.
-    pub(crate) thresholds: Vec<Option<Threshold>>,
 }
 
 impl Calibration {
-    /// Of logits, `[n, classes]`, and the labels of their clips, `[n]`.
+    /// Of logits, `[n, classes]`, and the labels of their rows, `[n]`.
     pub(crate) fn of(
         config: &TrainConfig,
         labels: &Labels,
@@ -31,18 +30,26 @@ impl Calibration {
             Some(sets) => temperature_of_several(sets, logits, y),
         };
         let temperature = temperature.map_err(ModelError::from)?;
-        let scores = probabilities(logits, classes, config.scores(), temperature);
-        let rankings = match labels.sets() {
-            None => Ranking::of_classes(&scores, y, classes).map_err(ModelError::from)?,
-            Some(sets) => {
-                let judge = MultiLabel { sets, thresholds: &[] };
-                let rows = Labelled { probabilities: &scores, labels: y };
-                (0..classes).map(|class| Ranking::new(judge.known(rows, class))).collect()
-            }
-        };
-        let thresholds = rankings.iter().map(|ranking| ranking.threshold(config.thresholds.into())).collect();
-        Ok(Self { temperature, scores, thresholds })
+        Ok(Self { temperature, scores: probabilities(logits, classes, config.scores(), temperature) })
     }
+}
+
+/// For each class, from which probability on it is to be believed; none where the wish cannot be fulfilled.
+pub(crate) fn thresholds(
+    config: &TrainConfig,
+    labels: &Labels,
+    clips: &Clips,
+) -> Result<Vec<Option<Threshold>>, StageErrorKind> {
+    let (classes, y) = (labels.classes.len(), &clips.y);
+    let rankings = match labels.sets() {
+        None => Ranking::of_classes(&clips.scores, y, classes).map_err(ModelError::from)?,
+        Some(sets) => {
+            let judge = MultiLabel { sets, thresholds: &[] };
+            let rows = Labelled { probabilities: &clips.scores, labels: y };
+            (0..classes).map(|class| Ranking::new(judge.known(rows, class))).collect()
+        }
+    };
+    Ok(rankings.iter().map(|ranking| ranking.threshold(config.thresholds.into())).collect())
 }
 
 /// Each class that is known to be there or not is a choice between two, with the logits z and 0.

@@ -131,7 +131,7 @@ impl Originals<'_> {
         // Long clips, as far as their rows have come.
         let mut long: HashMap<usize, Pooler> = HashMap::new();
         embed_all(context, NAME, bench, &work, &mut |piece| {
-            let (number, row) = match piece {
+            let (number, rows): (usize, Vec<Vec<f32>>) = match piece {
                 Piece::Rows(number, _, patches) => {
                     let pooler = long.entry(number).or_insert_with(|| Pooler::new(summary, dim));
                     pooler.push(&patches.embeddings);
@@ -143,12 +143,15 @@ impl Originals<'_> {
                     return Ok(());
                 }
                 Piece::Done(number, Outcome::Whole(whole)) => {
-                    (number, Some(summary.pool(&whole.variants[0].embeddings, dim)))
+                    let rows = summary.pool(&whole.variants[0].embeddings, dim);
+                    (number, rows.chunks_exact(summary.dim(dim)).map(<[f32]>::to_vec).collect())
                 }
-                Piece::Done(number, Outcome::Long(_)) => (number, long.remove(&number).and_then(Pooler::finish)),
+                Piece::Done(number, Outcome::Long(_)) => {
+                    (number, long.remove(&number).map(Pooler::finish).unwrap_or_default())
+                }
             };
             let clip_id = work[number].clip_id;
-            if let Some(row) = row {
+            for row in rows {
                 self.rows.push(Unit { clip_id, variant: 0 }, &self.labels.clips[&clip_id], &row);
             }
             Ok(())
@@ -254,12 +257,12 @@ fn score(
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let trained =
             train(fitted.take_examples(), None, labels.targets(), &settings.train, go_on).map_err(ModelError::from)?;
-        let scores = trained.head.probabilities(&held_out.x);
-        let metrics = judge.figures(&scores, &held_out.y).map_err(ModelError::from)?;
+        let clips = held_out.clips(&trained.head.probabilities(&held_out.x), labels.classes.len());
+        let metrics = judge.figures(&clips.scores, &clips.y).map_err(ModelError::from)?;
         by_fold.insert(name.clone(), metrics.accuracy);
-        probabilities.extend(scores);
-        truth.extend(held_out.y);
-        groups.extend(held_out.groups);
+        probabilities.extend(clips.scores);
+        truth.extend(clips.y);
+        groups.extend(clips.groups);
     }
     let metrics = judge.measure(&probabilities, &truth, &groups)?;
     Ok((metrics, by_fold))

@@ -79,10 +79,10 @@ impl Stage for Evaluate {
             .in_stage(NAME);
         }
         let test = &sides.test;
-        let scores = artefact.head.probabilities(&test.x);
+        let test = test.clips(&artefact.head.probabilities(&test.x), labels.classes.len());
         let judge = Judge::of(&labels, &artefact.meta);
-        let metrics = judge.measure(&scores, &test.y, &test.groups).in_stage(NAME)?;
-        let tested = judge.predictions(Side::Test, test.units.iter(), &scores, &test.y).in_stage(NAME)?;
+        let metrics = judge.measure(&test.scores, &test.y, &test.groups).in_stage(NAME)?;
+        let tested = judge.predictions(Side::Test, test.units.iter(), &test.scores, &test.y).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
@@ -94,7 +94,7 @@ impl Stage for Evaluate {
         let table = replace(context.layout, &rows, |row: &PredictionRow| row.clip_id).in_stage(NAME)?;
         artefact.save_meta(&folder).map_err(ModelError::from).in_stage(NAME)?;
         write_compatible(context, &version, &artefact, &labels).in_stage(NAME)?;
-        let rows = RowCounts { new: test.len() as u64, ..RowCounts::default() };
+        let rows = RowCounts { new: test.units.len() as u64, ..RowCounts::default() };
         output(context, &folder, &artefact, table, rows).in_stage(NAME)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::{EmbedReader, Side, Unit};
 use ecosight_models::embedder::EmbedderId;
-use ecosight_models::head::{Examples, Pooler, Summary};
+use ecosight_models::head::{Examples, Head, Pooler, Summary, mean_of_rows};
 
 use crate::embed::EMBEDDER_KEY;
 use crate::error::InStage;
@@ -44,7 +44,8 @@ impl Rows {
     /// Puts the rows into the order of their identity: what is made of them must not depend on when each was computed.
     pub fn sort(&mut self) {
         let mut order: Vec<usize> = (0..self.units.len()).collect();
-        order.sort_unstable_by_key(|&row| self.units[row]);
+        // Windows of a clip stay in order of time.
+        order.sort_by_key(|&row| self.units[row]);
         self.y = order.iter().map(|&row| self.y[row]).collect();
         self.units = order.iter().map(|&row| self.units[row]).collect();
         self.groups = order.iter().map(|&row| self.groups[row]).collect();
@@ -92,6 +93,19 @@ impl Rows {
         Examples { x: x.into(), ..self.examples() }
     }
 
+    /// The clips of some of the rows, scored by `head`.
+    pub(crate) fn clips_of(&self, rows: &[usize], head: &Head) -> Clips {
+        let of = |all: &[usize]| rows.iter().map(|&row| all[row]).collect::<Vec<_>>();
+        let units: Vec<Unit> = rows.iter().map(|&row| self.units[row]).collect();
+        let groups: Vec<u32> = rows.iter().map(|&row| self.groups[row]).collect();
+        Clips::of(&units, &of(&self.y), &groups, &head.probabilities(&self.x_of(rows)), head.classes())
+    }
+
+    /// The clips of all rows, whose scores, `[rows, classes]`, are given.
+    pub fn clips(&self, scores: &[f32], classes: usize) -> Clips {
+        Clips::of(&self.units, &self.y, &self.groups, scores, classes)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.y.len()
@@ -113,6 +127,36 @@ impl Rows {
             key.u64(*label as u64).u64(ranks[group])
         };
         self.units.iter().zip(&self.y).zip(&self.groups).fold(key, with_unit).finish()
+    }
+}
+
+/// Clips, each with the mean of the scores of its rows.
+#[derive(Clone, Debug, Default)]
+pub struct Clips {
+    /// Clip and variant.
+    pub units: Vec<Unit>,
+    /// Labels.
+    pub y: Vec<usize>,
+    /// Recordings.
+    pub groups: Vec<u32>,
+    /// `[clips, classes]`.
+    pub scores: Vec<f32>,
+}
+
+impl Clips {
+    /// The clips of rows with these `scores`, `[rows, classes]`; rows of a clip lie together.
+    pub fn of(units: &[Unit], y: &[usize], groups: &[u32], scores: &[f32], classes: usize) -> Self {
+        let mut clips = Self::default();
+        let mut first = 0;
+        for of_clip in units.chunk_by(|a, b| a == b) {
+            let end = first + of_clip.len();
+            clips.units.push(of_clip[0]);
+            clips.y.push(y[first]);
+            clips.groups.push(groups[first]);
+            clips.scores.extend(mean_of_rows(&scores[first * classes..end * classes], classes));
+            first = end;
+        }
+        clips
     }
 }
 
@@ -146,8 +190,8 @@ pub fn read_pooled(
     let reader = EmbedReader::open(context.layout)?;
     let embedder = embedder_of(&reader)?;
     let mut hand_over = |(unit, pooler): (Unit, Pooler)| {
-        if let (Some(labelled), Some(row)) = (labels.clips.get(&unit.clip_id), pooler.finish()) {
-            each(unit, labelled, row);
+        if let Some(labelled) = labels.clips.get(&unit.clip_id) {
+            pooler.finish().into_iter().for_each(|row| each(unit, labelled, row));
         }
     };
     let mut current: Option<(Unit, Pooler)> = None;

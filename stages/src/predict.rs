@@ -8,7 +8,7 @@ use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::frontend::params::FRAME_HOP_S;
-use ecosight_models::head::Pooler;
+use ecosight_models::head::{Pooler, mean_of_rows};
 use ecosight_models::open::open_identity;
 use ecosight_models::weights::WeightsCache;
 
@@ -20,7 +20,8 @@ use crate::stage::Context;
 use crate::timings::Meter;
 use crate::train::Pointer;
 
-/// Length of audio that a window score is about, where the clip is longer: about the length of the clips that people label.
+/// Length of audio that a window score is about, where the clip is longer: about the length of the clips that people label. A model that was trained on
+/// windows has windows of its own.
 const WINDOW_S: f64 = 5.0;
 
 /// A model ready to predict. Its embedder is the one that it was trained with, or there is no predictor.
@@ -171,8 +172,12 @@ impl Predictor {
         })?;
         sliding.finish(&mut score);
         let duration_s = heard.duration_s;
-        let row = whole.finish().ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
-        let clip = self.artefact.head.probabilities(&row);
+        let rows = whole.finish().concat();
+        if rows.is_empty() {
+            return Err(ClipError::new("empty", &"there is nothing to score"));
+        }
+        let clip = self.artefact.head.of_clip(&rows);
+        let row = mean_of_rows(&rows, self.artefact.head.input_dim());
         // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
             windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
@@ -202,7 +207,8 @@ impl Predictor {
     }
 
     fn score(&self, pooler: Pooler) -> Option<Vec<f32>> {
-        pooler.finish().map(|row| self.artefact.head.probabilities(&row))
+        let rows = pooler.finish().concat();
+        (!rows.is_empty()).then(|| self.artefact.head.of_clip(&rows))
     }
 
     /// Length and step of the embedder's patches in seconds.
@@ -213,6 +219,10 @@ impl Predictor {
 
     /// Patches of a window, at least one.
     fn window_patches(&self) -> usize {
+        let trained = self.artefact.meta.train.window;
+        if trained > 0 {
+            return trained;
+        }
         let (length, step) = self.patch_s();
         ((WINDOW_S - length) / step).max(0.0) as usize + 1
     }

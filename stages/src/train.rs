@@ -8,21 +8,21 @@ use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::{FileStamp, folder_of, sync_folder, write_atomic};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::schema::Vectors;
-use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
+use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, Unit, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
 use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
 use ecosight_models::metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, thresholds};
 use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
 use crate::evaluate::candidate;
 use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::params::{Params, Problem, parse};
-use crate::pooled::{Sides, check_usable, read_sides};
+use crate::pooled::{Clips, Sides, check_usable, read_sides};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::waiting::{self, Waiting};
 use crate::{StageError, StageErrorKind};
@@ -50,6 +50,7 @@ impl Params for TrainConfig {
         "head",
         "pooling",
         "features",
+        "window",
         "l2",
         "multi_label",
         "background",
@@ -284,40 +285,37 @@ fn judge(
     trained: &mut Trained,
 ) -> Result<Judged, StageErrorKind> {
     let k = labels.classes.len();
-    let originals: Vec<usize> = (0..sides.train.len()).filter(|&row| sides.train.is_original[row]).collect();
-    let of = |rows: &[usize]| -> (Vec<usize>, Vec<u32>) {
-        (
-            rows.iter().map(|&row| sides.train.y[row]).collect(),
-            rows.iter().map(|&row| sides.train.groups[row]).collect(),
-        )
-    };
-    let (train_logits, (train_y, train_groups)) = match &trained.unseen.train {
-        Some(logits) => (logits.clone(), of(&originals)),
-        None => (Vec::new(), of(&[])),
-    };
-    let logits = [&train_logits[..], &trained.unseen.val].concat();
-    let truth = [&train_y[..], &sides.val.y].concat();
-    let Calibration { temperature, scores, thresholds } = Calibration::of(config, labels, &logits, &truth)?;
+    let (train, val) = (&sides.train, &sides.val);
+    let heard = trained.unseen.train.as_ref().map_or(0, Vec::len);
+    let originals: Vec<usize> = (0..train.len()).filter(|&row| heard > 0 && train.is_original[row]).collect();
+    let logits = [trained.unseen.train.as_deref().unwrap_or_default(), &trained.unseen.val].concat();
+    let units: Vec<Unit> = originals.iter().map(|&row| train.units[row]).chain(val.units.iter().copied()).collect();
+    let y: Vec<usize> = originals.iter().map(|&row| train.y[row]).chain(val.y.iter().copied()).collect();
+    let groups: Vec<u32> = originals.iter().map(|&row| train.groups[row]).chain(val.groups.iter().copied()).collect();
+    let Calibration { temperature, scores } = Calibration::of(config, labels, &logits, &y)?;
+    let clips = Clips::of(&units, &y, &groups, &scores, k);
+    let thresholds = thresholds(config, labels, &clips)?;
     trained.head = trained.head.clone().cooled(temperature);
     let limits = thresholds.iter().map(|found| found.map_or(f32::INFINITY, |found| found.threshold)).collect();
     let judge = Judge::new(labels, limits, &config.background);
 
-    let (on_train, on_val) = scores.split_at(train_y.len() * k);
-    let mut metrics =
-        BTreeMap::from([(Side::Val.word().to_owned(), judge.measure(on_val, &sides.val.y, &sides.val.groups)?)]);
-    if !train_y.is_empty() {
-        metrics.insert(Side::Train.word().to_owned(), judge.measure(on_train, &train_y, &train_groups)?);
+    let (mut metrics, mut rows) = (BTreeMap::new(), Vec::new());
+    let on_train = clips.units.iter().position(|unit| val.units.first() == Some(unit)).unwrap_or(clips.units.len());
+    for (side, of) in [(Side::Train, 0..on_train), (Side::Val, on_train..clips.units.len())] {
+        if of.is_empty() {
+            continue;
+        }
+        let (scores, y) = (&clips.scores[of.start * k..of.end * k], &clips.y[of.clone()]);
+        metrics.insert(side.word().to_owned(), judge.measure(scores, y, &clips.groups[of.clone()])?);
+        rows.extend(judge.predictions(side, clips.units[of].iter(), scores, y)?);
     }
-    let train_units = originals.iter().map(|&row| &sides.train.units[row]);
-    let mut rows = judge.predictions(Side::Train, train_units, on_train, &train_y)?;
-    rows.extend(judge.predictions(Side::Val, sides.val.units.iter(), on_val, &sides.val.y)?);
     let selection = Selection {
         l2: trained.l2,
         tried: trained.tried.clone(),
         fitted_on: [Side::Train, Side::Val].map(|side| side.word().to_owned()).into(),
         temperature,
         thresholds,
-        calibrated_on: truth.len() as u64,
+        calibrated_on: clips.units.len() as u64,
     };
     Ok(Judged { selection, metrics, predictions: rows })
 }

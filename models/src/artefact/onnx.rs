@@ -19,6 +19,9 @@ impl Artefact {
         if self.meta.embedder.name != "yamnet" {
             return Err(ExportError::OtherEmbedder(self.meta.embedder.clone()).into());
         }
+        if self.meta.train.window > 0 {
+            return Err(ExportError::Windows.into());
+        }
         let weights = yamnet_weights(&self.meta.embedder, cache)?;
         self.with_spec(version, |spec| Ok(yamnet_onnx(spec, &weights)?))
     }

@@ -44,6 +44,11 @@ pub enum ExportError {
     /// There is no graph of the embedder.
     #[error("only YAMNet can be exported together with a head, and the model was trained with the embedder `{0}`")]
     OtherEmbedder(EmbedderId),
+    /// The graph scores whole clips.
+    #[error(
+        "the model was trained on windows (`train.window`), and the graph from samples to probabilities is for whole clips"
+    )]
+    Windows,
     /// The embedder computes in a format that ONNX cannot express.
     #[error("the embedder computes in `{0}`, which cannot be expressed in ONNX; only `f32` can")]
     Precision(Precision),

@@ -22,6 +22,9 @@ pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
     if spec.summary.features == Features::Contrast {
         entries.push(entry("features", "contrast".to_owned()));
     }
+    if spec.summary.window > 0 {
+        entries.push(entry("window", spec.summary.window.to_string()));
+    }
     if let Some(thresholds) = spec.thresholds {
         entries.push(entry("thresholds", json(serde_json::to_string(thresholds))));
     }

@@ -99,6 +99,9 @@ impl ClassWeights {
     }
 }
 
+/// Patches of a window at most: about five minutes.
+const LONGEST_WINDOW: usize = 600;
+
 /// Settings of a training; the defaults work for a hundred clips and for a hundred thousand.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -110,6 +113,9 @@ pub struct TrainConfig {
     /// What each patch is described by.
     #[serde(skip_serializing_if = "is_default")]
     pub features: Features,
+    /// Patches of a row: the head is trained and used on windows of so many, and a clip has the mean of their probabilities; 0 for whole clips.
+    #[serde(skip_serializing_if = "is_default")]
+    pub window: usize,
     /// Strength of the penalty on the weights of the linear head, at least 0.
     ///
     /// The objective is `(1/n) · Σ cross-entropy + l2 / (2n) · ‖W‖²` with the bias free and the columns of `x`
@@ -154,6 +160,7 @@ impl Default for TrainConfig {
             head: HeadKind::Linear,
             pooling: Pooling::MeanStd,
             features: Features::Embedding,
+            window: 0,
             l2: L2::AUTO,
             multi_label: false,
             background: Vec::new(),
@@ -184,7 +191,7 @@ impl TrainConfig {
 
     /// How the patches of a clip become a row.
     pub fn summary(&self) -> Summary {
-        Summary { features: self.features, pooling: self.pooling }
+        Summary { features: self.features, pooling: self.pooling, window: self.window }
     }
 
     /// Everything that is out of range, one sentence each; empty when the settings can be used.
@@ -200,6 +207,12 @@ impl TrainConfig {
         {
             problems
                 .push(format!("`thresholds` is {precision}; it is \"best_f1\", or a precision above 0 and at most 1"));
+        }
+        if self.window > LONGEST_WINDOW {
+            problems.push(format!(
+                "`window` is {}; it is 0 (whole clips), or at most {LONGEST_WINDOW} patches",
+                self.window
+            ));
         }
         problems.extend(self.problems_of_sampling());
         if self.max_epochs == 0 {

@@ -39,7 +39,7 @@ pub use examples::Examples;
 pub use features::Features;
 pub(crate) use features::REACH;
 pub(crate) use mlp::HIDDEN;
-pub use model::Head;
+pub use model::{Head, mean_of_rows};
 pub use normaliser::Normaliser;
 pub use pooling::{Pooler, Pooling, Summary};
 pub(crate) use record::{HeadRecord, TensorRecord};

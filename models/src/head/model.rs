@@ -41,6 +41,21 @@ impl Network {
     }
 }
 
+/// The mean of `rows`, `[n, width]` row-major with n ≥ 1: `[width]`.
+///
+/// # Panics
+///
+/// When there is no row.
+pub fn mean_of_rows(rows: &[f32], width: usize) -> Vec<f32> {
+    let n = rows.len() / width;
+    assert!(n > 0, "there is no mean of nothing");
+    let mut sums = vec![0.0; width];
+    for row in rows.chunks_exact(width) {
+        sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+    }
+    sums.into_iter().map(|sum| (sum / n as f64) as f32).collect()
+}
+
 /// A layer `x W + b` from `[inputs, outputs]` row-major weights and `[outputs]` biases.
 pub(super) fn layer(weight: Vec<f32>, bias: Vec<f32>, inputs: usize, device: &burn::tensor::Device) -> Linear {
     let outputs = bias.len();
@@ -104,6 +119,15 @@ impl Head {
             Network::Mlp(mlp) => Network::Mlp(Box::new(Mlp { output: scaled(&mlp.output, factor), ..*mlp })),
         };
         Self { network, ..self }
+    }
+
+    /// Class probabilities of a clip, `[classes]`, from its rows, `[n, input_dim]` with n ≥ 1: the mean over them. Of one row they have its bits.
+    ///
+    /// # Panics
+    ///
+    /// When `x` is not made of whole rows, or is empty.
+    pub fn of_clip(&self, x: &[f32]) -> Vec<f32> {
+        mean_of_rows(&self.probabilities(x), self.classes)
     }
 
     /// Class probabilities, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major.

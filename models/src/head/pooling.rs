@@ -22,12 +22,14 @@ pub struct Summary {
     pub features: Features,
     /// How the descriptions become one.
     pub pooling: Pooling,
+    /// Patches of which a row is made; 0 for all of the clip. What is left at the end of a clip is a row if it is at least half as long, or all there is.
+    pub window: usize,
 }
 
 impl From<Pooling> for Summary {
     /// Of the embeddings as they are.
     fn from(pooling: Pooling) -> Self {
-        Self { features: Features::Embedding, pooling }
+        Self { features: Features::Embedding, pooling, window: 0 }
     }
 }
 
@@ -41,7 +43,7 @@ impl Summary {
         }
     }
 
-    /// Pools `patches` (`[k, dim]`, row-major) into a row of [`Summary::dim`] values; see [`Pooler`].
+    /// Pools `patches` (`[k, dim]`, row-major) into rows of [`Summary::dim`] values, `[rows, Summary::dim]`; see [`Pooler`].
     ///
     /// # Panics
     ///
@@ -50,7 +52,9 @@ impl Summary {
     pub fn pool(self, patches: &[f32], dim: usize) -> Vec<f32> {
         let mut pooler = Pooler::new(self, dim);
         pooler.push(patches);
-        pooler.finish().expect("a clip has at least one patch")
+        let rows = pooler.finish();
+        assert!(!rows.is_empty(), "a clip has at least one patch");
+        rows.concat()
     }
 }
 
@@ -62,14 +66,14 @@ impl Summary {
 pub struct Pooler {
     dim: usize,
     contrast: Option<Contrast>,
-    moments: Moments,
+    windows: Windows,
 }
 
 impl Pooler {
     /// For patches of `dim` values, at least one.
     pub fn new(summary: Summary, dim: usize) -> Self {
         let contrast = (summary.features == Features::Contrast).then(Contrast::default);
-        Self { dim, contrast, moments: Moments::new(summary.pooling, summary.features.dim(dim)) }
+        Self { dim, contrast, windows: Windows::new(summary, summary.features.dim(dim)) }
     }
 
     /// Takes the next patches, `[k, dim]`, row-major.
@@ -84,21 +88,51 @@ impl Pooler {
             "pooling needs whole patches of {dim} values, not {}",
             patches.len()
         );
-        let moments = &mut self.moments;
+        let windows = &mut self.windows;
         for patch in patches.chunks_exact(dim) {
             match &mut self.contrast {
-                None => moments.push(patch.iter().map(|&value| f64::from(value))),
-                Some(contrast) => contrast.push(patch, &mut |row| moments.push(row.iter().copied())),
+                None => windows.push(patch.iter().map(|&value| f64::from(value))),
+                Some(contrast) => contrast.push(patch, &mut |row| windows.push(row.iter().copied())),
             }
         }
     }
 
-    /// The pooled row `[Summary::dim]`; nothing if there was no patch.
-    pub fn finish(mut self) -> Option<Vec<f32>> {
+    /// The pooled rows in order of time, `[Summary::dim]` each; none if there was no patch.
+    pub fn finish(mut self) -> Vec<Vec<f32>> {
         if let Some(contrast) = &mut self.contrast {
-            contrast.finish(&mut |row| self.moments.push(row.iter().copied()));
+            contrast.finish(&mut |row| self.windows.push(row.iter().copied()));
         }
-        self.moments.finish()
+        self.windows.finish()
+    }
+}
+
+/// Rows of as many patches each as a window has.
+#[derive(Debug, Clone)]
+struct Windows {
+    summary: Summary,
+    dim: usize,
+    current: Moments,
+    rows: Vec<Vec<f32>>,
+}
+
+impl Windows {
+    fn new(summary: Summary, dim: usize) -> Self {
+        Self { summary, dim, current: Moments::new(summary.pooling, dim), rows: Vec::new() }
+    }
+
+    fn push(&mut self, row: impl Iterator<Item = f64>) {
+        self.current.push(row);
+        if self.current.rows == self.summary.window as u64 {
+            let complete = std::mem::replace(&mut self.current, Moments::new(self.summary.pooling, self.dim));
+            self.rows.extend(complete.finish());
+        }
+    }
+
+    fn finish(mut self) -> Vec<Vec<f32>> {
+        if self.rows.is_empty() || 2 * self.current.rows >= self.summary.window as u64 {
+            self.rows.extend(self.current.finish());
+        }
+        self.rows
     }
 }
 
@@ -148,7 +182,7 @@ mod tests {
         Summary::from(pooling).pool(patches, dim)
     }
 
-    const CONTRAST: Summary = Summary { features: Features::Contrast, pooling: Pooling::MeanStd };
+    const CONTRAST: Summary = Summary { features: Features::Contrast, pooling: Pooling::MeanStd, window: 0 };
 
     #[test]
     fn mean_and_population_deviation_are_those_of_numpy() {
@@ -172,10 +206,10 @@ mod tests {
             for run in [0..3, 3..3, 3..51, 51..60] {
                 pooler.push(&patches[run]);
             }
-            assert_eq!(pooler.finish().unwrap(), summary.pool(&patches, 3));
+            assert_eq!(pooler.finish().concat(), summary.pool(&patches, 3));
         }
-        assert!(Pooler::new(CONTRAST, 3).finish().is_none());
-        assert!(Pooler::new(Pooling::Mean.into(), 3).finish().is_none());
+        assert!(Pooler::new(CONTRAST, 3).finish().is_empty());
+        assert!(Pooler::new(Pooling::Mean.into(), 3).finish().is_empty());
     }
 
     #[test]
@@ -204,5 +238,18 @@ mod tests {
     #[should_panic(expected = "whole patches of 3 values")]
     fn half_a_patch_is_refused() {
         pool(Pooling::Mean, &[1.0, 2.0], 3);
+    }
+
+    #[test]
+    fn windows_are_rows_and_a_short_rest_is_none() {
+        let rows = |window: usize, k: usize| {
+            let summary = Summary { window, ..Pooling::Mean.into() };
+            summary.pool(&(0..k).map(|i| i as f32).collect::<Vec<_>>(), 1)
+        };
+        assert_eq!(rows(0, 7), [3.0]);
+        assert_eq!(rows(2, 6), [0.5, 2.5, 4.5]);
+        assert_eq!(rows(3, 7), [1.0, 4.0]);
+        assert_eq!(rows(3, 8), [1.0, 4.0, 6.5]);
+        assert_eq!(rows(5, 1), [0.0]);
     }
 }

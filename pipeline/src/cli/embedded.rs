@@ -12,15 +12,15 @@ use ecosight_stages::StageErrorKind;
 /// A clip in the table of embeddings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Embedded {
-    /// The original's pooled row, where it was wanted.
-    pub(crate) row: Option<Vec<f32>>,
+    /// The original's pooled rows, one after the other, where they were wanted.
+    pub(crate) rows: Option<Vec<f32>>,
     /// End of the original's last patch in seconds: its length, rounded up to a patch.
     pub(crate) length_s: f64,
     /// Augmented variants.
     pub(crate) variants: u64,
 }
 
-/// All clips of the table; those that are `wanted` with their pooled row. Holds nothing else in memory.
+/// All clips of the table; those that are `wanted` with their pooled rows. Holds nothing else in memory.
 pub(crate) fn embedded(
     layout: &Layout,
     summary: Summary,
@@ -29,8 +29,8 @@ pub(crate) fn embedded(
     let mut clips: BTreeMap<ClipId, Embedded> = BTreeMap::new();
     let mut current: Option<(Unit, Option<Pooler>)> = None;
     let hand_over = |(unit, pooler): (Unit, Option<Pooler>), clips: &mut BTreeMap<ClipId, Embedded>| {
-        if let Some(row) = pooler.and_then(Pooler::finish) {
-            clips.entry(unit.clip_id).or_default().row = Some(row);
+        if let Some(rows) = pooler.map(|pooler| pooler.finish().concat()).filter(|rows| !rows.is_empty()) {
+            clips.entry(unit.clip_id).or_default().rows = Some(rows);
         }
     };
     for run in EmbedReader::open(layout)? {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use ecosight_datasets::key::ClipId;
-use ecosight_datasets::tables::{EmbedReader, PredictionRow, read_file};
+use ecosight_datasets::tables::{EmbedReader, PredictionRow, Unit, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::metrics::{Bootstrap, Difference, MultiLabel, PairedDifferences, paired_bootstrap};
@@ -14,7 +14,7 @@ use super::gate::test_rows;
 use crate::StageErrorKind;
 use crate::evaluate::TEST_FILE;
 use crate::labels::Labels;
-use crate::pooled::{Rows, embedder_of};
+use crate::pooled::{Clips, Rows, embedder_of};
 use crate::stage::Context;
 
 /// How the new model (b) does beside the one in production (a).
@@ -57,23 +57,28 @@ pub(super) fn compare(
     }
     // Of a class that one of them does not know nothing can be asked.
     let is_known = |class: &usize| old.meta.classes.contains(&labels.classes[*class]);
-    let is_common = |row: &usize| {
-        tested.contains(&test.units[*row].clip_id) && labels.classes_of(test.y[*row]).iter().all(is_known)
+    let is_common = |(unit, &label): (&Unit, &usize)| {
+        tested.contains(&unit.clip_id) && labels.classes_of(label).iter().all(is_known)
     };
-    let common: Vec<usize> = (0..test.len()).filter(is_common).collect();
-    if common.is_empty() {
+    let scored = |rows: &Rows, artefact: &Artefact| {
+        let common: Vec<bool> = rows.units.iter().zip(&rows.y).map(is_common).collect();
+        let common: Vec<usize> = (0..rows.len()).filter(|&row| common[row]).collect();
+        rows.clips_of(&common, &artefact.head)
+    };
+    let of_new = scored(test, challenger);
+    if of_new.units.is_empty() {
         return Ok(Err(format!("no clip is a test clip of model `{champion}`, which is in production, too")));
     }
-    let x_old = if old.meta.train.summary() == challenger.meta.train.summary() {
-        test.x_of(&common)
+    let of_old = if old.meta.train.summary() == challenger.meta.train.summary() {
+        scored(test, &old)
     } else {
-        // The same units in the same order.
-        test_rows(context, old.meta.train.summary(), labels)?.x_of(&common)
+        // The same clips in the same order.
+        scored(&test_rows(context, old.meta.train.summary(), labels)?, &old)
     };
-    let groups: Vec<u32> = common.iter().map(|&row| test.groups[row]).collect();
-    let (of_old, of_new) = (old.head.probabilities(&x_old), challenger.head.probabilities(&test.x_of(&common)));
-    let (clips, left_out) = (common.len() as u64, (test.len() - common.len()) as u64);
-    let y: Vec<usize> = common.iter().map(|&row| test.y[row]).collect();
+    let tests = test.units.chunk_by(|a, b| a == b).count();
+    let (clips, left_out) = (of_new.units.len() as u64, (tests - of_new.units.len()) as u64);
+    let Clips { y, groups, scores: of_new, .. } = of_new;
+    let of_old = of_old.scores;
     let mut classes = challenger.meta.classes.clone();
     if let Some(sets) = labels.sets() {
         let [thresholds_old, thresholds] = [&old, challenger].map(|artefact| artefact.meta.thresholds());

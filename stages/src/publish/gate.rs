@@ -157,7 +157,7 @@ impl Publish {
         };
         let clips: HashSet<ClipId> = rows.iter().map(|&row| test.units[row].clip_id).collect();
         let seconds = seconds_of(context, &clips, predictor.patch_s())?;
-        let mut probabilities = artefact.head.probabilities(&test.x_of(&rows));
+        let mut probabilities = test.clips_of(&rows, &artefact.head).scores;
         let never = |(class, threshold): (&String, f32)| if is_background(class) { f32::INFINITY } else { threshold };
         let thresholds: Vec<f32> = artefact.meta.classes.iter().zip(artefact.meta.thresholds()).map(never).collect();
         if artefact.meta.train.multi_label {

@@ -82,7 +82,7 @@ pub(super) fn of_tables(n: usize, globals: &Globals) -> Result<Vec<Candidate>, C
             confidence: row.confidence,
             entropy: row.entropy,
             length_s: found.length_s,
-            row: found.row.unwrap_or_default(),
+            row: found.rows.unwrap_or_default(),
         })
     };
     // All are counted; of those that are not doubtful enough no row was read, and none is looked at.

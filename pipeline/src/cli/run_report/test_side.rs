@@ -6,6 +6,7 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, PredictionRow, Side, SplitRow, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
+use ecosight_models::head::mean_of_rows;
 use ecosight_models::metrics::{
     BINS, DURATION_EDGES_S, Labelled, MIN_ROWS, MetricsError, Ranking, bucketed, expected_calibration_error,
     reliability, reliability_of,
@@ -45,7 +46,8 @@ struct Tables {
 /// The test side in the order of its clips.
 struct TestSide {
     ids: Vec<ClipId>,
-    x: Vec<f32>,
+    /// The rows of each clip, one after the other.
+    x: Vec<Vec<f32>>,
     /// Label of each clip.
     truth: Vec<usize>,
     groups: Vec<u32>,
@@ -122,8 +124,10 @@ impl Tables {
     /// The originals in two dimensions, as the head sees them.
     fn map(&self, artefact: &Artefact) -> Result<Option<EmbeddingMap>, CliError> {
         let sampled = self.embedded.iter().filter(|(id, _)| self.sampled.contains(id));
-        let rows: Vec<(&ClipId, &Vec<f32>)> =
-            sampled.filter_map(|(id, found)| Some((id, found.row.as_ref()?))).collect();
+        let dim = artefact.head.input_dim();
+        let row = |rows: &Vec<f32>| rows.len().is_multiple_of(dim).then(|| mean_of_rows(rows, dim));
+        let rows: Vec<(&ClipId, Vec<f32>)> =
+            sampled.filter_map(|(id, found)| Some((id, row(found.rows.as_ref()?)?))).collect();
         let mut x: Vec<f32> = rows.iter().flat_map(|(_, row)| row.iter().copied()).collect();
         if x.is_empty() {
             return Ok(None);
@@ -133,9 +137,9 @@ impl Tables {
         for value in &mut x {
             *value = value.clamp(-FAR, FAR);
         }
-        let projection = project(&x, artefact.head.input_dim())?;
+        let projection = project(&x, dim)?;
         // Of several classes of a clip the first gives it its colour; one of none is not shown.
-        let point = |((id, _), (x, y)): (&(&ClipId, &Vec<f32>), (f32, f32))| {
+        let point = |((id, _), (x, y)): (&(&ClipId, Vec<f32>), (f32, f32))| {
             let clip = &self.labels.clips[id];
             let class = *self.labels.classes_of(clip.label).first()?;
             Some(MapPoint {
@@ -180,18 +184,18 @@ impl TestSide {
             Self { ids: Vec::new(), x: Vec::new(), truth: Vec::new(), groups: Vec::new(), scores: Vec::new() };
         for (id, found) in &tables.embedded {
             let clip = &tables.labels.clips[id];
-            if let (Side::Test, Some(row)) = (clip.split.side, &found.row) {
+            if let (Side::Test, Some(rows)) = (clip.split.side, &found.rows) {
                 // Rows of another embedder, or pooled otherwise, are not this head's.
-                if row.len() != artefact.head.input_dim() {
+                if !rows.len().is_multiple_of(artefact.head.input_dim()) {
                     continue;
                 }
                 side.ids.push(*id);
-                side.x.extend_from_slice(row);
+                side.x.push(rows.clone());
+                side.scores.extend(artefact.head.of_clip(rows));
                 side.truth.push(clip.label);
                 side.groups.push(clip.group);
             }
         }
-        side.scores = artefact.head.probabilities(&side.x);
         side
     }
 
@@ -255,7 +259,8 @@ fn curves(
         };
         Ok(Reliability { ece, bins: bins.iter().map(bin).collect() })
     };
-    let before = artefact.head.clone().cooled(1.0 / selection.temperature).probabilities(&test.x);
+    let uncooled = artefact.head.clone().cooled(1.0 / selection.temperature);
+    let before: Vec<f32> = test.x.iter().flat_map(|rows| uncooled.of_clip(rows)).collect();
     let calibration = Calibration {
         method: format!(
             "a temperature of {:.2}, fitted on {} train and val clips that were scored without their recordings",
