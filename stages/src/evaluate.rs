@@ -80,6 +80,7 @@ impl Stage for Evaluate {
         let test = &sides.test;
         let scores = artefact.head.probabilities(&test.x);
         let metrics = measure(&scores, &test.y, &test.groups, &labels.classes).in_stage(NAME)?;
+        tell_unknown(context, &artefact, &test.x);
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
@@ -106,6 +107,17 @@ impl Evaluate {
         let rows = table.rows;
         output(context, folder, artefact, table, rows)
     }
+}
+
+/// Tells how many of the test clips, rows `x`, `predict` would call unknown.
+fn tell_unknown(context: &Context<'_>, artefact: &Artefact, x: &[f32]) {
+    let Some(limit) = artefact.meta.unknown() else { return };
+    let logits = artefact.head.logits(x);
+    let clips = logits.chunks_exact(artefact.meta.classes.len());
+    let (n, unknown) = (clips.len(), clips.filter(|row| limit.excludes(row)).count());
+    let share = 100.0 * unknown as f64 / n as f64;
+    let line = format!("{unknown} of {n} test clips ({share:.1} %), all of known classes, are taken for unknown");
+    context.emit(Event::Told { stage: NAME, line });
 }
 
 /// What the stage has made: the figures in the model's folder, and the table of predictions.

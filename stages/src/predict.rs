@@ -53,6 +53,8 @@ pub struct Prediction {
     pub duration_s: f64,
     /// Of the whole clip, `[classes]`.
     pub clip: Vec<f32>,
+    /// Whether the whole clip is of no known class.
+    pub is_unknown: bool,
     /// Of windows within it, in order of time.
     pub windows: Vec<WindowScore>,
 }
@@ -66,6 +68,8 @@ pub struct WindowScore {
     pub end_s: f64,
     /// `[classes]`.
     pub probabilities: Vec<f32>,
+    /// Whether it is of no known class.
+    pub is_unknown: bool,
 }
 
 impl Predictor {
@@ -138,11 +142,11 @@ impl Predictor {
         let mut score = |first_s: f64, last_s: f64, rows: &[f32]| {
             let mut pooler = self.pooler();
             pooler.push(rows);
-            let probabilities = self.score(pooler);
-            windows.extend(probabilities.map(|p| WindowScore {
+            windows.extend(pooler.finish().map(|row| WindowScore {
                 start_s: first_s,
                 end_s: last_s + length_s,
-                probabilities: p,
+                probabilities: self.artefact.head.probabilities(&row),
+                is_unknown: self.is_unknown(&row),
             }));
         };
         let heard = embed_clip(bench, source, None, &Recipe::ORIGINAL, &mut |patches| {
@@ -152,15 +156,15 @@ impl Predictor {
         sliding.finish(&mut score);
         let duration_s = heard.duration_s;
         let row = whole.finish().ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
-        let clip = self.artefact.head.probabilities(&row);
+        let (clip, is_unknown) = (self.artefact.head.probabilities(&row), self.is_unknown(&row));
         // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
-            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
+            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone(), is_unknown }];
         }
         for window in &mut windows {
             window.end_s = window.end_s.min(duration_s);
         }
-        Ok((Prediction { duration_s, clip, windows }, row))
+        Ok((Prediction { duration_s, clip, is_unknown, windows }, row))
     }
 
     /// Scores the part `span` of a recording as a whole, `[classes]`.
@@ -174,15 +178,17 @@ impl Predictor {
         let bench = Bench { embedder: &*self.embedder, meter, stop };
         let mut pooler = self.pooler();
         embed_clip(bench, source, span, &Recipe::ORIGINAL, &mut |patches| pooler.push(&patches.embeddings))?;
-        self.score(pooler).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))
+        let row = pooler.finish().ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))?;
+        Ok(self.artefact.head.probabilities(&row))
     }
 
     fn pooler(&self) -> Pooler {
         Pooler::new(self.artefact.meta.train.summary(), self.embedder.dim())
     }
 
-    fn score(&self, pooler: Pooler) -> Option<Vec<f32>> {
-        pooler.finish().map(|row| self.artefact.head.probabilities(&row))
+    /// Whether what has this pooled row is of no known class.
+    fn is_unknown(&self, row: &[f32]) -> bool {
+        self.artefact.meta.unknown().is_some_and(|limit| limit.excludes(&self.artefact.head.logits(row)))
     }
 
     /// Length and step of the embedder's patches in seconds.

@@ -11,7 +11,9 @@ use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
-use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
+use ecosight_models::head::{
+    Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, UnknownLimit, Watch, train_on,
+};
 use ecosight_models::metrics::{Metrics, Ranking, temperature};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +55,8 @@ impl Params for TrainConfig {
         "sampling",
         "mixup",
         "thresholds",
+        "unknown",
+        "known_recall",
         "seed",
         "max_epochs",
         "batch_size",
@@ -124,6 +128,7 @@ impl Stage for TrainConfig {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let labels = Labels::read(context).in_stage(NAME)?;
+        check_names(self, &labels.classes).in_stage(NAME)?;
         if let Some(output) = wait(self, context, &labels).in_stage(NAME)? {
             return Ok(output);
         }
@@ -309,8 +314,24 @@ fn judge(
         temperature,
         thresholds,
         calibrated_on: truth.len() as u64,
+        unknown: limit(config, &logits, k, temperature),
     };
     Ok(Judged { selection, metrics, predictions: rows })
+}
+
+/// Refuses classes of which predictions could not be told from clips of no class.
+fn check_names(config: &TrainConfig, classes: &[String]) -> Result<(), StageErrorKind> {
+    if config.unknown == Unknown::Off || classes.iter().all(|class| class != UNKNOWN) {
+        return Ok(());
+    }
+    let message = format!("there is a class `{UNKNOWN}`, which is what clips of no known class would be called");
+    Err(StageErrorKind::data(message, "call the class something else, or set `train.unknown = \"off\"`"))
+}
+
+/// From where on a clip is of no known class, by the `logits` of clips that were scored without their recording.
+fn limit(config: &TrainConfig, logits: &[f32], classes: usize, temperature: f64) -> Option<UnknownLimit> {
+    let calibrated: Vec<f32> = logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect();
+    UnknownLimit::choose(config.unknown, config.known_recall, &calibrated, classes)
 }
 
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.

@@ -22,6 +22,9 @@ pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
     if spec.summary.features == Features::Contrast {
         entries.push(entry("features", "contrast".to_owned()));
     }
+    if let Some(unknown) = spec.unknown {
+        entries.push(entry("unknown", json(serde_json::to_string(&unknown))));
+    }
     if let Some(thresholds) = spec.thresholds {
         entries.push(entry("thresholds", json(serde_json::to_string(thresholds))));
     }

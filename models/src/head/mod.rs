@@ -31,6 +31,7 @@ mod spectrum;
 #[cfg(test)]
 mod tests;
 mod train;
+mod unknown;
 
 pub use config::{ClassWeights, HeadKind, L2, ThresholdWish, TrainConfig};
 pub use error::HeadError;
@@ -46,3 +47,4 @@ pub use sampling::Sampling;
 pub(crate) use score::argmax;
 pub use score::softmax;
 pub use train::{Epoch, OnEpoch, Stopped, Trained, Tried, Unseen, Watch, train, train_on};
+pub use unknown::{UNKNOWN, Unknown, UnknownLimit};
