@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Features, Pooling, Sampling, Summary, Unknown};
+use super::{Features, Pooling, Sampling, Search, Summary, Unknown};
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -142,6 +142,9 @@ pub struct TrainConfig {
     /// Epochs without a lower validation loss after which the MLP stops, at least 1. Without validation rows it runs
     /// all its epochs.
     pub patience: u32,
+    /// How far better settings are searched before the training. It is about how settings are found, so it is not kept with a model.
+    #[serde(skip_serializing)]
+    pub search: Search,
     /// New recordings without which there is no training, where there is a model already. It is about when to train, not how, so it
     /// is not kept with a model.
     #[serde(skip_serializing)]
@@ -166,6 +169,7 @@ impl Default for TrainConfig {
             batch_size: 64,
             learning_rate: 1e-3,
             patience: 15,
+            search: Search::default(),
             min_samples: 100,
         }
     }
