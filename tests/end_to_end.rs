@@ -14,6 +14,7 @@ mod esc10;
 mod faults;
 mod gate;
 mod golden_stages;
+mod heads;
 mod incremental;
 mod ingest;
 #[cfg(unix)]

@@ -73,6 +73,7 @@ impl Parts {
             temperature: 1.75,
             classes: &self.classes,
             thresholds: Some(&self.thresholds),
+            unknown: None,
             summary,
             embedder: &self.embedder,
             version: "v3",

@@ -12,7 +12,7 @@ use crate::error::InStage;
 use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::params::{NoParams, parse};
-use crate::pooled::read_sides;
+use crate::pooled::{Rows, read_sides};
 use crate::rows::replace;
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
@@ -79,6 +79,7 @@ impl Stage for Evaluate {
             .in_stage(NAME);
         }
         let test = &sides.test;
+        tell_unknown(context, &artefact, test);
         let test = test.clips(&artefact.head.probabilities(&test.x), labels.classes.len());
         let judge = Judge::of(&labels, &artefact.meta);
         let metrics = judge.measure(&test.scores, &test.y, &test.groups).in_stage(NAME)?;
@@ -108,6 +109,18 @@ impl Evaluate {
         let rows = table.rows;
         output(context, folder, artefact, table, rows)
     }
+}
+
+/// Tells how many of the test clips, rows `x`, `predict` would call unknown.
+fn tell_unknown(context: &Context<'_>, artefact: &Artefact, test: &Rows) {
+    let Some(limit) = artefact.meta.unknown() else { return };
+    let classes = artefact.meta.classes.len();
+    let logits = test.clips(&artefact.head.logits(&test.x), classes).scores;
+    let clips = logits.chunks_exact(classes);
+    let (n, unknown) = (clips.len(), clips.filter(|row| limit.excludes(row)).count());
+    let share = 100.0 * unknown as f64 / n as f64;
+    let line = format!("{unknown} of {n} test clips ({share:.1} %), all of known classes, are taken for unknown");
+    context.emit(Event::Told { stage: NAME, line });
 }
 
 /// What the stage has made: the figures in the model's folder, and the table of predictions.

@@ -55,6 +55,8 @@ pub struct Prediction {
     pub duration_s: f64,
     /// Of the whole clip, `[classes]`.
     pub clip: Vec<f32>,
+    /// Whether the whole clip is of no known class.
+    pub is_unknown: bool,
     /// Of windows within it, in order of time.
     pub windows: Vec<WindowScore>,
 }
@@ -68,6 +70,8 @@ pub struct WindowScore {
     pub end_s: f64,
     /// `[classes]`.
     pub probabilities: Vec<f32>,
+    /// Whether it is of no known class.
+    pub is_unknown: bool,
 }
 
 impl Predictor {
@@ -159,12 +163,13 @@ impl Predictor {
         let mut score = |first_s: f64, last_s: f64, rows: &[f32]| {
             let mut pooler = self.pooler();
             pooler.push(rows);
-            let probabilities = self.score(pooler);
-            windows.extend(probabilities.map(|p| WindowScore {
+            let rows = pooler.finish().concat();
+            windows.push(WindowScore {
                 start_s: first_s,
                 end_s: last_s + length_s,
-                probabilities: p,
-            }));
+                probabilities: self.artefact.head.of_clip(&rows),
+                is_unknown: self.is_unknown(&rows),
+            });
         };
         let heard = embed_clip(bench, source, None, &Recipe::ORIGINAL, &mut |patches| {
             whole.push(&patches.embeddings);
@@ -176,16 +181,16 @@ impl Predictor {
         if rows.is_empty() {
             return Err(ClipError::new("empty", &"there is nothing to score"));
         }
-        let clip = self.artefact.head.of_clip(&rows);
+        let (clip, is_unknown) = (self.artefact.head.of_clip(&rows), self.is_unknown(&rows));
         let row = mean_of_rows(&rows, self.artefact.head.input_dim());
         // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
-            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone() }];
+            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone(), is_unknown }];
         }
         for window in &mut windows {
             window.end_s = window.end_s.min(duration_s);
         }
-        Ok((Prediction { duration_s, clip, windows }, row))
+        Ok((Prediction { duration_s, clip, is_unknown, windows }, row))
     }
 
     /// Scores the part `span` of a recording as a whole, `[classes]`.
@@ -199,16 +204,21 @@ impl Predictor {
         let bench = Bench { embedder: &*self.embedder, meter, stop };
         let mut pooler = self.pooler();
         embed_clip(bench, source, span, &Recipe::ORIGINAL, &mut |patches| pooler.push(&patches.embeddings))?;
-        self.score(pooler).ok_or_else(|| ClipError::new("empty", &"there is nothing to score"))
+        let rows = pooler.finish().concat();
+        if rows.is_empty() {
+            return Err(ClipError::new("empty", &"there is nothing to score"));
+        }
+        Ok(self.artefact.head.of_clip(&rows))
     }
 
     fn pooler(&self) -> Pooler {
         Pooler::new(self.artefact.meta.train.summary(), self.embedder.dim())
     }
 
-    fn score(&self, pooler: Pooler) -> Option<Vec<f32>> {
-        let rows = pooler.finish().concat();
-        (!rows.is_empty()).then(|| self.artefact.head.of_clip(&rows))
+    /// Whether what has these rows is of no known class.
+    fn is_unknown(&self, rows: &[f32]) -> bool {
+        let logits = || mean_of_rows(&self.artefact.head.logits(rows), self.classes().len());
+        self.artefact.meta.unknown().is_some_and(|limit| limit.excludes(&logits()))
     }
 
     /// Length and step of the embedder's patches in seconds.

@@ -259,6 +259,13 @@ pub enum Event {
         /// The line.
         line: String,
     },
+    /// Something that a stage has found out and that everybody may want to know.
+    Told {
+        /// Its word.
+        stage: &'static str,
+        /// What it is, in words.
+        line: String,
+    },
     /// A stage need not run: everything it would make is there.
     StageFresh {
         /// Its word.

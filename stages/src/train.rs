@@ -5,15 +5,17 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::{FileStamp, folder_of, sync_folder, write_atomic};
+use ecosight_datasets::files::{FileStamp, folder_of, sync_folder};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, Unit, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
-use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
+use ecosight_models::embedder::EmbedderId;
+use ecosight_models::head::{
+    Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, UnknownLimit, Watch, train_on,
+};
 use ecosight_models::metrics::Metrics;
-use serde::{Deserialize, Serialize};
 
 use crate::calibration::{Calibration, thresholds};
 use crate::checkpoint::Checkpoint;
@@ -23,9 +25,12 @@ use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Clips, Sides, check_usable, read_sides};
+use crate::search::{Chosen, Searched, checkpoint, search};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::waiting::{self, Waiting};
 use crate::{StageError, StageErrorKind};
+
+pub use crate::pointer::Pointer;
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
@@ -58,56 +63,20 @@ impl Params for TrainConfig {
         "sampling",
         "mixup",
         "thresholds",
+        "unknown",
+        "known_recall",
         "seed",
         "max_epochs",
         "batch_size",
         "learning_rate",
         "patience",
+        "search",
         "min_samples",
     ];
 
     fn problems(&self) -> Vec<Problem> {
         let key_of = |message: &str| message.split('`').nth(1).unwrap_or_default().to_owned();
         TrainConfig::problems(self).into_iter().map(|message| Problem::new(key_of(&message), message)).collect()
-    }
-}
-
-/// A file that names a model: `models/candidate.json`, `models/production.json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pointer {
-    /// Version of this format.
-    pub schema_version: u32,
-    /// Version of the model, the name of its folder.
-    pub version: String,
-    /// When the pointer was set, UTC.
-    pub since: String,
-    /// The model that it named before.
-    pub previous: Option<String>,
-}
-
-impl Pointer {
-    /// Reads a pointer; none where there is no file.
-    pub fn read(path: &Path) -> Result<Option<Self>, StageErrorKind> {
-        let unreadable = |why: String| {
-            StageErrorKind::data(format!("`{}` is unreadable: {why}", path.display()), "run `ecosight retrain` again")
-        };
-        match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| unreadable(e.to_string())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unreadable(error.to_string())),
-        }
-    }
-
-    /// Moves the pointer at `path` to the model `version`.
-    pub fn write(path: &Path, version: &str, since: &str) -> Result<Self, StageErrorKind> {
-        // A damaged pointer names nothing, and is replaced; one that names this model already keeps what was before it.
-        let old = Self::read(path).ok().flatten();
-        let previous = old.and_then(|old| if old.version == version { old.previous } else { Some(old.version) });
-        let pointer = Self { schema_version: 1, version: version.to_owned(), since: since.to_owned(), previous };
-        let json = serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data");
-        write_atomic(path, &json)?;
-        Ok(pointer)
     }
 }
 
@@ -129,6 +98,7 @@ impl Stage for TrainConfig {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let labels = Labels::read(context, self).in_stage(NAME)?;
+        check_names(self, &labels.classes).in_stage(NAME)?;
         if let Some(problem) = labels.problem() {
             return Err(problem).in_stage(NAME);
         }
@@ -138,53 +108,92 @@ impl Stage for TrainConfig {
         if let Some(output) = wait(self, context, &labels).in_stage(NAME)? {
             return Ok(output);
         }
-        let (mut sides, embedder) = read_sides(context, self.summary(), &labels).in_stage(NAME)?;
+        let (sides, embedder) = read_sides(context, self.summary(), &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels)?;
-        let fingerprint = sides.fingerprint(&labels.names).to_string();
         let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).in_stage(NAME)?;
-        let is_leaky = !leaks.is_empty();
-        let plain = "settings and identities are plain data";
-        let digest = KeyHasher::new("model")
-            .str(&fingerprint)
-            .str(&serde_json::to_string(self).expect(plain))
-            .str(&serde_json::to_string(&embedder).expect(plain))
-            .u64(u64::from(is_leaky))
-            .u64(u64::from(DEFINITION.version))
-            .finish();
-        let (key, digest) = (digest, digest.to_string());
-        let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
-        let counts: BTreeMap<_, _> = counts.map(|(side, rows)| (side.to_owned(), rows.len() as u64)).into();
-        let before = if context.forced { None } else { trained_before(context, &digest) };
-        let version = if let Some((version, artefact)) = before {
-            recount(context, &version, artefact, counts).in_stage(NAME)?;
-            version
+        let material = Material { context, labels: &labels, embedder, is_leaky: !leaks.is_empty() };
+        let fingerprint = sides.fingerprint(&labels.names).to_string();
+        let key = material.key(self, &fingerprint);
+        let rows = RowCounts { new: sides.train.len() as u64, ..RowCounts::default() };
+        let before = if context.forced { None } else { trained_before(context, self, key) };
+        let (version, key) = if let Some((version, artefact)) = before {
+            let key = artefact.meta.digest.parse().unwrap_or(key);
+            recount(context, &version, artefact, counts(&sides)).in_stage(NAME)?;
+            (version, key)
+        } else if self.search.is_on() {
+            let search_key = Searched::key(key, self.search);
+            let Chosen { config, sides, searched } =
+                search(self, context, &labels, sides, search_key).in_stage(NAME)?;
+            let fingerprint = sides.fingerprint(&labels.names).to_string();
+            let made = material.train(&config, sides, fingerprint, Some(&searched)).in_stage(NAME)?;
+            checkpoint(context, search_key).remove();
+            made
         } else {
-            let mut trained = fit(self, context, key, &mut sides, &labels).in_stage(NAME)?;
-            let judged = judge(self, &sides, &labels, &mut trained).in_stage(NAME)?;
-            let meta = ModelMeta {
-                schema_version: SCHEMA_VERSION,
-                digest,
-                classes: labels.classes.clone(),
-                embedder,
-                train: self.clone(),
-                seeds: BTreeMap::from([(NAME.to_owned(), self.seed)]),
-                selection: Some(judged.selection),
-                is_leaky,
-                data_fingerprint: fingerprint,
-                counts,
-                metrics: judged.metrics,
-            };
-            let (rows, epochs) = (sides.train.len(), trained.history.len());
-            context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
-            let version = save(context, meta, trained, &judged.predictions).in_stage(NAME)?;
-            Checkpoint::new(context.layout.checkpoint(NAME), key).remove();
-            version
+            material.train(self, sides, fingerprint, None).in_stage(NAME)?
         };
         waiting::note(context.layout, &version, &labels).in_stage(NAME)?;
         waiting::clear(context.layout).in_stage(NAME)?;
-        let rows = RowCounts { new: sides.train.len() as u64, ..RowCounts::default() };
         output(context, &version, key, rows).in_stage(NAME)
     }
+}
+
+/// What a model is made from, beside its settings and rows.
+struct Material<'a> {
+    context: &'a Context<'a>,
+    labels: &'a Labels,
+    embedder: EmbedderId,
+    is_leaky: bool,
+}
+
+impl Material<'_> {
+    /// Hash of everything that decides a model with these settings, made from the rows with this fingerprint.
+    fn key(&self, config: &TrainConfig, fingerprint: &str) -> Key {
+        let plain = "settings and identities are plain data";
+        KeyHasher::new("model")
+            .str(fingerprint)
+            .str(&serde_json::to_string(config).expect(plain))
+            .str(&serde_json::to_string(&self.embedder).expect(plain))
+            .u64(u64::from(self.is_leaky))
+            .u64(u64::from(DEFINITION.version))
+            .finish()
+    }
+
+    /// Trains a model and saves it; its version and key.
+    fn train(
+        self,
+        config: &TrainConfig,
+        mut sides: Sides,
+        fingerprint: String,
+        searched: Option<&Searched>,
+    ) -> Result<(String, Key), StageErrorKind> {
+        let key = self.key(config, &fingerprint);
+        let mut trained = fit(config, self.context, key, &mut sides, self.labels)?;
+        let judged = judge(config, &sides, self.labels, &mut trained)?;
+        let meta = ModelMeta {
+            schema_version: SCHEMA_VERSION,
+            digest: key.to_string(),
+            classes: self.labels.classes.clone(),
+            embedder: self.embedder,
+            train: config.clone(),
+            seeds: BTreeMap::from([(NAME.to_owned(), config.seed)]),
+            selection: Some(judged.selection),
+            is_leaky: self.is_leaky,
+            data_fingerprint: fingerprint,
+            counts: counts(&sides),
+            metrics: judged.metrics,
+        };
+        let (rows, epochs) = (sides.train.len(), trained.history.len());
+        self.context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
+        let version = save(self.context, meta, trained, &judged.predictions, searched)?;
+        Checkpoint::new(self.context.layout.checkpoint(NAME), key).remove();
+        Ok((version, key))
+    }
+}
+
+/// Number of rows of each side.
+fn counts(sides: &Sides) -> BTreeMap<String, u64> {
+    let counts = [("train", &sides.train), ("val", &sides.val), ("test", &sides.test)];
+    counts.map(|(side, rows)| (side.to_owned(), rows.len() as u64)).into()
 }
 
 /// What the stage has made: the model `version`, whose digest is `key`.
@@ -211,11 +220,17 @@ fn wait(config: &TrainConfig, context: &Context<'_>, labels: &Labels) -> Result<
     output(context, &version, key, RowCounts { reused, ..RowCounts::default() }).map(Some)
 }
 
-/// The model trained last, if it was made from the same rows with the same settings: another would be equal to it.
-fn trained_before(context: &Context<'_>, digest: &str) -> Option<(String, Artefact)> {
+/// The model trained last, if it was made from the same rows with the same settings (`key`), searched for or not: another would be equal to it.
+fn trained_before(context: &Context<'_>, config: &TrainConfig, key: Key) -> Option<(String, Artefact)> {
     let version = candidate(context).ok()?;
-    let artefact = Artefact::load(&context.layout.model(&version)).ok()?;
-    (artefact.meta.digest == digest).then_some((version, artefact))
+    let folder = context.layout.model(&version);
+    let artefact = Artefact::load(&folder).ok()?;
+    let is_same = if config.search.is_on() {
+        Searched::read(&folder).is_some_and(|searched| searched.is(Searched::key(key, config.search)))
+    } else {
+        artefact.meta.digest == key.to_string()
+    };
+    is_same.then_some((version, artefact))
 }
 
 /// Puts right how many rows there are: those of the test side do not make another model.
@@ -240,6 +255,7 @@ fn save(
     meta: ModelMeta,
     trained: Trained,
     predictions: &[PredictionRow],
+    searched: Option<&Searched>,
 ) -> Result<String, StageErrorKind> {
     let version = format!("{}-{}", context.run_id, &meta.digest[..8]);
     let folder = context.layout.model(&version);
@@ -254,6 +270,7 @@ fn save(
     let history: Vec<EpochRow> = trained.history.iter().map(epoch).collect();
     write_file(&folder.join(HISTORY_FILE), &history)?;
     write_file(&folder.join(PREDICTIONS_FILE), predictions)?;
+    searched.map_or(Ok(()), |searched| searched.write(&folder))?;
     Pointer::write(&context.layout.candidate(), &version, context.started_at)?;
     Ok(version)
 }
@@ -316,8 +333,33 @@ fn judge(
         temperature,
         thresholds,
         calibrated_on: clips.units.len() as u64,
+        unknown: limit(config, &logits, &units, k, temperature),
     };
     Ok(Judged { selection, metrics, predictions: rows })
+}
+
+/// Refuses classes of which predictions could not be told from clips of no class.
+fn check_names(config: &TrainConfig, classes: &[String]) -> Result<(), StageErrorKind> {
+    if config.unknown == Unknown::Off || classes.iter().all(|class| class != UNKNOWN) {
+        return Ok(());
+    }
+    let message = format!("there is a class `{UNKNOWN}`, which is what clips of no known class would be called");
+    Err(StageErrorKind::data(message, "call the class something else, or set `train.unknown = \"off\"`"))
+}
+
+/// From where on a clip is of no known class, by the `logits` of clips that were scored without their recording.
+fn limit(
+    config: &TrainConfig,
+    logits: &[f32],
+    units: &[Unit],
+    classes: usize,
+    temperature: f64,
+) -> Option<UnknownLimit> {
+    let calibrated: Vec<f32> = logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect();
+    // Labels and recordings have no part in it.
+    let nothing = (vec![0; units.len()], vec![0; units.len()]);
+    let clips = Clips::of(units, &nothing.0, &nothing.1, &calibrated, classes);
+    UnknownLimit::choose(config.unknown, config.known_recall, &clips.scores, classes)
 }
 
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::StageErrorKind;
 use crate::labels::Labels;
 use crate::publish::current;
+use crate::search::Searched;
 use crate::stage::Context;
 use crate::train::write_file;
 
@@ -46,8 +47,9 @@ impl Waiting {
     ) -> Result<Option<Self>, StageErrorKind> {
         let layout = context.layout;
         let embedder = crate::pooled::embedder_of(&ecosight_datasets::tables::EmbedReader::open(layout)?)?;
-        let is_same =
-            TrainConfig { min_samples: artefact.meta.train.min_samples, ..config.clone() } == artefact.meta.train;
+        let trained = artefact.meta.train.clone();
+        let asked = Searched::read(&layout.model(model)).map_or(trained, Searched::asked);
+        let is_same = effective(config) == effective(&asked);
         let Some(production) = current(layout)?.filter(|_| is_same && artefact.meta.embedder == embedder) else {
             return Ok(None);
         };
@@ -82,6 +84,13 @@ impl Waiting {
              `ecosight retrain --force=train` trains all the same"
         )
     }
+}
+
+/// Settings without those that have nothing to say about a model.
+fn effective(config: &TrainConfig) -> TrainConfig {
+    let default = TrainConfig::default();
+    let search = if config.search.is_on() { config.search } else { default.search };
+    TrainConfig { search, min_samples: default.min_samples, ..config.clone() }
 }
 
 /// There is a model of all that there is.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtefactErrorKind;
 use crate::embedder::EmbedderId;
-use crate::head::{TrainConfig, Tried};
+use crate::head::{TrainConfig, Tried, UNKNOWN, UnknownLimit};
 use crate::metrics::{Metrics, Threshold};
 
 /// Version of the folder format that this program writes and reads.
@@ -61,6 +61,9 @@ pub struct Selection {
     pub thresholds: Vec<Option<Threshold>>,
     /// Clips that temperature and thresholds were chosen on, each scored by a head that had not seen its recording.
     pub calibrated_on: u64,
+    /// From where on a clip is of no known class; none where that is not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<UnknownLimit>,
 }
 
 /// The one field that every version of the format has.
@@ -77,6 +80,11 @@ impl ModelMeta {
             Some(selection) => selection.thresholds.iter().map(never).collect(),
             None => vec![0.0; self.classes.len()],
         }
+    }
+
+    /// From where on a clip is of no known class; none where that is not asked.
+    pub fn unknown(&self) -> Option<UnknownLimit> {
+        self.selection.as_ref().and_then(|selection| selection.unknown)
     }
 
     /// The bytes of `model.json`.
@@ -113,6 +121,9 @@ impl ModelMeta {
         }
         if self.selection.as_ref().is_some_and(|selection| selection.thresholds.len() != self.classes.len()) {
             return problem("`selection.thresholds` are not one for each of `classes`".to_owned());
+        }
+        if self.unknown().is_some() && self.classes.iter().any(|class| class == UNKNOWN) {
+            return problem(format!("`selection.unknown` and a class that is called `{UNKNOWN}`"));
         }
         for (split, metrics) in &self.metrics {
             let named = metrics.per_class.iter().map(|class| &class.class).eq(&self.classes);

@@ -48,6 +48,7 @@ impl Artefact {
             temperature: 1.0,
             classes: &self.meta.classes,
             thresholds: thresholds.as_deref(),
+            unknown: self.meta.unknown(),
             summary: self.meta.train.summary(),
             embedder: &self.meta.embedder,
             version,

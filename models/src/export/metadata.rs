@@ -25,6 +25,9 @@ pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
     if spec.summary.window > 0 {
         entries.push(entry("window", spec.summary.window.to_string()));
     }
+    if let Some(unknown) = spec.unknown {
+        entries.push(entry("unknown", json(serde_json::to_string(&unknown))));
+    }
     if let Some(thresholds) = spec.thresholds {
         entries.push(entry("thresholds", json(serde_json::to_string(thresholds))));
     }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `labels` | JSON list of the class names, in index order |
 //! | `thresholds` | JSON list of a probability for each class; missing where there are none |
+//! | `unknown` | JSON object: a clip is of no known class below this `probability` of its label, or above this `energy` (−log Σ exp of the logits); missing where that is not asked |
 //! | `temperature` | what logits are divided by; the graph does so |
 //! | `scores` | `softmax` (one label for a clip) or `sigmoid` (any number of labels) |
 //! | `pooling` | `mean` or `mean_std` (means, then population standard deviations) |

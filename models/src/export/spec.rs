@@ -3,7 +3,7 @@
 use super::ExportError;
 use crate::dense::{Activation, Dense};
 use crate::embedder::EmbedderId;
-use crate::head::Summary;
+use crate::head::{Summary, UnknownLimit};
 
 /// A trained head and what is known about it.
 ///
@@ -22,6 +22,8 @@ pub struct HeadSpec<'a> {
     pub classes: &'a [String],
     /// Probability from which on a class counts as found, `[classes]`.
     pub thresholds: Option<&'a [f32]>,
+    /// From where on a clip is of no known class. The graph leaves that to whoever runs it: labels are of known classes.
+    pub unknown: Option<UnknownLimit>,
     /// How the embeddings of a clip become a row.
     pub summary: Summary,
     /// What the rows were embedded with.

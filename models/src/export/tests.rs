@@ -52,6 +52,7 @@ impl Parts {
             temperature: self.temperature,
             classes: &self.classes,
             thresholds: Some(&self.thresholds),
+            unknown: None,
             summary: Pooling::Mean.into(),
             embedder: &self.embedder,
             version: "v1",

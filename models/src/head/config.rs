@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Features, Pooling, Sampling, Scores, Summary};
+use super::{Features, Pooling, Sampling, Scores, Search, Summary, Unknown};
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -137,6 +137,12 @@ pub struct TrainConfig {
     pub mixup: f64,
     /// What the threshold of each class is chosen for.
     pub thresholds: ThresholdWish,
+    /// By what a clip counts as of no known class.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unknown: Unknown,
+    /// Share of the clips of known classes that is to stay known, above 0 and at most 1.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub known_recall: f64,
     /// Seed of the folds that choose `l2`, and of the MLP's weights, shuffles and dropout.
     pub seed: u64,
     /// Epochs of the MLP, at least 1.
@@ -148,6 +154,9 @@ pub struct TrainConfig {
     /// Epochs without a lower validation loss after which the MLP stops, at least 1. Without validation rows it runs
     /// all its epochs.
     pub patience: u32,
+    /// How far better settings are searched before the training. It is about how settings are found, so it is not kept with a model.
+    #[serde(skip_serializing)]
+    pub search: Search,
     /// New recordings without which there is no training, where there is a model already. It is about when to train, not how, so it
     /// is not kept with a model.
     #[serde(skip_serializing)]
@@ -168,14 +177,26 @@ impl Default for TrainConfig {
             sampling: Sampling::All,
             mixup: 0.0,
             thresholds: ThresholdWish::Best(BestF1::BestF1),
+            unknown: Unknown::Off,
+            known_recall: KNOWN_RECALL,
             seed: 0,
             max_epochs: 100,
             batch_size: 64,
             learning_rate: 1e-3,
             patience: 15,
+            search: Search::default(),
             min_samples: 100,
         }
     }
+}
+
+/// One known clip in twenty is the price of telling strangers.
+const KNOWN_RECALL: f64 = 0.95;
+
+/// Whether it is the share that is kept where nobody says another one.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_usual(known_recall: &f64) -> bool {
+    known_recall.to_bits() == KNOWN_RECALL.to_bits()
 }
 
 /// What came later is not written where it changes nothing, so that a model keeps its digest.
@@ -215,6 +236,13 @@ impl TrainConfig {
             ));
         }
         problems.extend(self.problems_of_sampling());
+        if !(self.known_recall > 0.0 && self.known_recall <= 1.0) {
+            problems.push(format!("`known_recall` is {}; it lies above 0 and is at most 1", self.known_recall));
+        }
+        if self.multi_label && self.unknown != Unknown::Off {
+            let message = "`unknown` is for clips of one class; with `multi_label` a clip of no known class is of none";
+            problems.push(message.to_owned());
+        }
         if self.max_epochs == 0 {
             problems.push("`max_epochs` is 0; it is at least 1".to_owned());
         }

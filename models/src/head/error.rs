@@ -10,6 +10,9 @@ pub enum HeadError {
     /// There is no row to train on.
     #[error("no examples to train on")]
     NoExamples,
+    /// Rows of one recording cannot be parted for a cross-validation.
+    #[error("all rows are of one recording, and a cross-validation needs at least two")]
+    TooFewRecordings,
     /// A classifier needs two classes.
     #[error("{0} classes, and a classifier needs at least 2")]
     TooFewClasses(usize),

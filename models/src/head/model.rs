@@ -130,6 +130,11 @@ impl Head {
         mean_of_rows(&self.probabilities(x), self.classes)
     }
 
+    /// Logits, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major: what [`probabilities`](Self::probabilities) are made of.
+    pub fn logits(&self, x: &[f32]) -> Vec<f32> {
+        self.network.logits(&self.normaliser.apply(x), self.input_dim())
+    }
+
     /// Class probabilities, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major.
     ///
     /// Each row sums to 1, unless classes are right or wrong by themselves. A row's bits do not depend on the rows beside it or on the number of threads.
@@ -138,7 +143,7 @@ impl Head {
     ///
     /// When `x` is not made of whole rows.
     pub fn probabilities(&self, x: &[f32]) -> Vec<f32> {
-        let logits = self.network.logits(&self.normaliser.apply(x), self.input_dim());
+        let logits = self.logits(x);
         let mut probabilities = Vec::with_capacity(logits.len());
         for logits in logits.chunks_exact(self.classes) {
             let mut row: Vec<f64> = logits.iter().map(|&v| f64::from(v)).collect();

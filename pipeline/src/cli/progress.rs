@@ -66,6 +66,7 @@ impl<'a> Progress<'a> {
                     counts.iter().filter(|(_, n)| **n > 0).map(|(what, n)| format!("{n} {what}")).collect();
                 self.line(&format!("{stage:>9}  {}", counts.join(" · ")));
             }
+            Event::Told { stage, line } => self.line(&format!("{stage:>9}  {line}")),
             Event::Skipped { stage, why } => self.line(&format!("{stage:>9}  {why}")),
             Event::StageFresh { stage, rows } if self.printer.verbose => {
                 self.line(&format!("{stage:>9}  up to date, {} rows", rows.reused));

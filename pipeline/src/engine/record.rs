@@ -145,7 +145,7 @@ impl Record {
             }
             // Progress is for the eye; a line for each step would only make the record long.
             Event::Progress { .. } => return Ok(()),
-            Event::Printed { .. } => {}
+            Event::Printed { .. } | Event::Told { .. } => {}
             Event::Skipped { stage, why } => drop(self.outcome.skipped.insert((*stage).to_owned(), why.clone())),
             Event::Warning { stage, message } => self.outcome.warnings.push(((*stage).to_owned(), message.clone())),
             Event::Quarantined(row) => self.outcome.quarantined.push(row.clone()),

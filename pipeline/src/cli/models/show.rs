@@ -2,6 +2,7 @@
 
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta};
+use ecosight_models::head::UnknownLimit;
 use ecosight_stages::publish::{Gate, Moves};
 use serde_json::json;
 
@@ -59,6 +60,7 @@ pub(super) fn facts(meta: &ModelMeta) -> Vec<(String, String)> {
     if let Some(selection) = &meta.selection {
         lines.extend(selection.l2.map(|l2| ("l2 chosen".to_owned(), format!("{l2}"))));
         lines.push(("temperature".to_owned(), format!("{:.3}", selection.temperature)));
+        lines.extend(meta.unknown().map(|limit| ("unknown".to_owned(), words(limit))));
         lines.push(("fitted on".to_owned(), selection.fitted_on.join(" + ")));
     }
     lines.extend(meta.counts.iter().map(|(side, rows)| (format!("{side} rows"), rows.to_string())));
@@ -69,6 +71,13 @@ pub(super) fn facts(meta: &ModelMeta) -> Vec<(String, String)> {
         ));
     }
     lines
+}
+
+fn words(limit: UnknownLimit) -> String {
+    match limit {
+        UnknownLimit::Probability(limit) => format!("below a probability of {limit:.3}"),
+        UnknownLimit::Energy(limit) => format!("above an energy of {limit:.3}"),
+    }
 }
 
 fn plain(value: &serde_json::Value) -> String {
