@@ -21,13 +21,14 @@ pub struct Expected {
 /// # Errors
 ///
 /// As [`train()`](super::train()), and [`HeadError::TooFewRecordings`] for rows of one recording.
-pub fn expected(
+pub fn expected<'t>(
     rows: &Examples<'_>,
-    targets: Targets<'_>,
+    targets: impl Into<Targets<'t>>,
     config: &TrainConfig,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<Option<Expected>, HeadError> {
     let (fold, count) = folds(rows.groups, rows.y, config.seed).ok_or(HeadError::TooFewRecordings)?;
+    let targets = targets.into();
     let (mut logits, mut truth) = (Vec::new(), Vec::new());
     for number in 0..count {
         let rest = Part::of(rows, |row| fold[row] != number);
