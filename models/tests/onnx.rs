@@ -178,7 +178,7 @@ fn yamnet_agrees_with_the_reference() {
     let short = [(0, 1), (1, 1), (15_600, 1), (15_601, 2), (23_280, 2), (23_281, 3)];
     clips.extend(short.iter().map(|&(samples, _)| serde_json::json!({ "waveform": seeded::waveform(samples) })));
     let mut worst = [0.0f32; 2];
-    let contrast = |pooling| Summary { features: Features::Contrast, pooling };
+    let contrast = |pooling| Summary { features: Features::Contrast, pooling, window: 0 };
     for (summary, hidden, dtype) in [
         (Pooling::MeanStd.into(), &[][..], Dtype::F32),
         (Pooling::Mean.into(), &[64], Dtype::F32),
