@@ -37,6 +37,7 @@ mod review;
 mod roots;
 mod s3;
 mod setup;
+mod splits;
 mod storage;
 mod stores;
 mod support;

@@ -14,10 +14,7 @@ fn with(over: &str) -> Result<Vec<&'static str>, Vec<String>> {
 
 #[test]
 fn the_built_in_pipeline_is_sound_and_in_the_order_of_the_dataflow() {
-    assert_eq!(
-        with("").unwrap(),
-        ["manifest", "split", "augment", "embed", "audit", "train", "evaluate", "publish"]
-    );
+    assert_eq!(with("").unwrap(), ["manifest", "split", "augment", "embed", "audit", "train", "evaluate", "publish"]);
 }
 
 #[test]
