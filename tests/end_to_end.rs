@@ -39,6 +39,7 @@ mod review;
 mod roots;
 mod s3;
 mod setup;
+mod splits;
 mod storage;
 mod stores;
 mod support;

@@ -16,6 +16,7 @@ pub mod layout;
 pub mod lease;
 pub mod manifest;
 pub mod mirror;
+pub mod moment;
 pub mod runtime;
 pub mod store;
 pub mod synth;

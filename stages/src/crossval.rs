@@ -1,12 +1,15 @@
-//! Cross-validation on originals: over the given folds, or over k groups of recordings.
+//! Cross-validation on originals: over the given folds, over k folds of whole recordings (or sites, devices, days: `split.group_by`), or leaving each of
+//! these out in turn.
 //!
-//! Each recording is scored by a head that was trained on the others. Nothing is written; embeddings of originals that the table
+//! Each recording is scored by a head that was trained on others. Nothing is written; embeddings of originals that the table
 //! already holds are used, the others are computed.
+
+mod folds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use ecosight_datasets::key::{ClipId, KeyHasher};
-use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, SplitRow, Unit, UnitEntry};
+use ecosight_datasets::key::ClipId;
+use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, Unit, UnitEntry};
 use ecosight_models::ModelError;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::head::{Pooler, TrainConfig, train};
@@ -22,8 +25,8 @@ use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::pooled::{Rows, read_pooled};
-use crate::split::{Split, warn_unmatched};
-use crate::stage::Context;
+use crate::split::Split;
+use crate::stage::{Context, Event};
 use crate::stream::{Outcome, Piece};
 use crate::timings::Meter;
 
@@ -39,8 +42,19 @@ pub struct Settings {
     pub embed: Embed,
     /// Which head.
     pub train: TrainConfig,
-    /// Number of groups; none: the given folds, and five groups where there are none.
-    pub groups: Option<usize>,
+    /// Which folds.
+    pub folds: Folds,
+}
+
+/// The folds of a cross-validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Folds {
+    /// The given ones; five where there are none.
+    Given,
+    /// So many.
+    Number(usize),
+    /// One for each recording, or whatever `split.group_by` keeps together.
+    Each,
 }
 
 /// The result.
@@ -52,6 +66,8 @@ pub struct CrossValidation {
     pub metrics: Metrics,
     /// Accuracy on each fold.
     pub folds: BTreeMap<String, f64>,
+    /// Clips in each fold.
+    pub fold_clips: BTreeMap<String, u64>,
     /// Originals whose embeddings were in the table.
     pub reused: usize,
     /// Originals that were embedded now.
@@ -64,14 +80,16 @@ pub struct CrossValidation {
 pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<CrossValidation, StageErrorKind> {
     let found = Manifest::default().find(context, &|_| Ok(()))?;
     context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
-    let (split, unmatched) = settings.split.assign(&found.clips);
-    warn_unmatched(context, NAME, &unmatched, found.clips.len());
-    let folds = folds(&split, &found.clips, settings.groups, settings.split.seed)?;
-    let labels = Labels::join(&found.clips, split, &settings.train);
+    let told = settings.split.tell(&found.clips);
+    for message in told.warnings {
+        context.emit(Event::Warning { stage: NAME, message });
+    }
+    let folds = folds::folds(&settings.split, &told.rows, &found.clips, settings.folds)?;
+    let labels = Labels::join(&found.clips, told.rows, &settings.train);
     if let Some(problem) = labels.problem() {
         return Err(problem);
     }
-    check_classes(&labels, &folds)?;
+    folds::check_classes(&settings.split, &labels, &folds)?;
     let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
@@ -82,7 +100,8 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     Ok(CrossValidation {
         embedder: embedder.id().slug(),
         metrics,
-        folds: by_fold,
+        folds: by_fold.accuracy,
+        fold_clips: by_fold.clips,
         reused,
         computed: rows.len() - reused,
         quarantined: found.failed.len() + failed,
@@ -161,73 +180,11 @@ impl Originals<'_> {
     }
 }
 
-/// The fold of each clip: the given ones, or `groups` dealt ones; five where none are given.
-fn folds(
-    split: &[SplitRow],
-    clips: &[ClipRow],
-    groups: Option<usize>,
-    seed: u64,
-) -> Result<HashMap<ClipId, String>, StageErrorKind> {
-    let given = split.iter().filter(|row| row.fold.is_some()).count();
-    if groups.is_some() || given == 0 {
-        return Ok(grouped(split, clips, groups.unwrap_or(5), seed));
-    }
-    if given < split.len() {
-        let message = format!("{given} of {} clips have a fold, the others have none", split.len());
-        return Err(StageErrorKind::data(message, "give each clip a fold, or ask for groups: `--groups 5`"));
-    }
-    let mut of_recording: HashMap<&str, &str> = HashMap::new();
-    for row in split {
-        let fold = row.fold.as_deref().unwrap_or_default();
-        let first = of_recording.entry(&row.recording_id).or_insert(fold);
-        if *first != fold {
-            let message = format!("recording `{}` has clips in the folds `{first}` and `{fold}`", row.recording_id);
-            return Err(StageErrorKind::data(
-                message,
-                "put all clips of a recording into one fold, or use `--groups 5`",
-            ));
-        }
-    }
-    Ok(split.iter().filter_map(|row| Some((row.clip_id, row.fold.clone()?))).collect())
-}
-
-/// An error unless there are two classes, each with recordings in two folds.
-fn check_classes(labels: &Labels, folds: &HashMap<ClipId, String>) -> Result<(), StageErrorKind> {
-    let mut of_class: BTreeMap<usize, BTreeSet<&String>> = BTreeMap::new();
-    for (clip_id, labelled) in &labels.clips {
-        for class in labels.classes_of(labelled.label) {
-            of_class.entry(class).or_default().insert(&folds[clip_id]);
-        }
-    }
-    if of_class.len() < 2 {
-        let hint = "the first folder below the source is the class; add another class";
-        return Err(StageErrorKind::data("a classifier needs clips of at least two classes", hint));
-    }
-    let narrow: Vec<_> = of_class
-        .iter()
-        .filter(|(_, folds)| folds.len() < 2)
-        .map(|(class, _)| format!("`{}`", labels.classes[*class]))
-        .collect();
-    if narrow.is_empty() {
-        return Ok(());
-    }
-    let message = format!("all recordings of class {} are in one fold", narrow.join(", "));
-    Err(StageErrorKind::data(message, "a class needs recordings in at least two folds; add some, or use `--groups`"))
-}
-
-/// Deals the recordings of each class to `k` groups in the order of a seeded hash.
-fn grouped(split: &[SplitRow], clips: &[ClipRow], k: usize, seed: u64) -> HashMap<ClipId, String> {
-    let mut label_of: BTreeMap<&str, &str> = BTreeMap::new();
-    for (row, clip) in split.iter().zip(clips) {
-        label_of.entry(&row.recording_id).or_insert(&clip.label);
-    }
-    let rank = |recording: &str| KeyHasher::new("cross-validation").u64(seed).str(recording).finish();
-    let mut ranked: Vec<_> = label_of.iter().map(|(recording, label)| (*label, rank(recording), *recording)).collect();
-    ranked.sort_unstable();
-    let group: HashMap<&str, usize> =
-        ranked.iter().enumerate().map(|(i, (.., recording))| (*recording, i % k)).collect();
-    let name = |row: &SplitRow| (row.clip_id, format!("group {}", group[row.recording_id.as_str()] + 1));
-    split.iter().map(name).collect()
+/// What was found of each fold.
+#[derive(Default)]
+struct ByFold {
+    accuracy: BTreeMap<String, f64>,
+    clips: BTreeMap<String, u64>,
 }
 
 /// Trains on all folds but one and scores that one, for each fold.
@@ -237,11 +194,12 @@ fn score(
     rows: &Rows,
     folds: &HashMap<ClipId, String>,
     labels: &Labels,
-) -> Result<(Metrics, BTreeMap<String, f64>), StageErrorKind> {
+) -> Result<(Metrics, ByFold), StageErrorKind> {
     let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
     // Where clips can be of several classes, each is predicted from a half on.
     let judge = Judge::new(labels, vec![0.5; labels.classes.len()], &settings.train.background);
-    let (mut probabilities, mut truth, mut groups, mut by_fold) = (Vec::new(), Vec::new(), Vec::new(), BTreeMap::new());
+    let (mut probabilities, mut truth, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+    let mut by_fold = ByFold::default();
     for name in names {
         context.check_cancelled()?;
         let (mut fitted, mut held_out) = (Rows::default(), Rows::default());
@@ -259,7 +217,8 @@ fn score(
             train(fitted.take_examples(), None, labels.targets(), &settings.train, go_on).map_err(ModelError::from)?;
         let clips = held_out.clips(&trained.head.probabilities(&held_out.x), labels.classes.len());
         let metrics = judge.figures(&clips.scores, &clips.y).map_err(ModelError::from)?;
-        by_fold.insert(name.clone(), metrics.accuracy);
+        by_fold.accuracy.insert(name.clone(), metrics.accuracy);
+        by_fold.clips.insert(name.clone(), metrics.n);
         probabilities.extend(clips.scores);
         truth.extend(clips.y);
         groups.extend(clips.groups);

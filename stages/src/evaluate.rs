@@ -41,7 +41,7 @@ impl Stage for Evaluate {
     fn reads(&self) -> Vec<Input> {
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "recording_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "group_id", "split"]),
             Input::of("embed", &["rows"]),
             Input::of("train", &["model"]),
         ]

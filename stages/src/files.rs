@@ -50,7 +50,8 @@ impl Listing {
         let add = |key: KeyHasher, entry: &Entry| {
             let key = key.str(&entry.uri).u64(entry.size_bytes.map_or(u64::MAX, |size| size));
             let named = [&entry.etag, &entry.label, &entry.recording_id, &entry.fold, &entry.site];
-            let key = named.into_iter().fold(key, optional);
+            let named = named.into_iter().chain([&entry.device, &entry.recorded_at]);
+            let key = named.fold(key, optional);
             match entry.span {
                 Some(span) => key.f64(span.start_s).f64(span.end_s.unwrap_or(f64::INFINITY)),
                 None => key.null(),

@@ -30,6 +30,8 @@ pub struct Labelled {
     pub label: usize,
     /// Its recording, an index into the recordings in the order of their names.
     pub group: u32,
+    /// What is never parted over sides, an index into these groups in the order of their names.
+    pub kept: u32,
     /// Its side, recording and fold.
     pub split: SplitRow,
 }
@@ -130,11 +132,15 @@ impl Labels {
             .iter()
             .filter_map(|clip| Some((clip.clip_id, names.binary_search(&meaning[clip.label.as_str()]).ok()?)))
             .collect();
-        let recordings: BTreeSet<&str> = split.iter().map(|row| row.recording_id.as_str()).collect();
-        let groups: HashMap<String, u32> = recordings.into_iter().map(str::to_owned).zip(0..).collect();
+        let numbered = |of: fn(&SplitRow) -> &str| -> HashMap<String, u32> {
+            let names: BTreeSet<&str> = split.iter().map(of).collect();
+            names.into_iter().map(str::to_owned).zip(0..).collect()
+        };
+        let groups = numbered(|row| &row.recording_id);
+        let kept = numbered(|row| &row.group_id);
         let labelled = |row: SplitRow| {
-            let (label, group) = (*label.get(&row.clip_id)?, groups[&row.recording_id]);
-            Some((row.clip_id, Labelled { label, group, split: row }))
+            let (group, kept) = (groups[&row.recording_id], kept[&row.group_id]);
+            Some((row.clip_id, Labelled { label: *label.get(&row.clip_id)?, group, kept, split: row }))
         };
         let clips = split.into_iter().filter_map(labelled).collect();
         Self { classes, names, sets, clips }

@@ -24,7 +24,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "list the labelled clips, recognise and hash them by content",
     inputs: &[],
     parameters: &[],
@@ -205,6 +205,11 @@ pub fn classes(clips: &[ClipRow]) -> BTreeMap<&str, usize> {
     classes
 }
 
+/// What a source may tell of a clip beside its label.
+fn told_of(clip: &ClipRow) -> [&Option<String>; 5] {
+    [&clip.recording_id, &clip.fold, &clip.site, &clip.device, &clip.recorded_at]
+}
+
 /// What is different about clips that were there, or are, in words; a few of them.
 fn differences(before: &[ClipRow], after: &[ClipRow]) -> Vec<String> {
     const TOLD: usize = 5;
@@ -213,8 +218,8 @@ fn differences(before: &[ClipRow], after: &[ClipRow]) -> Vec<String> {
         None => Some(format!("{}: gone", old.uri)),
         Some(new) if new.label != old.label => Some(format!("{}: {} → {}", new.uri, old.label, new.label)),
         Some(new) if new.uri != old.uri => Some(format!("{} → {}", old.uri, new.uri)),
-        Some(new) if new.fold != old.fold || new.recording_id != old.recording_id || new.site != old.site => {
-            Some(format!("{}: another recording, fold or site", new.uri))
+        Some(new) if told_of(new) != told_of(old) => {
+            Some(format!("{}: another recording, fold, site, device or time", new.uri))
         }
         Some(_) => None,
     };
@@ -381,6 +386,8 @@ fn judge(entry: &Entry, seen: &Seen) -> Outcome {
                 recording_id: entry.recording_id.clone(),
                 fold: entry.fold.clone(),
                 site: entry.site.clone(),
+                device: entry.device.clone(),
+                recorded_at: entry.recorded_at.clone(),
                 span: entry.span,
                 container: container.clone(),
                 size_bytes,

@@ -22,8 +22,10 @@ pub struct Rows {
     pub y: Vec<usize>,
     /// Clip and variant of each row.
     pub units: Vec<Unit>,
-    /// Recording of each row.
+    /// Recording of each row: by these figures vary.
     pub groups: Vec<u32>,
+    /// What an inner cross-validation keeps together, as the split does.
+    pub kept: Vec<u32>,
     /// Whether each row is an original.
     pub is_original: Vec<bool>,
     /// Length of a row.
@@ -38,6 +40,7 @@ impl Rows {
         self.y.push(labelled.label);
         self.units.push(unit);
         self.groups.push(labelled.group);
+        self.kept.push(labelled.kept);
         self.is_original.push(unit.variant == 0);
     }
 
@@ -49,6 +52,7 @@ impl Rows {
         self.y = order.iter().map(|&row| self.y[row]).collect();
         self.units = order.iter().map(|&row| self.units[row]).collect();
         self.groups = order.iter().map(|&row| self.groups[row]).collect();
+        self.kept = order.iter().map(|&row| self.kept[row]).collect();
         self.is_original = order.iter().map(|&row| self.is_original[row]).collect();
         // The values are moved in place, along the cycles of the permutation: there may be gigabytes of them.
         let dim = self.dim;
@@ -78,13 +82,7 @@ impl Rows {
 
     /// As the head takes them.
     pub fn examples(&self) -> Examples<'_> {
-        Examples {
-            x: (&self.x).into(),
-            y: &self.y,
-            groups: &self.groups,
-            is_original: &self.is_original,
-            dim: self.dim,
-        }
+        Examples { x: (&self.x).into(), y: &self.y, groups: &self.kept, is_original: &self.is_original, dim: self.dim }
     }
 
     /// As the head takes them, values given away: training needs no second copy.
@@ -116,17 +114,17 @@ impl Rows {
         self.y.is_empty()
     }
 
-    /// Hash of the values, labels and identities, and of which rows are of one recording.
+    /// Hash of the values, labels and identities, and of which rows are kept together.
     pub fn fingerprint(&self) -> Key {
         let key = KeyHasher::new("pooled-rows").u64(self.dim as u64).f32s(&self.x);
         // Numbered among themselves: recordings elsewhere do not matter.
         let ranks: BTreeMap<u32, u64> =
-            self.groups.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+            self.kept.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
         let with_unit = |key: KeyHasher, ((unit, label), group): ((&Unit, &usize), &u32)| {
             let key = key.str(&unit.clip_id.to_string()).u64(u64::from(unit.variant));
             key.u64(*label as u64).u64(ranks[group])
         };
-        self.units.iter().zip(&self.y).zip(&self.groups).fold(key, with_unit).finish()
+        self.units.iter().zip(&self.y).zip(&self.kept).fold(key, with_unit).finish()
     }
 }
 
@@ -278,9 +276,8 @@ mod tests {
         let rows = |order: &mut dyn Iterator<Item = u32>| {
             let mut rows = Rows::default();
             order.for_each(|n| {
-                let split =
-                    SplitRow { clip_id: unit(n).clip_id, recording_id: String::new(), fold: None, side: Side::Train };
-                rows.push(unit(n), &Labelled { label: n as usize, group: n / 3, split }, &[n as f32, 0.5]);
+                let split = SplitRow::new(unit(n).clip_id, String::new(), Side::Train);
+                rows.push(unit(n), &Labelled { label: n as usize, group: n / 3, kept: n / 3, split }, &[n as f32, 0.5]);
             });
             rows.sort();
             rows

@@ -1,18 +1,25 @@
 //! `split`: the side (train, val, test) of every recording, before anything is derived from it.
 //!
-//! Recordings are ranked within their class by a seeded hash of their name (the class is not in it) and cut by quota, so adding one
-//! recording moves at most two others across a boundary. All clips of a recording are on one side.
+//! All clips of a recording are on one side, and, if so asked, all of a site, a device or a day ([`known`], [`groups`]). Recordings are dealt out by
+//! [`quota`], wider groups so that the classes are [`spread`], and both, if so asked, in the order of [`time`].
 
-use std::collections::{BTreeMap, BTreeSet};
+mod check;
+mod groups;
+mod known;
+mod quota;
+mod spread;
+mod time;
 
-use ecosight_datasets::key::KeyHasher;
+pub(crate) use spread::{deal, wholes};
+
+use std::collections::BTreeSet;
+
 use ecosight_datasets::tables::{ClipRow, Row, Side, SplitRow, column_digests, read_rows};
 use regex::Regex;
 use serde::Deserialize;
 
 use crate::error::InStage;
 use crate::foresee::Foreseen;
-use crate::labels::parts_there;
 use crate::params::{Params, Problem, parse, within};
 use crate::rows::{read_before, replace};
 use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
@@ -21,14 +28,52 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
-    about: "assign each recording to train, val or test",
+    version: 2,
+    about: "assign each recording, site, device or day to train, val or test",
     inputs: &["manifest"],
     parameters: Split::KEYS,
     configure: |table| Ok(Box::new(parse::<Split>(table)?)),
 };
 
 const NAME: &str = "split";
+
+/// What is never parted over sides.
+#[derive(Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// A recording.
+    #[default]
+    Recording,
+    /// All recordings of a place.
+    Site,
+    /// All recordings of a recorder.
+    Device,
+    /// All recordings of a day.
+    Day,
+}
+
+impl GroupBy {
+    /// Its word, which is also that of the pattern's group.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Recording => "recording",
+            Self::Site => "site",
+            Self::Device => "device",
+            Self::Day => "day",
+        }
+    }
+}
+
+/// How groups come to their sides.
+#[derive(Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Any group on any side, classes in the wanted shares.
+    #[default]
+    Share,
+    /// The oldest on the train side, the newest on the test side.
+    Time,
+}
 
 /// The stage's parameters.
 #[derive(Deserialize, Clone, Debug)]
@@ -42,7 +87,11 @@ pub struct Split {
     pub test: f64,
     /// Seed of the ranking.
     pub seed: u64,
-    /// Regular expression over the path with the named groups `recording` and, if wanted, `fold`; empty: each file is a recording.
+    /// What is never parted over sides.
+    pub group_by: GroupBy,
+    /// How groups come to their sides.
+    pub by: By,
+    /// Regular expression over the path with any of the named groups [`known::NAMES`]; empty: each file is a recording.
     pub pattern: String,
     /// Folds whose recordings are on the val side.
     pub val_folds: Vec<String>,
@@ -52,13 +101,23 @@ pub struct Split {
 
 impl Default for Split {
     fn default() -> Self {
-        let (val_folds, test_folds) = (Vec::new(), Vec::new());
-        Self { train: 0.70, val: 0.15, test: 0.15, seed: 42, pattern: String::new(), val_folds, test_folds }
+        Self {
+            train: 0.70,
+            val: 0.15,
+            test: 0.15,
+            seed: 42,
+            group_by: GroupBy::Recording,
+            by: By::Share,
+            pattern: String::new(),
+            val_folds: Vec::new(),
+            test_folds: Vec::new(),
+        }
     }
 }
 
 impl Params for Split {
-    const KEYS: &'static [&'static str] = &["train", "val", "test", "seed", "pattern", "val_folds", "test_folds"];
+    const KEYS: &'static [&'static str] =
+        &["train", "val", "test", "seed", "group_by", "by", "pattern", "val_folds", "test_folds"];
 
     fn problems(&self) -> Vec<Problem> {
         let shares = [("train", self.train), ("val", self.val), ("test", self.test)];
@@ -71,13 +130,20 @@ impl Params for Split {
             Err(error) => problems.push(Problem::new("pattern", format!("no regular expression: {error}"))),
             Ok(regex) => {
                 let named: Vec<_> = regex.capture_names().flatten().collect();
-                if !self.pattern.is_empty() && !named.iter().any(|name| *name == "recording" || *name == "fold") {
-                    problems.push(Problem::new("pattern", "it has neither a group `(?<recording>…)` nor `(?<fold>…)`"));
+                if !self.pattern.is_empty() && !named.iter().any(|name| known::NAMES.contains(name)) {
+                    let names = known::NAMES.map(|name| format!("`(?<{name}>…)`")).join(", ");
+                    problems.push(Problem::new("pattern", format!("it has none of the groups {names}")));
                 }
             }
         }
         if let Some(both) = self.val_folds.iter().find(|fold| self.test_folds.contains(fold)) {
             problems.push(Problem::new("val_folds", format!("fold `{both}` is in `test_folds` too")));
+        }
+        if self.by == By::Time && !(self.val_folds.is_empty() && self.test_folds.is_empty()) {
+            problems.push(Problem::new(
+                "by",
+                "sides go by time or by folds, not by both: `val_folds` and `test_folds` must be empty",
+            ));
         }
         problems
     }
@@ -85,14 +151,19 @@ impl Params for Split {
 
 impl Stage for Split {
     fn reads(&self) -> Vec<Input> {
-        // The name of a file matters only to a pattern.
-        let columns = ["clip_id", "file_id", "label", "recording_id", "fold", "uri"];
-        let named = if self.pattern.is_empty() { 5 } else { 6 };
-        vec![Input::of("manifest", &columns[..named])]
+        let mut columns = vec!["clip_id", "file_id", "label", "recording_id", "fold", "site", "device"];
+        // When it was recorded, and what the file is called, matters only to those who ask.
+        if self.asks_for_times() {
+            columns.push("recorded_at");
+        }
+        if self.asks_for_times() || !self.pattern.is_empty() {
+            columns.push("uri");
+        }
+        vec![Input::of("manifest", &columns)]
     }
 
     fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
-        let (rows, _) = self.assign(foreseen.clips(context.layout)?);
+        let rows = self.assign(foreseen.clips(context.layout)?).rows;
         let counts = RowCounts::between(&read_before(context.layout), &rows, |row: &SplitRow| row.clip_id);
         let columns = Some(column_digests(&SplitRow::batch(&rows)?));
         foreseen.split = Some(rows);
@@ -101,188 +172,62 @@ impl Stage for Split {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
-        let (rows, unmatched) = self.assign(&clips);
-        warn_unmatched(context, NAME, &unmatched, clips.len());
+        let Assigned { rows, warnings, problem } = self.assign(&clips);
+        for message in warnings {
+            context.emit(Event::Warning { stage: NAME, message });
+        }
         self.check_folds(&rows).in_stage(NAME)?;
-        check_sides(&clips, &rows).in_stage(NAME)?;
+        problem.map_or(Ok(()), Err).in_stage(NAME)?;
+        self.check_sides(&clips, &rows).in_stage(NAME)?;
         let on = |side| rows.iter().filter(|row| row.side == side).count();
-        let mut recordings: Vec<_> = rows.iter().map(|row| &row.recording_id).collect();
-        recordings.sort_unstable();
-        recordings.dedup();
-        let counts = [
-            ("recordings", recordings.len()),
-            ("train", on(Side::Train)),
-            ("val", on(Side::Val)),
-            ("test", on(Side::Test)),
-        ];
+        let distinct = |of: fn(&SplitRow) -> &str| rows.iter().map(of).collect::<BTreeSet<_>>().len();
+        let mut counts = vec![("recordings", distinct(|row| &row.recording_id))];
+        if self.group_by != GroupBy::Recording {
+            counts.push(("groups", distinct(|row| &row.group_id)));
+        }
+        counts.extend(Side::ALL.map(|side| (side.word(), on(side))));
         context.emit(Event::counted(NAME, counts));
         replace(context.layout, &rows, |row| row.clip_id).in_stage(NAME)
     }
 }
 
-/// Warns about files that `pattern` does not match, on behalf of `stage`.
-pub(crate) fn warn_unmatched(context: &Context<'_>, stage: &'static str, unmatched: &[String], clips: usize) {
-    if let Some(first) = unmatched.first() {
-        let n = unmatched.len();
-        let message = format!(
-            "{n} of {clips} files do not match `split.pattern` and count as recordings of their own (first: `{first}`)"
-        );
-        context.emit(Event::Warning { stage, message });
-    }
+/// What became of the clips.
+pub struct Assigned {
+    /// One row per clip, in their order.
+    pub rows: Vec<SplitRow>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Why groups cannot be dealt out; then all rows are on the train side.
+    pub problem: Option<StageErrorKind>,
 }
 
 impl Split {
-    /// One row per clip in the order of `clips`, and the uris that the pattern does not match. Pure.
-    pub fn assign(&self, clips: &[ClipRow]) -> (Vec<SplitRow>, Vec<String>) {
-        let pattern = (!self.pattern.is_empty()).then(|| Regex::new(&self.pattern).ok()).flatten();
-        let mut unmatched = Vec::new();
-        let mut rows = Vec::with_capacity(clips.len());
-        for clip in clips {
-            let captures = pattern.as_ref().and_then(|pattern| pattern.captures(&clip.uri));
-            if pattern.is_some() && captures.is_none() {
-                unmatched.push(clip.uri.clone());
-            }
-            let group = |name| captures.as_ref().and_then(|c| c.name(name)).map(|m| m.as_str().to_owned());
-            rows.push(SplitRow {
-                clip_id: clip.clip_id,
-                recording_id: clip
-                    .recording_id
-                    .clone()
-                    .or_else(|| group("recording"))
-                    .unwrap_or(clip.file_id.to_string()),
-                fold: clip.fold.clone().or_else(|| group("fold")),
-                side: Side::Train,
-            });
-        }
-        let sides = self.sides(clips, &rows);
-        for row in &mut rows {
-            row.side = sides[&row.recording_id];
-        }
-        (rows, unmatched)
-    }
-
-    /// The side of each recording.
-    fn sides(&self, clips: &[ClipRow], rows: &[SplitRow]) -> BTreeMap<String, Side> {
-        let mut recordings: BTreeMap<&str, Recording<'_>> = BTreeMap::new();
-        for (clip, row) in clips.iter().zip(rows) {
-            let recording = recordings.entry(&row.recording_id).or_default();
-            *recording.labels.entry(&clip.label).or_insert(0) += 1;
-            recording.given = recording.given.or_else(|| row.fold.as_deref().and_then(|fold| self.given(fold)));
-        }
-        let mut sides = BTreeMap::new();
-        let mut ranked: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
-        for (name, recording) in &recordings {
-            match recording.given {
-                Some(side) => drop(sides.insert((*name).to_owned(), side)),
-                None => ranked.entry(recording.class()).or_default().push((self.rank(name), name)),
-            }
-        }
-        for (_, mut names) in ranked {
-            names.sort_unstable();
-            let (test, val) = self.cuts(names.len());
-            for (position, (_, name)) in names.into_iter().enumerate() {
-                let side = if position < test {
-                    Side::Test
-                } else if position < val {
-                    Side::Val
-                } else {
-                    Side::Train
-                };
-                sides.insert(name.to_owned(), side);
-            }
-        }
-        sides
-    }
-
-    /// An error if a fold is named that no clip has: its clips would be dealt out like all others, and nobody would know.
-    fn check_folds(&self, rows: &[SplitRow]) -> Result<(), StageErrorKind> {
-        let there: BTreeSet<&str> = rows.iter().filter_map(|row| row.fold.as_deref()).collect();
-        let Some(lost) = self.val_folds.iter().chain(&self.test_folds).find(|fold| !there.contains(fold.as_str()))
-        else {
-            return Ok(());
+    /// The side of each clip. Pure.
+    pub fn assign(&self, clips: &[ClipRow]) -> Assigned {
+        let known::Told { mut rows, times, mut warnings } = self.tell(clips);
+        let sides = match (self.by, self.group_by) {
+            (By::Share, GroupBy::Recording) => Ok(self.by_quota(clips, &rows)),
+            (By::Share, _) => self.spread(clips, &rows),
+            (By::Time, _) => self.by_time(&rows, &times).map(|(sides, told)| {
+                warnings.extend(told);
+                sides
+            }),
         };
-        let names: Vec<_> = there.iter().map(|name| format!("`{name}`")).collect();
-        let there_are =
-            if names.is_empty() { "no clip has any".to_owned() } else { format!("there are {}", names.join(", ")) };
-        let hint = "folds come from the group `(?<fold>…)` of `split.pattern`, or from the column `fold` of a manifest";
-        Err(StageErrorKind::data(format!("no clip has the fold `{lost}`; {there_are}"), hint))
+        let problem = match sides {
+            Ok(sides) => {
+                for row in &mut rows {
+                    row.side = sides[&row.group_id];
+                }
+                None
+            }
+            Err(problem) => Some(problem),
+        };
+        Assigned { rows, warnings, problem }
     }
 
-    /// The side that a fold stands for, if it stands for one.
-    fn given(&self, fold: &str) -> Option<Side> {
-        let listed = |folds: &[String]| folds.iter().any(|f| f == fold);
-        if listed(&self.test_folds) {
-            Some(Side::Test)
-        } else if listed(&self.val_folds) {
-            Some(Side::Val)
-        } else {
-            Side::of_word(fold)
-        }
+    fn asks_for_times(&self) -> bool {
+        self.by == By::Time || self.group_by == GroupBy::Day
     }
-
-    fn rank(&self, recording: &str) -> u64 {
-        KeyHasher::new("split").u64(self.seed).str(recording).finish().to_u64()
-    }
-
-    /// Of `n` ranked recordings the first `.0` are test, those up to `.1` are val. From three recordings on each side has one.
-    fn cuts(&self, n: usize) -> (usize, usize) {
-        let at = |share: f64| (n as f64 * share).round() as usize;
-        if n < 3 {
-            return (0, 0);
-        }
-        let test = at(self.test).clamp(1, n - 2);
-        (test, at(self.test + self.val).clamp(test + 1, n - 1))
-    }
-}
-
-#[derive(Default)]
-struct Recording<'a> {
-    labels: BTreeMap<&'a str, usize>,
-    given: Option<Side>,
-}
-
-impl<'a> Recording<'a> {
-    /// The label of most of its clips; of equals the first by name.
-    fn class(&self) -> &'a str {
-        let most = self.labels.values().max();
-        self.labels.iter().find(|(_, n)| Some(*n) == most).map_or("", |(label, _)| label)
-    }
-}
-
-/// An error unless a classifier can be trained and judged on this split.
-fn check_sides(clips: &[ClipRow], rows: &[SplitRow]) -> Result<(), StageErrorKind> {
-    let mut classes: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
-    for (clip, row) in clips.iter().zip(rows) {
-        // Where a clip is of several classes, each must be there.
-        for class in parts_there(&clip.label) {
-            classes.entry(class).or_default()[row.side as usize] += 1;
-        }
-    }
-    if classes.len() < 2 {
-        let found = classes.keys().next().map_or("none".to_owned(), |class| format!("only `{class}`"));
-        return Err(StageErrorKind::data(
-            format!("a classifier needs clips of at least two classes, there is {found}"),
-            "the first folder below the source is the class; add another class, or a folder of background noise",
-        ));
-    }
-    let without_train: Vec<_> =
-        classes.iter().filter(|(_, n)| n[0] == 0).map(|(class, _)| format!("`{class}`")).collect();
-    if !without_train.is_empty() {
-        return Err(StageErrorKind::data(
-            format!("no train clips in class {}", without_train.join(", ")),
-            "all its recordings are on the val or test side, given by their folds: add recordings, or change the folds",
-        ));
-    }
-    for (side, word) in [(1, "val"), (2, "test")] {
-        if classes.values().all(|n| n[side] == 0) {
-            return Err(StageErrorKind::data(
-                format!("the {word} side of the split is empty"),
-                "a class needs at least three recordings (not clips of one recording) to be on every side; add recordings, \
-                 or check `split.pattern`",
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

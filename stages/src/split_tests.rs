@@ -1,5 +1,6 @@
 use ecosight_datasets::key::{ClipId, ContentHash};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 use super::*;
 
@@ -13,6 +14,8 @@ fn clip(uri: &str, label: &str) -> ClipRow {
         recording_id: None,
         fold: None,
         site: None,
+        device: None,
+        recorded_at: None,
         span: None,
         container: "wav".into(),
         size_bytes: 1,
@@ -25,7 +28,7 @@ fn class(label: &str, recordings: &[u16]) -> Vec<ClipRow> {
 }
 
 fn sides(split: &Split, clips: &[ClipRow]) -> BTreeMap<String, Side> {
-    split.assign(clips).0.into_iter().map(|row| (row.recording_id, row.side)).collect()
+    split.assign(clips).rows.into_iter().map(|row| (row.recording_id, row.side)).collect()
 }
 
 fn esc10() -> Split {
@@ -57,8 +60,8 @@ fn clips_of_one_recording_are_never_on_two_sides_even_in_two_classes() {
     let mut clips: Vec<_> =
         (0..40).flat_map(|r| ["A", "B"].map(|take| clip(&format!("x/1-{r}-{take}.wav"), "x"))).collect();
     clips.extend((0..40).map(|r| clip(&format!("y/2-{r}-C.wav"), "y")));
-    let (rows, unmatched) = esc10().assign(&clips);
-    assert!(unmatched.is_empty());
+    let Assigned { rows, warnings, .. } = esc10().assign(&clips);
+    assert!(warnings.is_empty());
     let mut seen: BTreeMap<&str, Side> = BTreeMap::new();
     for row in &rows {
         assert_eq!(*seen.entry(&row.recording_id).or_insert(row.side), row.side);
@@ -73,7 +76,7 @@ fn given_folds_are_honoured() {
     clips[1].fold = Some("Validation".into());
     clips[2].fold = Some("9".into());
     let split = Split { test_folds: vec!["9".into()], ..esc10() };
-    let (rows, _) = split.assign(&clips);
+    let rows = split.assign(&clips).rows;
     assert_eq!([rows[0].side, rows[1].side, rows[2].side], [Side::Test, Side::Val, Side::Test]);
     assert_eq!(rows[3].fold.as_deref(), Some("1"));
 }
@@ -83,16 +86,19 @@ fn a_recording_column_wins_over_the_pattern_and_a_file_without_either_stands_for
     let mut clips = class("a", &[1, 2]);
     clips[0].recording_id = Some("r".into());
     clips.push(clip("a/odd.wav", "a"));
-    let (rows, unmatched) = esc10().assign(&clips);
+    let Assigned { rows, warnings, .. } = esc10().assign(&clips);
     assert_eq!(rows[0].recording_id, "r");
     assert_eq!(rows[1].recording_id, "2");
     assert_eq!(rows[2].recording_id, clips[2].file_id.to_string());
-    assert_eq!(unmatched, ["a/odd.wav"]);
+    assert!(
+        warnings[0].starts_with("1 of 3 files do not match") && warnings[0].contains("`a/odd.wav`"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
 fn unusable_splits_are_refused_with_the_reason() {
-    let refuse = |clips: &[ClipRow]| check_sides(clips, &esc10().assign(clips).0).unwrap_err().to_string();
+    let refuse = |clips: &[ClipRow]| esc10().check_sides(clips, &esc10().assign(clips).rows).unwrap_err().to_string();
     assert!(refuse(&class("a", &[1, 2, 3])).contains("only `a`"));
     let two = [class("a", &[1, 2]), class("b", &[3, 4])].concat();
     assert!(refuse(&two).contains("the val side of the split is empty"));
@@ -103,18 +109,141 @@ fn unusable_splits_are_refused_with_the_reason() {
 
 #[test]
 fn parameters_out_of_range_are_named() {
-    let table = "train = 0.5\npattern = '(x)'\nval_folds = ['1']\ntest_folds = ['1']".parse().unwrap();
+    let table = "train = 0.5\npattern = '(x)'\nval_folds = ['1']\ntest_folds = ['1']\nby = 'time'".parse().unwrap();
     let at: Vec<_> = parse::<Split>(&table).unwrap_err().into_iter().map(|p| p.at).collect();
-    assert_eq!(at, ["train", "pattern", "val_folds"]);
+    assert_eq!(at, ["train", "pattern", "val_folds", "by"]);
 }
 
 #[test]
 fn a_fold_that_no_clip_has_is_refused() {
-    let check = |split: Split| split.check_folds(&split.assign(&class("a", &[1, 2, 3])).0);
+    let check = |split: Split| split.check_folds(&split.assign(&class("a", &[1, 2, 3])).rows);
     let named = |fold: &str| vec![fold.to_owned()];
     assert!(check(Split { val_folds: named("1"), ..esc10() }).is_ok());
     let error = check(Split { test_folds: named("7"), ..esc10() }).unwrap_err();
     assert_eq!(error.to_string(), "no clip has the fold `7`; there are `1`");
     let error = check(Split { val_folds: named("3"), ..Split::default() }).unwrap_err();
     assert!(error.to_string().ends_with("no clip has any"), "{error}");
+}
+
+/// A clip of a class and recording, made at a site.
+fn at_site((label, recording, site): (u8, u8, u8)) -> ClipRow {
+    let text = |n: u8| Some(n.to_string());
+    let uri = format!("{label}/{recording}-{site}.wav");
+    // 0: nobody has said where.
+    ClipRow { recording_id: text(recording), site: text(site).filter(|_| site > 0), ..clip(&uri, &label.to_string()) }
+}
+
+proptest! {
+    #[test]
+    fn neither_a_recording_nor_a_site_is_ever_on_two_sides(
+        told in prop::collection::vec((0u8..4, 0u8..30, 0u8..9), 1..80), seed in 0u64..9, by_time: bool,
+    ) {
+        let mut clips: Vec<_> = told.iter().copied().map(at_site).collect();
+        for (n, clip) in clips.iter_mut().enumerate() {
+            clip.recorded_at = Some(format!("2026-03-{:02}", n * 7 % 28 + 1));
+        }
+        let by = if by_time { By::Time } else { By::Share };
+        let split = Split { group_by: GroupBy::Site, by, seed, ..Split::default() };
+        let rows = split.assign(&clips).rows;
+        let mut of_recording = BTreeMap::new();
+        let mut of_site = BTreeMap::new();
+        for row in &rows {
+            prop_assert_eq!(*of_recording.entry(&row.recording_id).or_insert(row.side), row.side);
+            if row.site.is_some() {
+                prop_assert_eq!(*of_site.entry(&row.site).or_insert(row.side), row.side);
+            }
+        }
+        // The order of the clips decides nothing.
+        let backwards: Vec<_> = clips.iter().rev().cloned().collect();
+        let mut again = split.assign(&backwards).rows;
+        again.reverse();
+        prop_assert!(by_time || again == rows);
+    }
+}
+
+#[test]
+fn the_day_is_told_by_a_column_before_the_pattern_and_that_before_the_name_of_the_file() {
+    let mut clips =
+        vec![clip("a/20260301_070509.WAV", "a"), clip("a/d9/20260301_080000.WAV", "a"), clip("a/x.wav", "a")];
+    clips.push(ClipRow { recorded_at: Some("2026-04-01T23:59:00-05:00".into()), ..clip("a/d7/20260301_1.wav", "a") });
+    let split = Split { group_by: GroupBy::Day, pattern: r"/(?<day>d\d)/".into(), ..Split::default() };
+    let Assigned { rows, warnings, .. } = split.assign(&clips);
+    let groups: Vec<_> = rows.iter().map(|row| row.group_id.as_str()).collect();
+    let alone = format!("recording {}", clips[2].file_id);
+    assert_eq!(groups, ["2026-03-01", "d9", &alone, "2026-04-01"]);
+    assert!(warnings.iter().any(|told| told.starts_with("1 of 4 clips have no day")), "{warnings:?}");
+}
+
+/// Clips of two classes on so many days.
+fn days(days: u8) -> Vec<ClipRow> {
+    let of_day = |day: u8| ["a", "b"].map(|label| clip(&format!("{label}/202603{day:02}_070000.wav"), label));
+    (1..=days).flat_map(of_day).collect()
+}
+
+#[test]
+fn by_time_the_oldest_train_and_the_newest_test() {
+    let mut clips = days(20);
+    clips.push(clip("a/nobody-knows.wav", "a"));
+    let split = Split { by: By::Time, ..Split::default() };
+    let Assigned { rows, warnings, problem } = split.assign(&clips);
+    assert!(problem.is_none());
+    for (row, day) in rows.iter().zip((0..40).map(|n| n / 2 + 1)) {
+        let expected = if day <= 14 {
+            Side::Train
+        } else if day <= 17 {
+            Side::Val
+        } else {
+            Side::Test
+        };
+        assert_eq!(row.side, expected, "day {day}");
+    }
+    assert_eq!(rows[40].side, Side::Train);
+    assert_eq!(warnings.len(), 1);
+    assert!(warnings[0].starts_with("1 of 41 clips have no time and are on the train side"), "{warnings:?}");
+}
+
+#[test]
+fn what_was_recorded_at_one_time_is_not_parted() {
+    let clips = [days(1), days(1), days(3)].concat();
+    let mut clips: Vec<_> =
+        clips.into_iter().enumerate().map(|(n, row)| ClipRow { recording_id: Some(n.to_string()), ..row }).collect();
+    let split = Split { by: By::Time, train: 0.4, val: 0.2, test: 0.4, ..Split::default() };
+    let Assigned { rows, warnings, .. } = split.assign(&clips);
+    let sides: Vec<_> = rows.iter().map(|row| row.side as u8).collect();
+    assert_eq!(sides, [0, 0, 0, 0, 0, 0, 1, 1, 2, 2]);
+    assert!(warnings.iter().any(|told| told.starts_with("6 recordings begin at 2026-03-01 07:00:00")), "{warnings:?}");
+    clips.truncate(8);
+    let problem = split.assign(&clips).problem.unwrap().to_string();
+    assert!(problem.contains("at least three times are needed; 2 different ones are known of 8 clips"), "{problem}");
+}
+
+#[test]
+fn sites_that_overlap_in_time_are_told() {
+    let mut clips = days(9);
+    for (n, clip) in clips.iter_mut().enumerate() {
+        clip.site = Some((n / 2 % 3).to_string());
+    }
+    let split = Split { by: By::Time, group_by: GroupBy::Site, ..Split::default() };
+    let warnings = split.assign(&clips).warnings;
+    assert!(warnings[0].starts_with("8 of 12 val and test clips are older than the newest train clip"), "{warnings:?}");
+}
+
+#[test]
+fn sites_that_cannot_be_dealt_out_are_told_with_a_hint() {
+    let refuse = |told: &[(u8, u8, u8)]| {
+        let clips: Vec<_> = told.iter().copied().map(at_site).collect();
+        let split = Split { group_by: GroupBy::Site, ..Split::default() };
+        let assigned = split.assign(&clips);
+        let error = assigned.problem.or_else(|| split.check_sides(&clips, &assigned.rows).err()).unwrap();
+        assert!(matches!(&error, StageErrorKind::Data { hint, .. } if hint.contains("split.group_by")), "{error:?}");
+        error.to_string()
+    };
+    let two = refuse(&[(0, 1, 1), (1, 2, 2), (0, 3, 2)]);
+    assert_eq!(two, "three sides need at least three sites, there are 2: `1`, `2`");
+    // Each class at a site of its own.
+    assert_eq!(refuse(&[(0, 1, 1), (1, 2, 2), (2, 3, 3)]), "the val side of the split is empty");
+    let mut clips: Vec<_> = (0..6).map(|n| at_site((n % 2, n, n % 3 + 1))).collect();
+    (clips[0].fold, clips[3].fold) = (Some("train".into()), Some("test".into()));
+    let problem = Split { group_by: GroupBy::Site, ..Split::default() }.assign(&clips).problem.unwrap();
+    assert_eq!(problem.to_string(), "the site `1` has clips in folds of different sides");
 }

@@ -352,7 +352,7 @@ pub enum Event {
 
 impl Event {
     /// The counts of a stage.
-    pub fn counted<const N: usize>(stage: &'static str, counts: [(&'static str, usize); N]) -> Self {
+    pub fn counted(stage: &'static str, counts: impl IntoIterator<Item = (&'static str, usize)>) -> Self {
         Self::Counted { stage, counts: counts.into_iter().map(|(name, n)| (name, n as u64)).collect() }
     }
 }

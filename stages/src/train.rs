@@ -84,7 +84,7 @@ impl Stage for TrainConfig {
     fn reads(&self) -> Vec<Input> {
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "recording_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "group_id", "split"]),
             Input::of("embed", &["rows"]),
             Input::of("audit", &["clip_a", "clip_b"]),
         ]

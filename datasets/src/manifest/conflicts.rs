@@ -63,6 +63,8 @@ mod tests {
             recording_id: None,
             fold: None,
             site: None,
+            device: None,
+            recorded_at: None,
             span: None,
             container: "wav".into(),
             size_bytes: 1,

@@ -1,5 +1,5 @@
 //! Reading a manifest that a person wrote: CSV or Parquet with the columns `uri` and `label`, and optionally `start_s`, `end_s`,
-//! `recording_id`, `fold`, `site`. Other columns are ignored.
+//! `recording_id`, `fold`, `site`, `device`, `recorded_at`. Other columns are ignored.
 
 use std::io::Cursor;
 
@@ -8,11 +8,13 @@ use polars::prelude::{CsvReadOptions, DataFrame, ParquetReader, SerReader};
 use crate::DatasetError;
 use crate::audio::Span;
 use crate::manifest::Entry;
+use crate::moment::Moment;
 use crate::store::Place;
 use crate::tables::Columns;
 
 /// The columns that mean something.
-const COLUMNS: [&str; 7] = ["uri", "label", "recording_id", "fold", "site", "start_s", "end_s"];
+const COLUMNS: [&str; 9] =
+    ["uri", "label", "recording_id", "fold", "site", "device", "recorded_at", "start_s", "end_s"];
 
 /// The entries of the manifest at `place`, which holds `bytes`, and its columns that are ignored.
 pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, Vec<String>), DatasetError> {
@@ -39,6 +41,7 @@ pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, 
     };
     let (uri, label) = (columns.text("uri")?, columns.optional_text("label")?);
     let (recording, fold, site) = (text("recording_id")?, text("fold")?, text("site")?);
+    let (device, recorded_at) = (text("device")?, text("recorded_at")?);
     let (start, end) = (number("start_s")?, number("end_s")?);
     let mut entries = Vec::with_capacity(n);
     for i in 0..n {
@@ -51,12 +54,21 @@ pub fn read_manifest_file(place: &Place, bytes: Vec<u8>) -> Result<(Vec<Entry>, 
                 format!("row {} below the header: `end_s` must be greater than `start_s`, and both at least 0", i + 1);
             return Err(DatasetError::invalid("read manifest", &name, why));
         }
+        if let Some(text) = recorded_at[i].as_deref().filter(|text| Moment::parse(text).is_none()) {
+            let why = format!(
+                "row {} below the header: `recorded_at` is `{text}`, which is neither `2026-03-01` nor `2026-03-01T07:05:09`",
+                i + 1
+            );
+            return Err(DatasetError::invalid("read manifest", &name, why));
+        }
         entries.push(Entry {
             uri: uri[i].clone(),
             label: label[i].as_deref().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()),
             recording_id: recording[i].clone(),
             fold: fold[i].clone(),
             site: site[i].clone(),
+            device: device[i].clone(),
+            recorded_at: recorded_at[i].clone(),
             span,
             etag: None,
             size_bytes: None,
@@ -95,10 +107,12 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_and_text_stays_text() {
         let (entries, ignored) =
-            csv("label,site,uri,fold,start_s,end_s,mood\ndog,x,\"a, b.wav\",01,1.5,2,good\ncat,y,c.wav,,,,\n").unwrap();
+            csv("label,site,uri,fold,start_s,end_s,mood,device,recorded_at\ndog,x,\"a, b.wav\",01,1.5,2,good,7,2026-03-01\ncat,y,c.wav,,,,,,\n").unwrap();
         assert_eq!((ignored, entries[1].site.as_deref()), (vec!["mood".to_owned()], Some("y")));
         assert_eq!(entries[0].uri, "a, b.wav");
         assert_eq!(entries[0].fold.as_deref(), Some("01"));
+        let told = |n: usize| (entries[n].device.as_deref(), entries[n].recorded_at.as_deref());
+        assert_eq!((told(0), told(1)), ((Some("7"), Some("2026-03-01")), (None, None)));
         assert_eq!(entries[0].span, Some(Span { start_s: 1.5, end_s: Some(2.0) }));
         assert_eq!((entries[1].fold.as_deref(), entries[1].span), (None, None));
     }
@@ -110,6 +124,7 @@ mod tests {
         assert!(cause("uri,label,start_s,end_s\na,b,3,2\n").contains("row 1"));
         assert!(cause("uri,label\n,b\n").contains("no value in row 1"));
         assert!(cause("uri,label,start_s\na,b,soon\n").contains("`start_s` is `soon`"));
+        assert!(cause("uri,label,recorded_at\na,b,yesterday\n").contains("`recorded_at` is `yesterday`"));
         assert!(csv("").is_err());
     }
 }

@@ -35,6 +35,10 @@ pub struct Entry {
     pub fold: Option<String>,
     /// Place of the recorder, where the source names it.
     pub site: Option<String>,
+    /// Recorder, where the source names it.
+    pub device: Option<String>,
+    /// When it was recorded, as a [`Moment`](crate::moment::Moment) is written, where the source names it.
+    pub recorded_at: Option<String>,
     /// Part of the file.
     pub span: Option<Span>,
     /// Entity tag, where the store gives one.
@@ -66,6 +70,8 @@ impl Entry {
             recording_id: None,
             fold: None,
             site: None,
+            device: None,
+            recorded_at: None,
             span: None,
             etag: object.etag,
             size_bytes: Some(object.size_bytes),

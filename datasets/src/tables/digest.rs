@@ -67,7 +67,7 @@ mod tests {
 
     fn row(n: u8, side: Side) -> SplitRow {
         let clip_id = ClipId::of_file(&ContentHash::of_reader(&[n][..]).unwrap());
-        SplitRow { clip_id, recording_id: n.to_string(), fold: (n > 1).then(|| "a".to_owned()), side }
+        SplitRow { fold: (n > 1).then(|| "a".to_owned()), ..SplitRow::new(clip_id, n.to_string(), side) }
     }
 
     #[test]

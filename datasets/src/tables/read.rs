@@ -78,6 +78,11 @@ impl Columns<'_> {
         Ok(text.iter().map(|value| value.map(str::to_owned)).collect())
     }
 
+    /// A column that tables of earlier versions do not have.
+    pub(crate) fn later_text(&self, name: &str) -> Result<Vec<Option<String>>, DatasetError> {
+        if self.has(name) { self.optional_text(name) } else { Ok(vec![None; self.frame.height()]) }
+    }
+
     pub(crate) fn text(&self, name: &str) -> Result<Vec<String>, DatasetError> {
         self.required(name, self.optional_text(name)?)
     }

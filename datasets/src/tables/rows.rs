@@ -48,6 +48,10 @@ pub struct ClipRow {
     pub fold: Option<String>,
     /// Place of the recorder, where the source names it.
     pub site: Option<String>,
+    /// Recorder, where the source names it.
+    pub device: Option<String>,
+    /// When it was recorded, where the source names it.
+    pub recorded_at: Option<String>,
     /// Part of the file; `None` for all of it.
     pub span: Option<Span>,
     /// Container, recognised by content.
@@ -77,6 +81,8 @@ impl Row for ClipRow {
             optional_text(rows, |r| r.recording_id.as_deref()),
             optional_text(rows, |r| r.fold.as_deref()),
             optional_text(rows, |r| r.site.as_deref()),
+            optional_text(rows, |r| r.device.as_deref()),
+            optional_text(rows, |r| r.recorded_at.as_deref()),
             optional_f64(rows, |r| r.span.map(|s| s.start_s)),
             optional_f64(rows, |r| r.span.and_then(|s| s.end_s)),
             text(rows, |r| &r.container),
@@ -93,8 +99,8 @@ impl Row for ClipRow {
         let (start, end) = (columns.optional_f64("start_s")?, columns.optional_f64("end_s")?);
         let (container, etag) = (columns.text("container")?, columns.optional_text("etag")?);
         let size = columns.u64("size_bytes")?;
-        // Tables of the first version have none.
-        let site = if columns.has("site") { columns.optional_text("site")? } else { vec![None; frame.height()] };
+        let site = columns.later_text("site")?;
+        let (device, recorded_at) = (columns.later_text("device")?, columns.later_text("recorded_at")?);
         let row = |i: usize| Self {
             clip_id: ids[i],
             file_id: file_id[i],
@@ -103,6 +109,8 @@ impl Row for ClipRow {
             recording_id: recording[i].clone(),
             fold: fold[i].clone(),
             site: site[i].clone(),
+            device: device[i].clone(),
+            recorded_at: recorded_at[i].clone(),
             span: start[i].map(|start_s| Span { start_s, end_s: end[i] }),
             container: container[i].clone(),
             size_bytes: size[i],
@@ -155,10 +163,24 @@ pub struct SplitRow {
     pub clip_id: ClipId,
     /// Its recording.
     pub recording_id: String,
+    /// What is never parted over sides.
+    pub group_id: String,
+    /// Place of the recorder.
+    pub site: Option<String>,
+    /// Recorder.
+    pub device: Option<String>,
     /// Its cross-validation fold.
     pub fold: Option<String>,
     /// Its side.
     pub side: Side,
+}
+
+impl SplitRow {
+    /// The clip of a recording that is a group of its own.
+    pub fn new(clip_id: ClipId, recording_id: String, side: Side) -> Self {
+        let group_id = recording_id.clone();
+        Self { clip_id, recording_id, group_id, site: None, device: None, fold: None, side }
+    }
 }
 
 impl Row for SplitRow {
@@ -168,6 +190,9 @@ impl Row for SplitRow {
         vec![
             text(rows, |r| r.clip_id),
             text(rows, |r| &r.recording_id),
+            text(rows, |r| &r.group_id),
+            optional_text(rows, |r| r.site.as_deref()),
+            optional_text(rows, |r| r.device.as_deref()),
             optional_text(rows, |r| r.fold.as_deref()),
             text(rows, |r| r.side.word()),
         ]
@@ -177,9 +202,20 @@ impl Row for SplitRow {
         let columns = Columns { frame, table: Self::TABLE.name };
         let (ids, recording) = (columns.clip_ids("clip_id")?, columns.text("recording_id")?);
         let (fold, side) = (columns.optional_text("fold")?, columns.text("split")?);
+        let group = columns.later_text("group_id")?;
+        let (site, device) = (columns.later_text("site")?, columns.later_text("device")?);
         let row = |i: usize| {
             let side = Side::of_word(&side[i]).ok_or_else(|| columns.invalid("split", &side[i]))?;
-            Ok(Self { clip_id: ids[i], recording_id: recording[i].clone(), fold: fold[i].clone(), side })
+            Ok(Self {
+                clip_id: ids[i],
+                recording_id: recording[i].clone(),
+                // Before there were others, each recording was a group.
+                group_id: group[i].clone().unwrap_or_else(|| recording[i].clone()),
+                site: site[i].clone(),
+                device: device[i].clone(),
+                fold: fold[i].clone(),
+                side,
+            })
         };
         (0..frame.height()).map(row).collect()
     }
@@ -264,7 +300,7 @@ impl Row for QuarantineRow {
         let columns = Columns { frame, table: Self::TABLE.name };
         let (ids, uri, stage) = (columns.optional_text("clip_id")?, columns.text("uri")?, columns.text("stage")?);
         let (code, message) = (columns.text("code")?, columns.text("message")?);
-        let key = if columns.has("key") { columns.optional_text("key")? } else { vec![None; uri.len()] };
+        let key = columns.later_text("key")?;
         let row = |i: usize| Self {
             clip_id: ids[i].as_ref().and_then(|id| id.parse().ok()),
             uri: uri[i].clone(),

@@ -122,6 +122,8 @@ pub const MANIFEST: Table = Table {
             "fold, where the source names it: `train`, `val`, `test`, or a name of a cross-validation fold",
         ),
         optional("site", Text, "place of the recorder, where the source names it"),
+        optional("device", Text, "recorder, where the source names it"),
+        optional("recorded_at", Text, "date or date-time of the recording (ISO 8601), where the source names it"),
         optional("start_s", Float64, "start of the span in seconds; null for a whole file"),
         optional("end_s", Float64, "end of the span in seconds; null for the end of the file"),
         column("container", Text, "audio container, recognised by content: `wav`, `flac`, …"),
@@ -137,6 +139,13 @@ pub const SPLIT: Table = Table {
     columns: &[
         CLIP_ID,
         column("recording_id", Text, "recording; all clips of one are on one side"),
+        column(
+            "group_id",
+            Text,
+            "what is never parted over sides: the recording, or what `split.group_by` says (site, device, day)",
+        ),
+        optional("site", Text, "place of the recorder, of the manifest or of `split.pattern`"),
+        optional("device", Text, "recorder, of the manifest or of `split.pattern`"),
         optional("fold", Text, "cross-validation fold"),
         column("split", Text, "`train`, `val` or `test`"),
     ],

@@ -154,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         let clip_id = ClipId::of_file(&ContentHash::of_reader(&b"x"[..]).unwrap());
-        let row = SplitRow { clip_id, recording_id: "r".into(), fold: None, side: Side::Train };
+        let row = SplitRow::new(clip_id, "r".into(), Side::Train);
         write_rows(&layout, std::slice::from_ref(&row)).unwrap();
         let folder = layout.table("split");
         std::fs::copy(folder.join(PART), folder.join("part-copy.parquet")).unwrap();

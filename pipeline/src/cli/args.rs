@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 mod bucket;
+mod evaluate;
 mod ingest;
 mod models;
 mod objects;
@@ -14,6 +15,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::engine::GraphFormat;
 pub(crate) use bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs, WishArgs};
+pub(crate) use evaluate::EvaluateArgs;
 pub(crate) use ingest::IngestArgs;
 pub(crate) use models::{ModelsArgs, ModelsVerb};
 pub(crate) use objects::{
@@ -111,7 +113,7 @@ pub(crate) enum Verb {
 #[derive(ClapArgs, Debug, Clone, Default)]
 pub(crate) struct PipelineArgs {
     /// Folder or `s3://bucket/prefix` with one folder per class, or a .csv or .parquet manifest with the columns `uri` and `label`, and if wanted
-    /// `start_s`, `end_s`, `recording_id`, `fold`, `site`. In a folder, spans that Audacity (a.txt) or Raven (a.selections.txt,
+    /// `start_s`, `end_s`, `recording_id`, `fold`, `site`, `device`, `recorded_at`. In a folder, spans that Audacity (a.txt) or Raven (a.selections.txt,
     /// a.Table.1.selections.txt) marked in a.wav beside it are the clips, whatever the folder is called
     /// [default: that of the last run, else `extracted_audio/` in the data root]
     #[arg(long, value_name = "DIR|FILE|s3://…")]
@@ -200,22 +202,6 @@ pub(crate) struct StatusArgs {
     /// Give the reason for each stage: the first thing that has changed, old and new
     #[arg(long)]
     pub(crate) why: bool,
-}
-
-#[derive(ClapArgs, Debug)]
-#[command(after_help = "Examples:
-  ecosight evaluate                    figures of the model trained last
-  ecosight evaluate --cv               cross-validate over the given folds, or over five groups
-  ecosight evaluate --cv --groups 10 --source recordings")]
-pub(crate) struct EvaluateArgs {
-    #[command(flatten)]
-    pub(crate) pipeline: PipelineArgs,
-    /// Cross-validate on originals: each recording is scored by a head trained on the others
-    #[arg(long)]
-    pub(crate) cv: bool,
-    /// Deal the recordings to this many groups instead of using the given folds
-    #[arg(long, requires = "cv", value_name = "K", value_parser = clap::value_parser!(u32).range(2..=1000))]
-    pub(crate) groups: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

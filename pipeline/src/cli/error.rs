@@ -134,7 +134,7 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("`ecosight verify --repair` and `ecosight retrain` make the tables again")
         }
         _ if error.action == "read manifest" => Some(
-            "a manifest has the columns `uri` and `label`, and may have `start_s`, `end_s`, `recording_id`, `fold` and `site`",
+            "a manifest has the columns `uri` and `label`, and may have `start_s`, `end_s`, `recording_id`, `fold`, `site`, `device` and `recorded_at`",
         ),
         _ => None,
     };

@@ -1,6 +1,6 @@
 //! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
 
-use ecosight_stages::crossval::{CrossValidation, Settings, cross_validate};
+use ecosight_stages::crossval::{CrossValidation, Folds, Settings, cross_validate};
 
 use super::args::EvaluateArgs;
 use super::error::CliError;
@@ -31,7 +31,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         split: parameters(&pipeline, "split")?,
         embed: parameters(&pipeline, "embed")?,
         train: parameters(&pipeline, "train")?,
-        groups: args.groups.map(|k| k as usize),
+        folds: args.groups.map_or(Folds::Given, Folds::from),
     };
     globals.warn_of_changes(&pipeline, &source, printer);
     let progress = Progress::new(printer);
@@ -57,6 +57,7 @@ fn document(result: &CrossValidation) -> serde_json::Value {
         "macro_f1": result.metrics.macro_f1,
         "embedder": result.embedder,
         "folds": result.folds,
+        "fold_clips": result.fold_clips,
         "metrics": result.metrics,
         "reused": result.reused,
         "computed": result.computed,

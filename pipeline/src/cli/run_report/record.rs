@@ -75,17 +75,19 @@ impl RunRecord {
     pub(super) fn split(&self) -> String {
         let split = self.pipeline.get("stages").and_then(|stages| stages.get("split"));
         let text = |key: &str| split.and_then(|split| split.get(key)).map(ToString::to_string).unwrap_or_default();
+        let group = split.and_then(|split| split.get("group_by")).and_then(toml::Value::as_str).unwrap_or("recording");
+        let is_by_time = split.and_then(|split| split.get("by")).and_then(toml::Value::as_str) == Some("time");
+        let shares = || format!("{} train, {} val, {} test", text("train"), text("val"), text("test"));
         let folds = split.and_then(|split| split.get("test_folds")).and_then(toml::Value::as_array);
         let how = match folds.filter(|folds| !folds.is_empty()) {
             Some(_) => format!("by folds, val {} and test {}", text("val_folds"), text("test_folds")),
-            None => format!(
-                "recordings ranked within their class by a seeded hash, {} train, {} val, {} test",
-                text("train"),
-                text("val"),
-                text("test")
-            ),
+            None if is_by_time => format!("the oldest train, the newest test, {}", shares()),
+            None if group == "recording" => {
+                format!("recordings ranked within their class by a seeded hash, {}", shares())
+            }
+            None => format!("whole {group}s dealt so that the classes are spread, {}", shares()),
         };
-        format!("{how}; all clips and variants of a recording are on one side")
+        format!("{how}; all clips and variants of a {group} are on one side")
     }
 }
 

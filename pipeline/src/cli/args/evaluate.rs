@@ -1,0 +1,54 @@
+//! The words of `evaluate`.
+
+use clap::Args as ClapArgs;
+use ecosight_stages::crossval::Folds;
+
+use super::PipelineArgs;
+
+#[derive(ClapArgs, Debug)]
+#[command(after_help = "Examples:
+  ecosight evaluate                    figures of the model trained last
+  ecosight evaluate --cv               cross-validate over the given folds, or over five groups
+  ecosight evaluate --cv --groups 10 --source recordings
+  ecosight evaluate --cv --groups each --set split.group_by=site     how it does at a site that it does not know")]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArgs,
+    /// Cross-validate on originals: each recording is scored by a head trained on the others
+    #[arg(long)]
+    pub(crate) cv: bool,
+    /// Deal the recordings (or what `split.group_by` keeps together: sites, devices, days) to this many groups instead of using the given folds;
+    /// `each`: leave each of them out in turn
+    #[arg(long, requires = "cv", value_name = "K|each")]
+    pub(crate) groups: Option<CvGroups>,
+}
+
+/// What is held out in turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CvGroups {
+    /// So many groups.
+    Number(u32),
+    /// Each recording, site, device or day.
+    Each,
+}
+
+impl std::str::FromStr for CvGroups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|k| (2..=1000).contains(k));
+        match text {
+            "each" => Ok(Self::Each),
+            _ => number.map(Self::Number).ok_or_else(|| "it is neither a number from 2 to 1000 nor `each`".to_owned()),
+        }
+    }
+}
+
+impl From<CvGroups> for Folds {
+    fn from(groups: CvGroups) -> Self {
+        match groups {
+            CvGroups::Number(k) => Self::Number(k as usize),
+            CvGroups::Each => Self::Each,
+        }
+    }
+}
