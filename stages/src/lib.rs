@@ -12,6 +12,7 @@ mod checkpoint;
 pub mod clip;
 pub mod command;
 pub mod crossval;
+mod earlier;
 pub mod embed;
 mod error;
 pub mod evaluate;

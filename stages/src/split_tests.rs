@@ -115,6 +115,18 @@ fn parameters_out_of_range_are_named() {
 }
 
 #[test]
+fn where_val_and_test_folds_are_named_the_others_are_trained_on() {
+    let mut clips = class("a", &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    for (number, clip) in clips.iter_mut().enumerate() {
+        clip.fold = Some((number % 3).to_string());
+    }
+    let split = Split { val_folds: vec!["1".into()], test_folds: vec!["2".into()], ..Split::default() };
+    for (number, row) in split.assign(&clips).rows.into_iter().enumerate() {
+        assert_eq!(row.side, [Side::Train, Side::Val, Side::Test][number % 3]);
+    }
+}
+
+#[test]
 fn a_fold_that_no_clip_has_is_refused() {
     let check = |split: Split| split.check_folds(&split.assign(&class("a", &[1, 2, 3])).rows);
     let named = |fold: &str| vec![fold.to_owned()];

@@ -19,6 +19,7 @@ use ecosight_models::metrics::Metrics;
 
 use crate::calibration::{Calibration, thresholds};
 use crate::checkpoint::Checkpoint;
+use crate::earlier::{recount, trained_before, wait};
 use crate::error::InStage;
 use crate::evaluate::candidate;
 use crate::figures::Judge;
@@ -27,7 +28,7 @@ use crate::params::{Params, Problem, parse};
 use crate::pooled::{Clips, Sides, check_usable, read_sides};
 use crate::search::{Chosen, Searched, checkpoint, search};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
-use crate::waiting::{self, Waiting};
+use crate::waiting;
 use crate::{StageError, StageErrorKind};
 
 pub use crate::pointer::Pointer;
@@ -197,7 +198,12 @@ fn counts(sides: &Sides) -> BTreeMap<String, u64> {
 }
 
 /// What the stage has made: the model `version`, whose digest is `key`.
-fn output(context: &Context<'_>, version: &str, key: Key, rows: RowCounts) -> Result<Output, StageErrorKind> {
+pub(crate) fn output(
+    context: &Context<'_>,
+    version: &str,
+    key: Key,
+    rows: RowCounts,
+) -> Result<Output, StageErrorKind> {
     let folder = context.layout.model(version);
     let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
     let candidate = context.layout.candidate();
@@ -205,48 +211,6 @@ fn output(context: &Context<'_>, version: &str, key: Key, rows: RowCounts) -> Re
     let files: Result<_, _> = files.map(|path| FileStamp::take(context.layout.root(), path)).collect();
     let columns = Digests::from([("model".to_owned(), key)]);
     Ok(Output { columns, files: files?, rows, is_provisional: false })
-}
-
-/// The model trained last as the output, where there is not enough new to train on.
-fn wait(config: &TrainConfig, context: &Context<'_>, labels: &Labels) -> Result<Option<Output>, StageErrorKind> {
-    let Ok(version) = candidate(context) else { return Ok(None) };
-    let artefact = Artefact::load(&context.layout.model(&version));
-    let Some(artefact) = artefact.ok().filter(|_| !context.forced) else { return Ok(None) };
-    let Some(waiting) = Waiting::find(context, config, labels, &version, &artefact)? else { return Ok(None) };
-    let Ok(key) = artefact.meta.digest.parse::<Key>() else { return Ok(None) };
-    waiting.write(context.layout)?;
-    context.emit(Event::Skipped { stage: NAME, why: waiting.told() });
-    let reused = artefact.meta.counts.get(Side::Train.word()).copied().unwrap_or(0);
-    output(context, &version, key, RowCounts { reused, ..RowCounts::default() }).map(Some)
-}
-
-/// The model trained last, if it was made from the same rows with the same settings (`key`), searched for or not: another would be equal to it.
-fn trained_before(context: &Context<'_>, config: &TrainConfig, key: Key) -> Option<(String, Artefact)> {
-    let version = candidate(context).ok()?;
-    let folder = context.layout.model(&version);
-    let artefact = Artefact::load(&folder).ok()?;
-    let is_same = if config.search.is_on() {
-        Searched::read(&folder).is_some_and(|searched| searched.is(Searched::key(key, config.search)))
-    } else {
-        artefact.meta.digest == key.to_string()
-    };
-    is_same.then_some((version, artefact))
-}
-
-/// Puts right how many rows there are: those of the test side do not make another model.
-fn recount(
-    context: &Context<'_>,
-    version: &str,
-    mut artefact: Artefact,
-    counts: BTreeMap<String, u64>,
-) -> Result<(), StageErrorKind> {
-    if artefact.meta.counts != counts {
-        artefact.meta.counts = counts;
-        artefact.save_meta(&context.layout.model(version)).map_err(ModelError::from)?;
-    }
-    let message = format!("the rows are those that model `{version}` was trained on; it stays");
-    context.emit(Event::Printed { stage: NAME, line: message });
-    Ok(())
 }
 
 /// Saves a model under a version of its own, and makes it the candidate.

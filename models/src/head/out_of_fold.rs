@@ -31,9 +31,9 @@ pub fn expected<'t>(
     let targets = targets.into();
     let (mut logits, mut truth) = (Vec::new(), Vec::new());
     for number in 0..count {
-        let rest = Part::of(rows, |row| fold[row] != number);
+        let mut rest = Part::of(rows, |row| fold[row] != number);
         let held_out = Part::of(rows, |row| fold[row] == number && rows.is_original[row]);
-        let Some(head) = fit(&rest.examples(), targets, config, is_stopped)? else { return Ok(None) };
+        let Some(head) = fit(&mut rest, targets, config, is_stopped)? else { return Ok(None) };
         logits.extend(head.logits(&held_out.x));
         truth.extend(held_out.y);
     }
@@ -44,25 +44,26 @@ pub fn expected<'t>(
     Ok(Some(Expected { log_loss: loss, accuracy }))
 }
 
-/// A head fitted on `rows`, whose inner settings are chosen on them, too.
+/// A head fitted on `rows`, whose inner settings are chosen on them, too. Takes their values.
 fn fit(
-    rows: &Examples<'_>,
+    rows: &mut Part,
     targets: Targets<'_>,
     config: &TrainConfig,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<Option<Head>, HeadError> {
     // The linear head chooses its penalty by a cross-validation of its own; the MLP needs recordings to tell when to stop.
-    let inner = (config.head == HeadKind::Mlp).then(|| folds(rows.groups, rows.y, config.seed)).flatten();
+    let inner = (config.head == HeadKind::Mlp).then(|| folds(&rows.groups, &rows.y, config.seed)).flatten();
     let parts = inner.map(|(fold, _)| {
-        (Part::of(rows, |row| fold[row] != 0), Part::of(rows, |row| fold[row] == 0 && rows.is_original[row]))
+        let all = rows.examples();
+        (Part::of(&all, |row| fold[row] != 0), Part::of(&all, |row| fold[row] == 0 && all.is_original[row]))
     });
     let on_epoch: &mut OnEpoch<'_> = &mut |_, _| {
         if is_stopped() { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) }
     };
     let watch = Watch { resume: None, on_epoch, is_stopped };
-    let trained = match &parts {
-        None => train_on(rows.clone(), None, targets, config, watch)?,
-        Some((rest, val)) => train_on(rest.examples(), Some(&val.examples()), targets, config, watch)?,
+    let trained = match parts {
+        None => train_on(rows.take_examples(), None, targets, config, watch)?,
+        Some((mut rest, val)) => train_on(rest.take_examples(), Some(&val.examples()), targets, config, watch)?,
     };
     Ok((trained.stopped != Stopped::Interrupted).then_some(trained.head))
 }
@@ -87,6 +88,12 @@ impl Part {
             is_original: chosen.iter().map(|&row| rows.is_original[row]).collect(),
             dim,
         }
+    }
+
+    /// With the values given away: training needs no second copy.
+    fn take_examples(&mut self) -> Examples<'_> {
+        let x = std::mem::take(&mut self.x);
+        Examples { x: x.into(), ..self.examples() }
     }
 
     fn examples(&self) -> Examples<'_> {

@@ -184,8 +184,9 @@ fn protocol(run: &RunRecord, meta: &ModelMeta) -> Protocol {
             } else {
                 "settings as configured".to_owned()
             };
+            let searched = run.search().map(|search| format!("{search}; ")).unwrap_or_default();
             let fitting = format!(
-                "{chosen}; then fitted on {}; the test side had no part in it",
+                "{searched}{chosen}; then fitted on {}; the test side had no part in it",
                 selection.fitted_on.join(" + ")
             );
             let wish = serde_json::to_value(meta.train.thresholds).unwrap_or_default();

@@ -51,8 +51,11 @@ impl Split {
             Some(Side::Test)
         } else if listed(&self.val_folds) {
             Some(Side::Val)
-        } else {
+        } else if self.val_folds.is_empty() || self.test_folds.is_empty() {
             Side::of_word(fold)
+        } else {
+            // Both are named, so all others are there to be trained on.
+            Some(Side::of_word(fold).unwrap_or(Side::Train))
         }
     }
 

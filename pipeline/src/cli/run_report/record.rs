@@ -71,6 +71,15 @@ impl RunRecord {
         }
     }
 
+    /// How settings of the head were searched for, in words; none where they were not.
+    pub(super) fn search(&self) -> Option<String> {
+        let train = self.pipeline.get("stages").and_then(|stages| stages.get("train"));
+        let trials = train?.get("search")?.get("trials")?.as_integer().filter(|trials| *trials > 0)?;
+        Some(format!(
+            "settings searched for in up to {trials} trials by nested cross-validation over recordings of the train side (`search.json` beside the model)"
+        ))
+    }
+
     /// How the split was made, in words.
     pub(super) fn split(&self) -> String {
         let split = self.pipeline.get("stages").and_then(|stages| stages.get("split"));
