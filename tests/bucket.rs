@@ -295,7 +295,7 @@ fn only_missing_audio_is_fetched_and_none_stays_if_so_asked() {
 
 #[test]
 fn the_cache_never_holds_more_than_it_may() {
-    for (megabytes, reads) in [("0", 360), ("1", 360)] {
+    for (megabytes, reads) in [("0", 400), ("1", 400)] {
         let server = Server::start();
         let mut sandbox = Sandbox::with_env(server.env());
         sandbox.set("ECOSIGHT_CACHE_MB", megabytes);

@@ -13,6 +13,7 @@ use crate::figures::{measure, predictions};
 use crate::params::{NoParams, parse};
 use crate::pooled::{Labels, read_sides};
 use crate::rows::replace;
+use crate::slices::{SLICES_FILE, slices};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
 use crate::waiting::Waiting;
@@ -21,7 +22,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "measure the model on the test recordings, which had no part in it",
     inputs: &["manifest", "split", "embed", "train"],
     parameters: &[],
@@ -38,9 +39,10 @@ pub struct Evaluate;
 
 impl Stage for Evaluate {
     fn reads(&self) -> Vec<Input> {
+        // The names of files are read, too: by the folder that they lie in clips are sliced. That is no reason to evaluate again where one was renamed.
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "recording_id", "group_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "group_id", "site", "device", "split"]),
             Input::of("embed", &["rows"]),
             Input::of("train", &["model"]),
         ]
@@ -87,6 +89,14 @@ impl Stage for Evaluate {
         let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
         let tested = predictions(Side::Test, test.units.iter(), &scores, &test.y, &labels.classes).in_stage(NAME)?;
         write_file(&folder.join(TEST_FILE), &tested).in_stage(NAME)?;
+        let of_rows = |rows: &[usize]| {
+            let row = |&row: &usize| &scores[row * labels.classes.len()..(row + 1) * labels.classes.len()];
+            let scores: Vec<f32> = rows.iter().flat_map(row).copied().collect();
+            let (truth, groups): (Vec<_>, Vec<_>) = rows.iter().map(|&row| (test.y[row], test.groups[row])).unzip();
+            measure(&scores, &truth, &groups, &labels.classes)
+        };
+        let slices = slices(context, NAME, test, &labels, of_rows).in_stage(NAME)?;
+        write_file(&folder.join(SLICES_FILE), &slices).in_stage(NAME)?;
         rows.extend(tested);
         rows.sort_by_key(|row| row.clip_id);
         let table = replace(context.layout, &rows, |row: &PredictionRow| row.clip_id).in_stage(NAME)?;

@@ -1,4 +1,4 @@
-//! What the tables tell of a model beyond its description: curves, map, mistakes, slices and counts.
+//! What the tables tell of a model beyond its description: curves, map, mistakes and counts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,10 +6,7 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, PredictionRow, Side, SplitRow, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
-use ecosight_models::metrics::{
-    BINS, Bootstrap, DURATION_EDGES_S, MIN_ROWS, MetricsError, Ranking, bucketed, expected_calibration_error,
-    intervals, reliability,
-};
+use ecosight_models::metrics::{BINS, MetricsError, Ranking, expected_calibration_error, reliability};
 use ecosight_stages::pooled::Labels;
 use ecosight_stages::{Context, StageErrorKind};
 
@@ -18,8 +15,8 @@ use crate::cli::embedded::{Embedded, embedded};
 use crate::cli::error::CliError;
 use crate::report::Side as Shown;
 use crate::report::{
-    Calibration, ClassCount, EmbeddingMap, Interval, MapPoint, Mistake, PrCurve, Reliability, ReliabilityBin,
-    ReportData, Slice, project, stratified,
+    Calibration, ClassCount, EmbeddingMap, MapPoint, Mistake, PrCurve, Reliability, ReliabilityBin, ReportData,
+    project, stratified,
 };
 
 /// Clips on the map at most.
@@ -28,8 +25,6 @@ const POINTS: usize = 3000;
 const FAR: f32 = 3.0;
 /// Mistakes that are shown.
 const MISTAKES: usize = 10;
-/// Sites that are shown, the largest; the others say too little each.
-const SITES: usize = 40;
 
 /// Everything that is known of the clips, by their identity.
 struct Tables {
@@ -46,7 +41,6 @@ struct TestSide {
     ids: Vec<ClipId>,
     x: Vec<f32>,
     truth: Vec<usize>,
-    groups: Vec<u32>,
     /// `[n, classes]`.
     scores: Vec<f32>,
 }
@@ -61,7 +55,6 @@ pub(super) fn add(data: &mut ReportData, artefact: &Artefact, context: &Context<
     data.counts = tables.counts();
     (data.pr_curves, data.calibration) = curves(&test, artefact).map_err(ModelError::from)?;
     data.map = tables.map(artefact)?;
-    data.slices = slices(&test, &tables).map_err(ModelError::from)?;
     data.mistakes = tables.mistakes(context);
     Ok(true)
 }
@@ -171,8 +164,7 @@ impl Tables {
 
 impl TestSide {
     fn new(tables: &Tables, artefact: &Artefact) -> Self {
-        let mut side =
-            Self { ids: Vec::new(), x: Vec::new(), truth: Vec::new(), groups: Vec::new(), scores: Vec::new() };
+        let mut side = Self { ids: Vec::new(), x: Vec::new(), truth: Vec::new(), scores: Vec::new() };
         for (id, found) in &tables.embedded {
             let clip = &tables.labels.clips[id];
             if let (Side::Test, Some(row)) = (clip.split.side, &found.row) {
@@ -183,7 +175,6 @@ impl TestSide {
                 side.ids.push(*id);
                 side.x.extend_from_slice(row);
                 side.truth.push(clip.class);
-                side.groups.push(clip.group);
             }
         }
         side.scores = artefact.head.probabilities(&side.x);
@@ -239,59 +230,6 @@ fn curves(test: &TestSide, artefact: &Artefact) -> Result<(Vec<PrCurve>, Option<
         after: reliability(&test.scores)?,
     };
     Ok((curves, Some(calibration)))
-}
-
-/// Accuracy by site and by length. What all clips share is no slice.
-fn slices(test: &TestSide, tables: &Tables) -> Result<Vec<Slice>, MetricsError> {
-    let site = |id: &ClipId| tables.clips[id].site.clone();
-    let mut by_site: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (row, id) in test.ids.iter().enumerate() {
-        by_site.entry(site(id).unwrap_or_else(|| "unknown".to_owned())).or_default().push(row);
-    }
-    let mut sites: Vec<_> = by_site.into_iter().collect();
-    sites.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
-    sites.truncate(SITES);
-    let lengths: Vec<Option<f64>> = test.ids.iter().map(|id| Some(length_s(id, tables))).collect();
-    let mut by_length = BTreeMap::<_, Vec<usize>>::new();
-    for (row, band) in bucketed(&lengths, &DURATION_EDGES_S, "s").into_iter().enumerate() {
-        by_length.entry(band).or_default().push(row);
-    }
-    let by_length = by_length.into_iter().filter_map(|(band, rows)| Some((band?.to_string(), rows))).collect();
-    let mut slices = Vec::new();
-    for (by, groups) in [("site", sites), ("length", by_length)] {
-        let groups: Vec<(String, Vec<usize>)> = groups;
-        if groups.len() < 2 {
-            continue;
-        }
-        for (name, rows) in groups.into_iter().filter(|(_, rows)| rows.len() >= MIN_ROWS) {
-            slices.push(Slice {
-                by: by.to_owned(),
-                name,
-                clips: rows.len() as u64,
-                accuracy: accuracy(test, tables, &rows)?,
-            });
-        }
-    }
-    Ok(slices)
-}
-
-/// The length of a clip: as it was marked, else that of its patches.
-fn length_s(id: &ClipId, tables: &Tables) -> f64 {
-    let marked = tables.clips[id].span.and_then(|span| Some(span.end_s? - span.start_s));
-    marked.unwrap_or_else(|| tables.embedded[id].length_s)
-}
-
-fn accuracy(test: &TestSide, tables: &Tables, rows: &[usize]) -> Result<Interval, MetricsError> {
-    let classes = test.scores.len() / test.ids.len();
-    let scores: Vec<f32> =
-        rows.iter().flat_map(|row| &test.scores[row * classes..(row + 1) * classes]).copied().collect();
-    let truth: Vec<usize> = rows.iter().map(|&row| test.truth[row]).collect();
-    let groups: Vec<u32> = rows.iter().map(|&row| test.groups[row]).collect();
-    let is_right =
-        |row: &&usize| tables.predictions.get(&test.ids[**row]).is_some_and(|row| row.predicted == row.label);
-    let value = rows.iter().filter(is_right).count() as f64 / rows.len() as f64;
-    let ci = intervals(&scores, &truth, classes, &groups, Bootstrap::default())?;
-    Ok(Interval { value, ci95: ci.map(|ci| [ci.accuracy.low, ci.accuracy.high]) })
 }
 
 const fn shown(side: Side) -> Shown {
