@@ -80,6 +80,13 @@ fn a_worse_model_is_refused_kept_and_published_only_by_force() {
         assert!(refused.stderr.contains(expected), "`{expected}` is not in\n{}", refused.stderr);
     }
     assert!(refused.stdout.contains("refused") && refused.stdout.contains("not published"), "{}", refused.stdout);
+    let page = refused.stdout.lines().find_map(|line| line.strip_prefix("report  ")).unwrap();
+    let page = fs::read_to_string(sandbox.path().join(page)).unwrap();
+    for expected in
+        ["in production before", &good, "Against production", "Recall of high", "−100.0 points", "on the 20 "]
+    {
+        assert!(page.to_lowercase().contains(&expected.to_lowercase()), "`{expected}` is not in the report");
+    }
     assert_eq!((production(&sandbox), history(&sandbox).len()), (good.clone(), 1));
     let listed = sandbox.json("models list");
     let state = |model: &Value| model["state"].as_str().unwrap().to_owned();

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use ecosight_datasets::layout::Layout;
-use ecosight_datasets::tables::{ClipRow, Side, SplitRow, read_rows};
+use ecosight_datasets::tables::{ClipRow, Side, SliceRow, SoundRow, SplitRow, read_file, read_rows};
 
-use crate::clips::recordings;
+use crate::clips::{RATE, recordings, write_wav};
 use crate::support::Sandbox;
 
 const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1 --set audit.neighbours=0";
@@ -109,4 +109,70 @@ fn days_are_told_by_the_names_of_recorders_and_the_newest_are_tested_on() {
     let none = sandbox.run(&by_time);
     assert!(none.code == 1 && none.stderr.contains("0 different ones are known of 40 clips"), "{}", none.stderr);
     assert!(none.stderr.contains("hint: a time is told by the column `recorded_at`"), "{}", none.stderr);
+}
+
+/// Two seconds of noise with a tone in the first half, or less than one with a tone throughout.
+fn write_tone(path: &std::path::Path, hz: f64, number: u32, is_long: bool) {
+    let mut state = number.wrapping_mul(2_654_435_761) | 1;
+    let sample = |i: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let tone = (std::f64::consts::TAU * hz * f64::from(i) / f64::from(RATE)).sin() * 9000.0;
+        let noise = f64::from(state >> 16) / 65_536.0 * 2000.0 - 1000.0;
+        (if i < RATE { tone + noise } else { noise }) as i16
+    };
+    let samples = if is_long { 2 * RATE } else { RATE * 4 / 5 };
+    write_wav(path, &(0..samples).map(sample).collect::<Vec<i16>>());
+}
+
+#[test]
+fn figures_are_told_by_site_length_and_noise_with_their_intervals() {
+    let sandbox = Sandbox::new();
+    let mut csv = "uri,label,fold,site\n".to_owned();
+    for number in 0..30 {
+        for (class, hz) in [("high", 2000.0), ("low", 300.0)] {
+            let name = format!("{}/{class}{number}.wav", number % 2);
+            let is_long = number / 3 % 2 == 0;
+            let hz = hz * (1.0 + f64::from(number) / 100.0);
+            write_tone(
+                &sandbox.path().join("recordings").join(&name),
+                hz,
+                number * 2 + u32::from(hz < 1000.0),
+                is_long,
+            );
+            let (fold, site) =
+                (["train", "val", "test"][number as usize % 3], if number < 15 { "north" } else { "south" });
+            csv.push_str(&format!("{name},{class},{fold},{site}\n"));
+        }
+    }
+    fs::write(sandbox.path().join("recordings/manifest.csv"), csv).unwrap();
+    let ran = sandbox.json(&format!("retrain --source recordings/manifest.csv {FAST}"));
+    let found = sandbox.json(&format!("evaluate --source recordings/manifest.csv {FAST}"));
+    let told = |slice: &serde_json::Value| {
+        assert!(slice["accuracy_low"].as_f64() <= slice["accuracy"].as_f64(), "{slice}");
+        format!("{} {}: {}", slice["by"].as_str().unwrap(), slice["slice"].as_str().unwrap(), slice["clips"])
+    };
+    let slices: Vec<String> = found["slices"].as_array().unwrap().iter().map(told).collect();
+    let expected = [
+        "source 0: 10",
+        "source 1: 10",
+        "site north: 10",
+        "site south: 10",
+        "duration below 1 s: 10",
+        "duration 1 to 3 s: 10",
+        "signal to noise below 0 dB: 10",
+        "signal to noise 20 to 30 dB: 10",
+    ];
+    assert_eq!(slices, expected);
+    assert_eq!(found["test"]["n"], 20);
+
+    let root = sandbox.path().join("ecosight-data");
+    let model = root.join("models").join(ran["model"].as_str().unwrap());
+    assert_eq!(read_file::<SliceRow>(&model.join("slices.parquet")).unwrap().len(), 8);
+    let heard: Vec<SoundRow> = read_file(&root.join("index/sounds.parquet")).unwrap();
+    assert_eq!(heard.len(), 20, "only clips of the test side are listened to");
+    assert!(heard.iter().all(|row| row.duration_s > 0.7 && row.snr_db.is_some()));
+    let card = fs::read_to_string(model.join("MODEL_CARD.md")).unwrap();
+    assert!(card.contains("site: south") && card.contains("signal to noise: below 0 dB"), "{card}");
+    let page = root.join("runs").join(ran["run_id"].as_str().unwrap()).join("report.html");
+    assert!(fs::read_to_string(page).unwrap().contains("id=\"slices\""));
 }

@@ -14,6 +14,7 @@ use crate::labels::Labels;
 use crate::params::{NoParams, parse};
 use crate::pooled::{Rows, read_sides};
 use crate::rows::replace;
+use crate::slices::{SLICES_FILE, slices};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
 use crate::waiting::Waiting;
@@ -22,7 +23,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "measure the model on the test recordings, which had no part in it",
     inputs: &["manifest", "split", "embed", "train"],
     parameters: &[],
@@ -39,9 +40,10 @@ pub struct Evaluate;
 
 impl Stage for Evaluate {
     fn reads(&self) -> Vec<Input> {
+        // The names of files are read, too: by the folder that they lie in clips are sliced. That is no reason to evaluate again where one was renamed.
         vec![
             Input::of("manifest", &["clip_id", "label"]),
-            Input::of("split", &["clip_id", "recording_id", "group_id", "split"]),
+            Input::of("split", &["clip_id", "recording_id", "group_id", "site", "device", "split"]),
             Input::of("embed", &["rows"]),
             Input::of("train", &["model"]),
         ]
@@ -84,12 +86,14 @@ impl Stage for Evaluate {
         let judge = Judge::of(&labels, &artefact.meta);
         let metrics = judge.measure(&test.scores, &test.y, &test.groups).in_stage(NAME)?;
         let tested = judge.predictions(Side::Test, test.units.iter(), &test.scores, &test.y).in_stage(NAME)?;
+        let slices = slices(context, NAME, &test, &labels, &judge).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
         }
         let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
         write_file(&folder.join(TEST_FILE), &tested).in_stage(NAME)?;
+        write_file(&folder.join(SLICES_FILE), &slices).in_stage(NAME)?;
         rows.extend(tested);
         rows.sort_by_key(|row| row.clip_id);
         let table = replace(context.layout, &rows, |row: &PredictionRow| row.clip_id).in_stage(NAME)?;

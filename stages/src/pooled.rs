@@ -158,6 +158,22 @@ impl Clips {
     }
 }
 
+impl Clips {
+    /// Those with these numbers, of `classes` scores each.
+    pub(crate) fn some(&self, chosen: &[usize], classes: usize) -> Self {
+        Self {
+            units: chosen.iter().map(|&clip| self.units[clip]).collect(),
+            y: chosen.iter().map(|&clip| self.y[clip]).collect(),
+            groups: chosen.iter().map(|&clip| self.groups[clip]).collect(),
+            scores: chosen
+                .iter()
+                .flat_map(|clip| &self.scores[clip * classes..(clip + 1) * classes])
+                .copied()
+                .collect(),
+        }
+    }
+}
+
 /// The rows of each side. Val and test hold originals only, whatever the table holds.
 #[derive(Default)]
 pub struct Sides {

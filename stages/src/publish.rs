@@ -21,6 +21,7 @@ use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts
 use crate::train::Pointer;
 use crate::{StageError, StageErrorKind};
 
+pub use comparison::Comparison;
 pub use criteria::{Criterion, Finding};
 pub use gate::{GATE_FILE, Gate};
 pub use history::{By, Move, Moves, before, current, move_to};
@@ -28,7 +29,7 @@ pub use history::{By, Move, Moves, before, current, move_to};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "judge the new model by the one in production, and let predict use it if it passes",
     inputs: &["manifest", "split", "embed", "train", "evaluate"],
     parameters: Publish::KEYS,
@@ -85,7 +86,7 @@ impl Stage for Publish {
 
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
         if let Ok(Some(gate)) = Gate::read(&context.layout.model(&candidate(context)?)) {
-            context.emit(Event::Judged(gate));
+            context.emit(Event::Judged(Box::new(gate)));
         }
         if let Some(Pointer { version: model, previous, .. }) = Pointer::read(&context.layout.production())? {
             context.emit(Event::Published { model, previous });
@@ -107,7 +108,7 @@ impl Stage for Publish {
         gate.write(&folder).in_stage(NAME)?;
         let refusal = gate.refusal();
         let by = By::Publish { forced: gate.forced && !gate.passed };
-        context.emit(Event::Judged(gate));
+        context.emit(Event::Judged(Box::new(gate)));
         if let Some(refusal) = refusal {
             return Err(refusal).in_stage(NAME);
         }

@@ -324,7 +324,7 @@ pub enum Event {
         metrics: Metrics,
     },
     /// What the gate found of a model.
-    Judged(Gate),
+    Judged(Box<Gate>),
     /// The model that `predict` uses from now on.
     Published {
         /// Version of the model.

@@ -96,6 +96,11 @@ impl Layout {
         self.index().join("embed.parquet")
     }
 
+    /// What was heard of clips.
+    pub fn sounds_index(&self) -> PathBuf {
+        self.index().join("sounds.parquet")
+    }
+
     /// The table of tracks and the outbox.
     pub fn tracks(&self) -> PathBuf {
         self.index().join("tracks.db")

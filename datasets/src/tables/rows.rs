@@ -488,6 +488,6 @@ pub(super) fn optional_text<'a, R>(rows: &'a [R], value: impl Fn(&'a R) -> Optio
     Arc::new(rows.iter().map(value).collect::<StringArray>())
 }
 
-fn optional_f64<R>(rows: &[R], value: impl Fn(&R) -> Option<f64>) -> ArrayRef {
+pub(super) fn optional_f64<R>(rows: &[R], value: impl Fn(&R) -> Option<f64>) -> ArrayRef {
     Arc::new(rows.iter().map(value).collect::<Float64Array>())
 }

@@ -289,6 +289,38 @@ pub const FILES_INDEX: Table = Table {
     ],
 };
 
+/// One row per clip that was listened to; lies in the index as `sounds.parquet`.
+pub const SOUNDS_INDEX: Table = Table {
+    name: "index of sounds",
+    doc: "one row per clip of the test side that was listened to: each is so once",
+    columns: &[
+        CLIP_ID,
+        column("duration_s", Float64, "length of the clip in seconds"),
+        optional(
+            "snr_db",
+            Float64,
+            "how far its sounds rise above the noise, estimated from quantiles of its energy, dB; null in silence",
+        ),
+    ],
+};
+
+/// One row per part of the test side; lies in the model's folder as `slices.parquet`.
+pub const SLICES: Table = Table {
+    name: "slices",
+    doc: "one row per part of the test side that has at least five clips",
+    columns: &[
+        column("by", Text, "what clips are sliced by: `source`, `site`, `device`, `duration`, `signal to noise`"),
+        column("slice", Text, "what these have in common"),
+        column("clips", UInt64, "number of test clips"),
+        column("recordings", UInt64, "number of their recordings"),
+        column("accuracy", Float64, "share that is predicted rightly"),
+        optional("accuracy_low", Float64, "lower end of its 95 % interval, by recording; null for one recording"),
+        optional("accuracy_high", Float64, "upper end"),
+        column("balanced_accuracy", Float64, "mean recall of the classes that are there"),
+        column("macro_f1", Float64, "mean F1 of the classes that are there or predicted"),
+    ],
+};
+
 /// All tables below `tables/`.
 pub const ALL: [Table; 7] = [MANIFEST, SPLIT, AUGMENT, EMBED, LEAKS, PREDICTIONS, QUARANTINE];
 

@@ -42,6 +42,6 @@ pub use poisson::poisson_interval;
 pub use ranking::Ranking;
 pub use reliability::{BINS, ReliabilityBin, expected_calibration_error, reliability, reliability_of};
 pub use report::{ClassMetrics, Metrics};
-pub use slices::{Band, DURATION_EDGES_S, MIN_ROWS, SNR_EDGES_DB, bucketed, by_slice};
+pub use slices::{Band, DURATION_EDGES_S, MIN_ROWS, SNR_EDGES_DB, bucketed, rows_of_slices};
 pub use temperature::{temperature, tempered};
 pub use thresholds::{Threshold, Wish};

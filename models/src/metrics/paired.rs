@@ -19,6 +19,12 @@ pub struct Difference {
     pub difference: f64,
     /// 95 % percentile bootstrap interval of the difference; none with fewer than two groups or without resamples.
     pub ci95: Option<Interval>,
+    /// That of the figure of a, on the same draws.
+    #[serde(default)]
+    pub a_ci95: Option<Interval>,
+    /// That of the figure of b.
+    #[serde(default)]
+    pub b_ci95: Option<Interval>,
     /// Share of the resamples in which b is worse than a, not equal; none where there is no interval.
     pub worse: Option<f64>,
 }
@@ -87,16 +93,23 @@ pub(super) fn differences<C: Copy + Ord + Send + Sync>(
 ) -> PairedDifferences {
     let (of_a, of_b) = compare(&mut rows.iter().map(|&cell| (cell, 1)));
     let groups = Groups::new(rows, groups);
-    let resamples = groups.resample(bootstrap, |cells| {
-        let (of_a, of_b) = compare(cells);
-        of_a.into_iter().zip(of_b).map(|(a, b)| Some(b? - a?)).collect::<Figures>()
-    });
+    let resamples: Vec<(Figures, Figures)> = groups.resample(bootstrap, compare);
     let difference = |figure: usize| {
         let (a, b) = (of_a[figure]?, of_b[figure]?);
-        let drawn: Vec<f64> = resamples.iter().filter_map(|differences| differences[figure]).collect();
-        let worse = drawn.iter().filter(|&&difference| difference < 0.0).count();
+        let drawn: Vec<(f64, f64)> = resamples.iter().filter_map(|(a, b)| Some((a[figure]?, b[figure]?))).collect();
+        let worse = drawn.iter().filter(|(a, b)| b < a).count();
         let worse = (!drawn.is_empty()).then(|| worse as f64 / drawn.len() as f64);
-        Some(Difference { a, b, difference: b - a, ci95: worse.map(|_| Interval::percentiles(drawn)), worse })
+        let interval =
+            |of: fn(&(f64, f64)) -> f64| worse.map(|_| Interval::percentiles(drawn.iter().map(of).collect()));
+        Some(Difference {
+            a,
+            b,
+            difference: b - a,
+            ci95: interval(|(a, b)| b - a),
+            a_ci95: interval(|(a, _)| *a),
+            b_ci95: interval(|(_, b)| *b),
+            worse,
+        })
     };
     let overall = |figure| difference(figure).expect("these figures exist as soon as there is a row");
     PairedDifferences {
@@ -123,6 +136,7 @@ mod tests {
         for difference in [found.accuracy, found.macro_f1, found.recall[0].unwrap()] {
             assert_eq!(difference.ci95, Some(Interval { low: 0.0, high: 0.0 }));
             assert_eq!((difference.difference, difference.worse), (0.0, Some(0.0)));
+            assert!(difference.a_ci95.is_some() && difference.a_ci95 == difference.b_ci95);
         }
         assert_eq!(found.recall[2], None);
     }

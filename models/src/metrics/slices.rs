@@ -1,8 +1,6 @@
-//! The same metrics for parts of the rows: by source, by site, by length, by noise.
+//! Parts of the rows that have something in common: by source, by site, by length, by noise.
 
 use std::collections::BTreeMap;
-
-use super::{Metrics, MetricsError, check};
 
 /// Rows below which a slice says too little to be shown.
 pub const MIN_ROWS: usize = 5;
@@ -20,6 +18,13 @@ pub struct Band {
     index: usize,
     /// What it holds, in words.
     label: String,
+}
+
+impl Band {
+    /// Number of edges at or below its values: its place among the bands.
+    pub fn index(&self) -> usize {
+        self.index
+    }
 }
 
 impl std::fmt::Display for Band {
@@ -44,35 +49,17 @@ pub fn bucketed(values: &[Option<f64>], edges: &[f64], unit: &str) -> Vec<Option
     values.iter().map(|value| value.filter(|value| !value.is_nan()).map(band)).collect()
 }
 
-/// Metrics of the rows of each value, in the order of the values; slices below [`MIN_ROWS`] rows are left out.
-///
-/// `values`, `[n]`, says to which slice each row of `probabilities` (`[n, classes]` row-major) and `truth` (`[n]`) belongs;
+/// The rows of each value, in the order of the values; `values` says to which slice each row belongs. Slices below [`MIN_ROWS`] rows are left out, and
 /// rows with none belong to no slice.
-pub fn by_slice<S: Ord + Clone>(
-    values: &[Option<S>],
-    probabilities: &[f32],
-    truth: &[usize],
-    classes: &[String],
-) -> Result<Vec<(S, Metrics)>, MetricsError> {
-    check::rows(probabilities, truth, classes.len())?;
-    check::length("values of slices", values.len(), truth.len())?;
+pub fn rows_of_slices<S: Ord + Clone>(values: &[Option<S>]) -> Vec<(S, Vec<usize>)> {
     let mut slices: BTreeMap<&S, Vec<usize>> = BTreeMap::new();
     for (row, value) in values.iter().enumerate() {
         if let Some(value) = value {
             slices.entry(value).or_default().push(row);
         }
     }
-    let width = classes.len();
-    slices
-        .into_iter()
-        .filter(|(_, rows)| rows.len() >= MIN_ROWS)
-        .map(|(value, rows)| {
-            let p: Vec<f32> =
-                rows.iter().flat_map(|row| &probabilities[row * width..(row + 1) * width]).copied().collect();
-            let truth: Vec<usize> = rows.iter().map(|&row| truth[row]).collect();
-            Ok((value.clone(), Metrics::compute(&p, &truth, classes)?))
-        })
-        .collect()
+    let large = slices.into_iter().filter(|(_, rows)| rows.len() >= MIN_ROWS);
+    large.map(|(value, rows)| (value.clone(), rows)).collect()
 }
 
 #[cfg(test)]
@@ -91,21 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn each_slice_has_the_metrics_of_its_own_rows() {
-        let classes = ["a".to_owned(), "b".to_owned()];
+    fn each_slice_has_its_own_rows_and_small_ones_are_left_out() {
         let site = |name: &str| Some(name.to_owned());
         let mut values = vec![site("river"); 5];
         values.extend(vec![site("hill"); 6]);
         values.extend(vec![site("once"); 4]);
         values.push(None);
-        let p = [0.9, 0.1].repeat(16);
-        let truth = [vec![0; 5], vec![1; 6], vec![0; 5]].concat();
-        let found = by_slice(&values, &p, &truth, &classes).unwrap();
-        let figures: Vec<(&str, u64, f64)> = found.iter().map(|(site, m)| (site.as_str(), m.n, m.accuracy)).collect();
-        assert_eq!(figures, [("hill", 6, 0.0), ("river", 5, 1.0)]);
-        assert_eq!(
-            by_slice(&values[1..], &p, &truth, &classes),
-            Err(MetricsError::Length { what: "values of slices", found: 15, expected: 16 })
-        );
+        let found = rows_of_slices(&values);
+        assert_eq!(found, [("hill".to_owned(), (5..11).collect()), ("river".to_owned(), (0..5).collect::<Vec<_>>())]);
     }
 }

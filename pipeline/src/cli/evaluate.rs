@@ -1,6 +1,8 @@
 //! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
 
+use ecosight_datasets::tables::{SliceRow, read_file};
 use ecosight_stages::crossval::{CrossValidation, Folds, Settings, cross_validate};
+use ecosight_stages::slices::SLICES_FILE;
 
 use super::args::EvaluateArgs;
 use super::error::CliError;
@@ -19,11 +21,21 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     if !args.cv {
         let selection = Selection::of(&pipeline, Scope::OnTables("evaluate".to_owned()), Force::None)?;
         let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::default(), printer)?;
+        let slices = outcome.model.as_ref().map(|model| globals.layout.model(model).join(SLICES_FILE));
+        // Models of earlier versions have none.
+        let slices: Vec<SliceRow> = slices.and_then(|path| read_file(&path).ok()).unwrap_or_default();
         if printer.json {
-            printer.document(&outcome.metrics)?;
+            let mut document = serde_json::json!(outcome.metrics);
+            document["slices"] = serde_json::json!(slices);
+            printer.document(&document)?;
         } else if let Some(test) = outcome.metrics.get("test") {
             let model = outcome.model.as_deref().unwrap_or("?");
-            printer.result(&format!("model {model} on {} test clips\n\n{}", test.n, report::figures(test)))?;
+            let figures = report::figures(test);
+            printer.result(&format!(
+                "model {model} on {} test clips\n\n{figures}{}",
+                test.n,
+                report::slices(&slices)
+            ))?;
         }
         return Ok(ExitStatus::Ok);
     }

@@ -3,6 +3,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::tables::SliceRow;
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::RowCounts;
 use ecosight_stages::publish::Gate;
@@ -150,6 +151,21 @@ fn amount(step: &StepTime) -> (f64, &'static str) {
 /// A share for people.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
+}
+
+/// Accuracy of parts of the test side; nothing where there are none.
+pub(crate) fn slices(slices: &[SliceRow]) -> String {
+    if slices.is_empty() {
+        return String::new();
+    }
+    let ends = |row: &SliceRow| match (row.accuracy_low, row.accuracy_high) {
+        (Some(low), Some(high)) => format!("{} – {}", percent(low), percent(high)),
+        _ => "–".to_owned(),
+    };
+    let row = |row: &SliceRow| {
+        vec![format!("{}: {}", row.by, row.slice), row.clips.to_string(), percent(row.accuracy), ends(row)]
+    };
+    format!("\n{}", table(&["slice", "clips", "accuracy", "95 %"], slices.iter().map(row)))
 }
 
 /// Overall and per-class figures, and the confusion matrix.

@@ -3,6 +3,7 @@
 mod excerpt;
 mod gate;
 mod record;
+mod slices;
 mod test_side;
 
 use std::path::PathBuf;
@@ -10,11 +11,12 @@ use std::path::PathBuf;
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::manifest::Source;
 use ecosight_datasets::store::Place;
-use ecosight_datasets::tables::{EpochRow, read_file};
+use ecosight_datasets::tables::{EpochRow, SliceRow, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta};
 use ecosight_models::head::{Features, HeadKind, Pooling};
 use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics};
+use ecosight_stages::slices::SLICES_FILE;
 use serde_json::Value;
 
 use super::error::CliError;
@@ -45,13 +47,16 @@ pub(crate) fn write(record: &Value, globals: &Globals) -> Result<Option<PathBuf>
     gate::add(&mut data, &folder, run.published);
     let history: Vec<EpochRow> = read_file(&folder.join("training_history.parquet")).unwrap_or_default();
     data.learning = history.iter().map(epoch).collect();
+    let slices: Vec<SliceRow> = read_file(&folder.join(SLICES_FILE)).unwrap_or_default();
+    data.slices = slices::shown(&slices);
     let source = Source::of(Place::parse(&run.source)?);
     let name = globals.run_name();
     let context = globals.context(&source, &name, 1.0, &|_| {});
     if test_side::add(&mut data, &artefact, &context)? {
         data.lineage.tables = record::table_digests(&globals.layout);
     } else {
-        let note = "the tables have changed since this model was evaluated: curves, map, mistakes and slices cannot be made any more";
+        let note =
+            "the tables have changed since this model was evaluated: curves, map and mistakes cannot be made any more";
         data.flags.push(Flag { word: "older".to_owned(), note: note.to_owned() });
     }
     let place = globals.layout.run(&run.run_id).join(PAGE);

@@ -154,7 +154,7 @@ impl Record {
                 self.outcome.model = Some(model.clone());
                 self.outcome.metrics.insert(on.clone(), metrics.clone());
             }
-            Event::Judged(gate) => self.outcome.gate = Some(gate.clone()),
+            Event::Judged(gate) => self.outcome.gate = Some(gate.as_ref().clone()),
             Event::Published { model, .. } => self.outcome.published = self.outcome.model.as_ref() == Some(model),
             Event::Timed { steps, .. } => self.steps.clone_from(steps),
             Event::StageFinished { stage, seconds, cpu_s } => {

@@ -100,6 +100,9 @@ fn comparison(data: &ReportData) -> String {
         ),
         None => "\nNothing was there to compare it with.\n".to_owned(),
     };
+    if let Some(champion) = summary.champion.as_ref().filter(|champion| !champion.figures.is_empty()) {
+        body.push_str(&format!("\n{}", tables::compared(champion)));
+    }
     if !summary.criteria.is_empty() {
         body.push_str(&format!("\n{}", tables::gate(data)));
     }

@@ -89,6 +89,22 @@ pub struct Champion {
     pub difference: Interval,
     /// Number of common test clips.
     pub clips: u64,
+    /// All figures that were compared, the overall ones first.
+    #[serde(default)]
+    pub figures: Vec<Compared>,
+}
+
+/// A figure of both models on the same test clips.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Its name.
+    pub name: String,
+    /// That of the model in production.
+    pub champion: Interval,
+    /// That of this model.
+    pub challenger: Interval,
+    /// Challenger less champion, by paired bootstrap.
+    pub difference: Interval,
 }
 
 /// A figure with its 95 % interval.
@@ -322,7 +338,7 @@ pub struct Spectrogram {
 /// Test clips that have something in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slice {
-    /// What clips are sliced by: `site`, `duration`.
+    /// What clips are sliced by: `source`, `site`, `device`, `duration`, `signal to noise`.
     pub by: String,
     /// What these have in common.
     pub name: String,

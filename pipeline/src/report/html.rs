@@ -5,6 +5,7 @@
 //! and CSS alone.
 
 mod background;
+mod champion;
 mod classes;
 mod confusion;
 mod curves;
@@ -41,6 +42,7 @@ pub fn page(data: &ReportData) -> Result<String, ReportError> {
     check(data)?;
     let sections: Vec<Section> = [
         ("gate", "Gate", header::gate(data)),
+        ("production", "Against production", champion::section(data)),
         ("classes", "Classes", classes::section(data)),
         ("confusion", "Confusions", confusion::section(data)),
         ("precision-recall", "Precision and recall", curves::precision_recall(data)),

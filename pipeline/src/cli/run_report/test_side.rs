@@ -1,4 +1,4 @@
-//! What the tables tell of a model beyond its description: curves, map, mistakes, slices and counts.
+//! What the tables tell of a model beyond its description: curves, map, mistakes and counts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,8 +8,7 @@ use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::head::mean_of_rows;
 use ecosight_models::metrics::{
-    BINS, DURATION_EDGES_S, Labelled, MIN_ROWS, MetricsError, Ranking, bucketed, expected_calibration_error,
-    reliability, reliability_of,
+    BINS, Labelled, MetricsError, Ranking, expected_calibration_error, reliability, reliability_of,
 };
 use ecosight_stages::figures::Judge;
 use ecosight_stages::labels::Labels;
@@ -20,8 +19,8 @@ use crate::cli::embedded::{Embedded, embedded};
 use crate::cli::error::CliError;
 use crate::report::Side as Shown;
 use crate::report::{
-    Calibration, ClassCount, EmbeddingMap, Interval, MapPoint, Mistake, PrCurve, Reliability, ReliabilityBin,
-    ReportData, Slice, project, stratified,
+    Calibration, ClassCount, EmbeddingMap, MapPoint, Mistake, PrCurve, Reliability, ReliabilityBin, ReportData,
+    project, stratified,
 };
 
 /// Clips on the map at most.
@@ -30,8 +29,6 @@ const POINTS: usize = 3000;
 const FAR: f32 = 3.0;
 /// Mistakes that are shown.
 const MISTAKES: usize = 10;
-/// Sites that are shown, the largest; the others say too little each.
-const SITES: usize = 40;
 
 /// Everything that is known of the clips, by their identity.
 struct Tables {
@@ -50,7 +47,6 @@ struct TestSide {
     x: Vec<Vec<f32>>,
     /// Label of each clip.
     truth: Vec<usize>,
-    groups: Vec<u32>,
     /// `[n, classes]`.
     scores: Vec<f32>,
 }
@@ -65,7 +61,6 @@ pub(super) fn add(data: &mut ReportData, artefact: &Artefact, context: &Context<
     data.counts = tables.counts();
     (data.pr_curves, data.calibration) = curves(&test, &tables.labels, artefact).map_err(ModelError::from)?;
     data.map = tables.map(artefact)?;
-    data.slices = slices(&test, &tables, artefact)?;
     data.mistakes = tables.mistakes(context);
     Ok(true)
 }
@@ -180,8 +175,7 @@ impl Tables {
 
 impl TestSide {
     fn new(tables: &Tables, artefact: &Artefact) -> Self {
-        let mut side =
-            Self { ids: Vec::new(), x: Vec::new(), truth: Vec::new(), groups: Vec::new(), scores: Vec::new() };
+        let mut side = Self { ids: Vec::new(), x: Vec::new(), truth: Vec::new(), scores: Vec::new() };
         for (id, found) in &tables.embedded {
             let clip = &tables.labels.clips[id];
             if let (Side::Test, Some(rows)) = (clip.split.side, &found.rows) {
@@ -193,7 +187,6 @@ impl TestSide {
                 side.x.push(rows.clone());
                 side.scores.extend(artefact.head.of_clip(rows));
                 side.truth.push(clip.label);
-                side.groups.push(clip.group);
             }
         }
         side
@@ -270,57 +263,6 @@ fn curves(
         after: reliability(&test.scores)?,
     };
     Ok((curves, Some(calibration)))
-}
-
-/// Accuracy by site and by length. What all clips share is no slice.
-fn slices(test: &TestSide, tables: &Tables, artefact: &Artefact) -> Result<Vec<Slice>, StageErrorKind> {
-    let judge = Judge::of(&tables.labels, &artefact.meta);
-    let site = |id: &ClipId| tables.clips[id].site.clone();
-    let mut by_site: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (row, id) in test.ids.iter().enumerate() {
-        by_site.entry(site(id).unwrap_or_else(|| "unknown".to_owned())).or_default().push(row);
-    }
-    let mut sites: Vec<_> = by_site.into_iter().collect();
-    sites.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
-    sites.truncate(SITES);
-    let lengths: Vec<Option<f64>> = test.ids.iter().map(|id| Some(length_s(id, tables))).collect();
-    let mut by_length = BTreeMap::<_, Vec<usize>>::new();
-    for (row, band) in bucketed(&lengths, &DURATION_EDGES_S, "s").into_iter().enumerate() {
-        by_length.entry(band).or_default().push(row);
-    }
-    let by_length = by_length.into_iter().filter_map(|(band, rows)| Some((band?.to_string(), rows))).collect();
-    let mut slices = Vec::new();
-    for (by, groups) in [("site", sites), ("length", by_length)] {
-        let groups: Vec<(String, Vec<usize>)> = groups;
-        if groups.len() < 2 {
-            continue;
-        }
-        for (name, rows) in groups.into_iter().filter(|(_, rows)| rows.len() >= MIN_ROWS) {
-            slices.push(Slice {
-                by: by.to_owned(),
-                name,
-                clips: rows.len() as u64,
-                accuracy: accuracy(test, &judge, &rows)?,
-            });
-        }
-    }
-    Ok(slices)
-}
-
-/// The length of a clip: as it was marked, else that of its patches.
-fn length_s(id: &ClipId, tables: &Tables) -> f64 {
-    let marked = tables.clips[id].span.and_then(|span| Some(span.end_s? - span.start_s));
-    marked.unwrap_or_else(|| tables.embedded[id].length_s)
-}
-
-fn accuracy(test: &TestSide, judge: &Judge<'_>, rows: &[usize]) -> Result<Interval, StageErrorKind> {
-    let classes = test.scores.len() / test.ids.len();
-    let scores: Vec<f32> =
-        rows.iter().flat_map(|row| &test.scores[row * classes..(row + 1) * classes]).copied().collect();
-    let truth: Vec<usize> = rows.iter().map(|&row| test.truth[row]).collect();
-    let groups: Vec<u32> = rows.iter().map(|&row| test.groups[row]).collect();
-    let found = judge.measure(&scores, &truth, &groups)?;
-    Ok(Interval { value: found.accuracy, ci95: found.ci95.map(|ci| [ci.accuracy.low, ci.accuracy.high]) })
 }
 
 const fn shown(side: Side) -> Shown {

@@ -1,7 +1,7 @@
 //! The tables of the model card.
 
 use super::super::words::{self, count, maybe, percent};
-use super::super::{Criterion, Interval, ReportData};
+use super::super::{Champion, Compared, Criterion, Interval, ReportData};
 use super::markdown::{code, table, text};
 
 pub(super) fn overall(data: &ReportData) -> String {
@@ -15,6 +15,14 @@ pub(super) fn overall(data: &ReportData) -> String {
         data.overall.iter().map(|figure| (&figure.name, &figure.value)).filter(|(name, _)| **name != summary.metric);
     let row = |(name, value): (&String, &Interval)| vec![text(name), percent(value.value), interval(value)];
     table(&["figure", "value", "95 % interval"], std::iter::once(main).chain(others).map(row))
+}
+
+pub(super) fn compared(champion: &Champion) -> String {
+    let row = |figure: &Compared| {
+        let models = [&figure.champion, &figure.challenger].map(words::with_ends);
+        [vec![text(&figure.name)], models.to_vec(), vec![words::points_with_ends(&figure.difference)]].concat()
+    };
+    table(&["figure", "in production before", "this model", "difference"], champion.figures.iter().map(row))
 }
 
 pub(super) fn gate(data: &ReportData) -> String {

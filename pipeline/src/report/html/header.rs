@@ -97,15 +97,16 @@ fn scale(values: &[Interval]) -> (f64, f64) {
 /// The criteria of the gate.
 pub(super) fn gate(data: &ReportData) -> Option<Markup> {
     let criteria = &data.summary.criteria;
+    let has_limits = criteria.iter().any(|criterion| !criterion.wanted.is_empty());
     let table = html! {
         table {
             caption { "What a model must hold before it is published. n/a: cannot be computed on these data." }
-            thead { tr { th scope="col" { "criterion" } th scope="col" { "wanted" } th scope="col" { "found" } th scope="col" { "outcome" } } }
+            thead { tr { th scope="col" { "criterion" } @if has_limits { th scope="col" { "wanted" } } th scope="col" { "found" } th scope="col" { "outcome" } } }
             tbody {
                 @for criterion in criteria {
                     tr {
                         th scope="row" { (name(&criterion.name)) }
-                        td { (name(&criterion.wanted)) }
+                        @if has_limits { td { (name(&criterion.wanted)) } }
                         td { (name(&criterion.found)) }
                         td { span class={ "badge " (tone(criterion.outcome)) } { (sign(criterion.outcome)) " " (words::outcome(criterion.outcome)) } }
                     }
