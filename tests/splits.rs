@@ -172,6 +172,10 @@ fn figures_are_told_by_site_length_and_noise_with_their_intervals() {
     assert_eq!(heard.len(), 20, "only clips of the test side are listened to");
     assert!(heard.iter().all(|row| row.duration_s > 0.7 && row.snr_db.is_some()));
     let card = fs::read_to_string(model.join("MODEL_CARD.md")).unwrap();
+    assert!(
+        card.contains("| clips of | train | val | test |\n") && card.contains("| site: north | 10 | 10 | 10 |"),
+        "{card}"
+    );
     assert!(card.contains("site: south") && card.contains("signal to noise: below 0 dB"), "{card}");
     let page = root.join("runs").join(ran["run_id"].as_str().unwrap()).join("report.html");
     assert!(fs::read_to_string(page).unwrap().contains("id=\"slices\""));

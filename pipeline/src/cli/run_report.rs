@@ -2,6 +2,7 @@
 
 mod excerpt;
 mod gate;
+mod groups;
 mod record;
 mod slices;
 mod test_side;

@@ -116,7 +116,8 @@ fn evaluation_data(data: &ReportData) -> String {
 
 fn training_data(data: &ReportData) -> String {
     let body = format!("{}.\n", text(&data.protocol.fitting));
-    if data.counts.is_empty() { body } else { format!("{body}\n{}", tables::counts(data)) }
+    let tables = [(data.counts.is_empty(), tables::counts(data)), (data.groups.is_empty(), tables::groups(data))];
+    tables.into_iter().filter(|(is_empty, _)| !is_empty).fold(body, |body, (_, table)| format!("{body}\n{table}"))
 }
 
 fn analyses(data: &ReportData) -> String {

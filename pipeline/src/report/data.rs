@@ -42,6 +42,9 @@ pub struct ReportData {
     pub slices: Vec<Slice>,
     /// How many clips each class has on each side, in class order.
     pub counts: Vec<ClassCount>,
+    /// How many clips each site, device and other group has on each side; empty where none are told.
+    #[serde(default)]
+    pub groups: Vec<GroupCount>,
     /// What background sounds cost.
     pub false_alarms: Option<FalseAlarms>,
     /// Where the time went, in the order of the dataflow.
@@ -359,6 +362,21 @@ pub struct ClassCount {
     pub test: u64,
     /// Augmented variants, all of them of train clips.
     pub augmented: u64,
+}
+
+/// Clips of one group by side.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupCount {
+    /// What kind of group: `site`, `device`, `group`.
+    pub by: String,
+    /// Its name.
+    pub name: String,
+    /// Originals fitted on.
+    pub train: u64,
+    /// Originals selected on.
+    pub val: u64,
+    /// Originals held out.
+    pub test: u64,
 }
 
 /// Alarms on background clips.

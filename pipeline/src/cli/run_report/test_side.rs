@@ -15,6 +15,7 @@ use ecosight_stages::labels::Labels;
 use ecosight_stages::{Context, StageErrorKind};
 
 use super::excerpt::{Excerpt, excerpts};
+use super::groups;
 use crate::cli::embedded::{Embedded, embedded};
 use crate::cli::error::CliError;
 use crate::report::Side as Shown;
@@ -59,6 +60,8 @@ pub(super) fn add(data: &mut ReportData, artefact: &Artefact, context: &Context<
         return Ok(false);
     }
     data.counts = tables.counts();
+    let splits: Vec<_> = tables.embedded.keys().map(|id| &tables.labels.clips[id].split).collect();
+    data.groups = groups::counts(&splits);
     (data.pr_curves, data.calibration) = curves(&test, &tables.labels, artefact).map_err(ModelError::from)?;
     data.map = tables.map(artefact)?;
     data.mistakes = tables.mistakes(context);

@@ -57,6 +57,14 @@ pub(super) fn counts(data: &ReportData) -> String {
     table(&["class", "train", "val", "test", "augmented"], rows)
 }
 
+pub(super) fn groups(data: &ReportData) -> String {
+    let rows = data.groups.iter().map(|group| {
+        let name = format!("{}: {}", text(&group.by), text(&group.name));
+        [vec![name], [group.train, group.val, group.test].map(count).to_vec()].concat()
+    });
+    table(&["clips of", "train", "val", "test"], rows)
+}
+
 pub(super) fn settings(data: &ReportData) -> String {
     let rows = data.lineage.settings.iter().map(|(key, value)| vec![code(key), code(value)]);
     table(&["setting", "value"], rows)
