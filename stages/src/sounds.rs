@@ -132,7 +132,7 @@ mod tests {
         for loudness in [1e-6, 1.0] {
             for (sound, expected) in [(1.0, 0.0), (10.0, 10.0), (1000.0, 30.0)] {
                 let found = snr_db(&mut frames(loudness, sound * loudness, 4)).unwrap();
-                assert!((found - expected).abs() < 1.7, "{found} for {expected}");
+                assert!((found - expected).abs() < 2.0, "{found} for {expected}");
             }
         }
         // Nothing but noise: what little it varies.

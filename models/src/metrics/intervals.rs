@@ -44,17 +44,21 @@ pub fn intervals(
         cells.for_each(|((truth, predicted), rows)| tally.add(truth, predicted, rows));
         [tally.accuracy(), tally.balanced_accuracy(), tally.macro_f1()]
     });
-    if tallies.is_empty() {
-        return Ok(None);
+    Ok(Intervals::of(&tallies, groups.len()))
+}
+
+impl Intervals {
+    /// Of the figures of resamples, drawn from so many `groups`; none where there are none.
+    pub(super) fn of(drawn: &[[f64; 3]], groups: usize) -> Option<Self> {
+        let interval = |figure: usize| Interval::percentiles(drawn.iter().map(|figures| figures[figure]).collect());
+        (!drawn.is_empty()).then(|| Self {
+            accuracy: interval(0),
+            balanced_accuracy: interval(1),
+            macro_f1: interval(2),
+            groups: groups as u64,
+            resamples: drawn.len() as u32,
+        })
     }
-    let interval = |figure: usize| Interval::percentiles(tallies.iter().map(|tally| tally[figure]).collect());
-    Ok(Some(Intervals {
-        accuracy: interval(0),
-        balanced_accuracy: interval(1),
-        macro_f1: interval(2),
-        groups: groups.len() as u64,
-        resamples: bootstrap.resamples,
-    }))
 }
 
 #[cfg(test)]

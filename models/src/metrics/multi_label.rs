@@ -11,7 +11,7 @@ use super::bootstrap::Groups;
 use super::paired::{Figures, differences};
 use super::tally::{mean, ratio};
 use super::{
-    BINS, Bootstrap, ClassMetrics, Interval, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
+    BINS, Bootstrap, ClassMetrics, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
     expected_calibration_error, reliability_of,
 };
 use crate::head::LabelSets;
@@ -106,17 +106,7 @@ impl MultiLabel<'_> {
             cells.for_each(|((label, pattern), n)| counts.add(self.sets.of(label), &patterns[pattern], n));
             [counts.accuracy(), counts.balanced_accuracy(), counts.macro_f1()]
         });
-        if drawn.is_empty() {
-            return Ok(None);
-        }
-        let interval = |figure: usize| Interval::percentiles(drawn.iter().map(|figures| figures[figure]).collect());
-        Ok(Some(Intervals {
-            accuracy: interval(0),
-            balanced_accuracy: interval(1),
-            macro_f1: interval(2),
-            groups: groups.len() as u64,
-            resamples: bootstrap.resamples,
-        }))
+        Ok(Intervals::of(&drawn, groups.len()))
     }
 
     /// How much better model b is than model a, whose probabilities and thresholds are these; as [`paired_bootstrap`](super::paired_bootstrap).
