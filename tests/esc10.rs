@@ -38,6 +38,17 @@ fn yamnet_classifies_94_of_100_unseen_recordings_and_retrains() {
     assert_eq!(outcome["counts"]["manifest"]["clips"], 238);
     assert_eq!(outcome["quarantined"], serde_json::json!([]));
     assert!(outcome["metrics"]["test"]["accuracy"].as_f64().unwrap() > 0.8);
+    // A classifier of the replaced system that is for other embeddings is told from one that can be compared.
+    for name in ["keras_plain.keras", "expected.json"] {
+        let fixture = crate::support::repository().join("tests/fixtures/keras").join(name);
+        std::fs::copy(fixture, sandbox.path().join("old.keras")).unwrap();
+        std::fs::write(sandbox.path().join("class_names.json"), r#"["rain", "rooster", "gunshot"]"#).unwrap();
+        let refused = sandbox.run("evaluate --keras old.keras");
+        let expected =
+            if name == "keras_plain.keras" { "takes 16 values, and embeddings have 1024" } else { "old.keras" };
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        assert!(refused.stderr.contains(expected) && refused.stderr.contains("hint: "), "{}", refused.stderr);
+    }
     // Weights other than the model's are refused, not used.
     std::fs::remove_dir_all(sandbox.path().join("cache")).unwrap();
     let refused = sandbox.run(&format!("predict {}", source.join("rain").display()));

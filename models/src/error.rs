@@ -72,7 +72,7 @@ impl ModelError {
             ),
             Self::Export(_) => Some("export the head alone: leave out `--with-embedder`".to_owned()),
             Self::Artefact(_) => Some(
-                "train anew with `ecosight retrain`, or name another model with `--model VERSION` (a folder in models/)".to_owned(),
+                "train anew with `ecosight retrain`, or name another model (`ecosight models list`); `ecosight models promote VERSION` puts one into production".to_owned(),
             ),
             _ => None,
         }

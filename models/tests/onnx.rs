@@ -77,6 +77,7 @@ impl Parts {
             summary,
             embedder: &self.embedder,
             version: "v3",
+            is_leaky: false,
             digest: "00ff",
         }
     }

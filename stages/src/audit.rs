@@ -79,6 +79,10 @@ impl Stage for Audit {
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
         let labels = Labels::read(context, &TrainConfig::default()).in_stage(NAME)?;
+        if self.neighbours == 0 {
+            let message = "copies that were changed are not looked for: `audit.neighbours` is 0".to_owned();
+            context.emit(Event::Warning { stage: NAME, message });
+        }
         let found = self.leaks(context, &clips, &labels).in_stage(NAME)?;
         let output = replace(context.layout, &found, |row: &LeakRow| row.clips).in_stage(NAME)?;
         let n = |kind: &str| found.iter().filter(|leak| leak.kind == kind).count();

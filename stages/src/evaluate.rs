@@ -7,6 +7,7 @@ use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::{EpochRow, PredictionRow, Row, Side, read_file, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, Facts, MODEL_FILE};
+use ecosight_models::metrics::Metrics;
 
 use crate::error::InStage;
 use crate::figures::Judge;
@@ -85,6 +86,7 @@ impl Stage for Evaluate {
         let test = test.clips(&artefact.head.probabilities(&test.x), labels.classes.len());
         let judge = Judge::of(&labels, &artefact.meta);
         let metrics = judge.measure(&test.scores, &test.y, &test.groups).in_stage(NAME)?;
+        let metrics = Metrics { is_leaky: artefact.meta.is_leaky, ..metrics };
         let tested = judge.predictions(Side::Test, test.units.iter(), &test.scores, &test.y).in_stage(NAME)?;
         let slices = slices(context, NAME, &test, &labels, &judge).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);

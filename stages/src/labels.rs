@@ -45,6 +45,8 @@ pub struct Labels {
     pub names: Vec<String>,
     /// What the labels say, where a clip can be of several classes.
     sets: Option<LabelSets>,
+    /// Classes of background that no clip is of.
+    unheard: Vec<String>,
     /// By clip.
     pub clips: HashMap<ClipId, Labelled>,
 }
@@ -128,6 +130,8 @@ impl Labels {
         } else {
             (names.clone(), None)
         };
+        let heard: BTreeSet<&str> = clips.iter().flat_map(|clip| parts_there(&clip.label)).collect();
+        let unheard = background.iter().filter(|class| !heard.contains(class.as_str())).cloned().collect();
         let label: HashMap<ClipId, usize> = clips
             .iter()
             .filter_map(|clip| Some((clip.clip_id, names.binary_search(&meaning[clip.label.as_str()]).ok()?)))
@@ -143,7 +147,7 @@ impl Labels {
             Some((row.clip_id, Labelled { label: *label.get(&row.clip_id)?, group, kept, split: row }))
         };
         let clips = split.into_iter().filter_map(labelled).collect();
-        Self { classes, names, sets, clips }
+        Self { classes, names, sets, unheard, clips }
     }
 
     /// What a training on them aims at.
@@ -182,6 +186,9 @@ impl Labels {
 
     /// What is probably not meant.
     pub(crate) fn doubt(&self) -> Option<String> {
+        if let Some(class) = self.unheard.first() {
+            return Some(format!("no clip is of the class `{class}`, which `train.background` names"));
+        }
         let several = self.sets.is_none().then(|| self.names.iter().find(|name| name.contains(BETWEEN))).flatten()?;
         Some(format!(
             "`{several}` counts as one class; where clips can be of several, `train.multi_label = true` says so"

@@ -32,6 +32,7 @@ pub mod pooled;
 pub mod predict;
 pub mod publish;
 mod recording;
+pub mod replaced;
 mod rows;
 mod search;
 pub mod slices;

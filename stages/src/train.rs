@@ -169,7 +169,8 @@ impl Material<'_> {
     ) -> Result<(String, Key), StageErrorKind> {
         let key = self.key(config, &fingerprint);
         let mut trained = fit(config, self.context, key, &mut sides, self.labels)?;
-        let judged = judge(config, &sides, self.labels, &mut trained)?;
+        let mut judged = judge(config, &sides, self.labels, &mut trained)?;
+        judged.metrics.values_mut().for_each(|metrics| metrics.is_leaky = self.is_leaky);
         let meta = ModelMeta {
             schema_version: SCHEMA_VERSION,
             digest: key.to_string(),

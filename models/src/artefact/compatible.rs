@@ -85,6 +85,7 @@ impl Artefact {
                 "test_samples": rows("test"),
             },
             "sample_counts": facts.clips,
+            "is_leaky": meta.is_leaky,
         })
     }
 
@@ -108,6 +109,8 @@ impl Artefact {
             "per_class_metrics": per_class,
             "test_accuracy": test.map(|test| test.accuracy),
             "test_loss": test.and_then(|test| test.log_loss),
+            // Not among the fields of the replaced system: whether copies of test clips were trained on.
+            "is_leaky": self.meta.is_leaky,
         })
     }
 }

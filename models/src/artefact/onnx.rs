@@ -52,6 +52,7 @@ impl Artefact {
             summary: self.meta.train.summary(),
             embedder: &self.meta.embedder,
             version,
+            is_leaky: self.meta.is_leaky,
             digest: &self.digest()?,
         })
     }

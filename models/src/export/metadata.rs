@@ -19,6 +19,9 @@ pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
         entry("version", spec.version.to_owned()),
         entry("digest", spec.digest.to_owned()),
     ];
+    if spec.is_leaky {
+        entries.push(entry("leaky", "true".to_owned()));
+    }
     if spec.summary.features == Features::Contrast {
         entries.push(entry("features", "contrast".to_owned()));
     }

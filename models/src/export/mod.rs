@@ -16,6 +16,7 @@
 //! | `pooling` | `mean` or `mean_std` (means, then population standard deviations) |
 //! | `features` | `contrast` where each embedding is followed by its difference from the mean of its neighbours (two on each side); else missing |
 //! | `embedder` | JSON object: the identity of the embedder |
+//! | `leaky` | `true` where copies of test clips were trained on; else missing |
 //! | `version`, `digest` | of the model |
 //! | `sample_rate_hz` | of the waveform, where that is the input |
 

@@ -30,6 +30,8 @@ pub struct HeadSpec<'a> {
     pub embedder: &'a EmbedderId,
     /// Version of the model.
     pub version: &'a str,
+    /// Whether copies of its test clips were trained on.
+    pub is_leaky: bool,
     /// Digest of the model.
     pub digest: &'a str,
 }

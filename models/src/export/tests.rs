@@ -56,6 +56,7 @@ impl Parts {
             summary: Pooling::Mean.into(),
             embedder: &self.embedder,
             version: "v1",
+            is_leaky: false,
             digest: "d",
         }
     }

@@ -46,6 +46,7 @@ impl Metrics {
             log_loss: Some(log_loss(probabilities, truth, width)),
             ece: Some(expected_calibration_error(&top_reliability(probabilities, truth, width, BINS))),
             ci95: None,
+            is_leaky: false,
             per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
             confusion_matrix: confusion,
         })

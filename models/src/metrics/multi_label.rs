@@ -84,6 +84,7 @@ impl MultiLabel<'_> {
             log_loss: Some(known.iter().map(loss).sum::<f64>() / counts.rows as f64),
             ece: Some(expected_calibration_error(&bins)),
             ci95: None,
+            is_leaky: false,
             per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
             confusion_matrix: Vec::new(),
         })

@@ -30,6 +30,9 @@ pub struct Metrics {
     /// 95 % bootstrap intervals by recording; whoever knows the recordings adds them ([`intervals`](super::intervals)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
+    /// Whether copies of these rows were trained on: the figures are too good to be true then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_leaky: bool,
     /// One entry for each class, in index order.
     pub per_class: Vec<ClassMetrics>,
     /// Counts, rows are true classes and columns predicted ones, `[classes][classes]`.

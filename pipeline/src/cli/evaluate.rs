@@ -1,7 +1,9 @@
 //! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
 
 use ecosight_datasets::tables::{SliceRow, read_file};
+use ecosight_models::metrics::Difference;
 use ecosight_stages::crossval::{CrossValidation, Folds, Settings, cross_validate};
+use ecosight_stages::replaced::{Replaced, compare};
 use ecosight_stages::slices::SLICES_FILE;
 
 use super::args::EvaluateArgs;
@@ -18,6 +20,16 @@ use crate::engine::{Force, Scope, Selection};
 pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let pipeline = globals.pipeline(&args.pipeline, &[])?;
     let source = globals.source(&args.pipeline)?;
+    if let Some(file) = &args.keras {
+        let name = globals.run_name();
+        let found = compare(&globals.context(&source, &name, pipeline.max_failed, &|_| ()), file)?;
+        if printer.json {
+            printer.document(&found)?;
+        } else {
+            printer.result(&beside(&found))?;
+        }
+        return Ok(ExitStatus::Ok);
+    }
     if !args.cv {
         let selection = Selection::of(&pipeline, Scope::OnTables("evaluate".to_owned()), Force::None)?;
         let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::default(), printer)?;
@@ -58,6 +70,36 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         printer.result(&text(&result))?;
     }
     Ok(ExitStatus::Ok)
+}
+
+/// Both classifiers, figure by figure.
+fn beside(found: &Replaced) -> String {
+    let row = |name: &str, difference: &Difference| {
+        let interval = difference
+            .ci95
+            .map_or("–".to_owned(), |ci95| format!("{:+.1} to {:+.1}", 100.0 * ci95.low, 100.0 * ci95.high));
+        let percent = [difference.a, difference.b].map(report::percent);
+        [vec![name.to_owned()], percent.to_vec(), vec![format!("{:+.1}", 100.0 * difference.difference), interval]]
+            .concat()
+    };
+    let differences = &found.differences;
+    let overall = [
+        ("accuracy", &differences.accuracy),
+        ("balanced accuracy", &differences.balanced_accuracy),
+        ("macro F1", &differences.macro_f1),
+    ];
+    let recalls = found.classes.iter().zip(&differences.recall);
+    let recalls =
+        recalls.filter_map(|(class, difference)| Some(row(&format!("recall of {class}"), difference.as_ref()?)));
+    let rows: Vec<Vec<String>> =
+        overall.iter().map(|(name, difference)| row(name, difference)).chain(recalls).collect();
+    let left_out = if found.left_out > 0 {
+        format!("; {} more are of classes that the replaced one does not know", found.left_out)
+    } else {
+        String::new()
+    };
+    let header = ["figure", "replaced", "this model", "difference", "95 %"];
+    format!("model {} on {} test clips{left_out}\n\n{}", found.model, found.clips, report::table(&header, rows))
 }
 
 /// The result with the overall accuracy at the top.

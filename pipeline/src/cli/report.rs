@@ -36,7 +36,8 @@ pub(crate) fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String
 pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
     let (mut text, root) = (String::new(), layout.place());
     if let Some(test) = outcome.metrics.get("test") {
-        text.push_str(&format!("\nOn {} test clips that the model has not seen:\n\n{}", test.n, figures(test)));
+        let unseen = if test.is_leaky { "" } else { " that the model has not seen" };
+        text.push_str(&format!("\nOn {} test clips{unseen}:\n\n{}", test.n, figures(test)));
     }
     if let Some(gate) = &outcome.gate {
         text.push_str(&format!("\n{}", self::gate(gate)));
@@ -170,8 +171,15 @@ pub(crate) fn slices(slices: &[SliceRow]) -> String {
 
 /// Overall and per-class figures, and the confusion matrix.
 pub(crate) fn figures(metrics: &Metrics) -> String {
+    let leaky = if metrics.is_leaky {
+        "LEAKY: copies of these clips were trained on, the figures are too good to be true\n"
+    } else {
+        ""
+    };
+    let ci95 = metrics.ci95.as_ref().map(|ci95| ci95.accuracy);
+    let ci95 = ci95.map_or(String::new(), |ci95| format!(" (95 %: {:.1}–{:.1})", 100.0 * ci95.low, 100.0 * ci95.high));
     let mut text = format!(
-        "accuracy {} · balanced accuracy {} · macro F1 {:.3}\n\n",
+        "{leaky}accuracy {}{ci95} · balanced accuracy {} · macro F1 {:.3}\n\n",
         percent(metrics.accuracy),
         percent(metrics.balanced_accuracy),
         metrics.macro_f1

@@ -56,7 +56,9 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     }
     let rows = runs.iter().map(|run| {
         let seconds = run.seconds().map_or("–".to_owned(), |seconds| format!("{seconds:.1} s"));
-        let accuracy = run.test_accuracy().map_or("–".to_owned(), |accuracy| format!("{:.1} %", 100.0 * accuracy));
+        let leaky = if run.is_leaky() { ", leaky" } else { "" };
+        let accuracy =
+            run.test_accuracy().map_or("–".to_owned(), |accuracy| format!("{:.1} %{leaky}", 100.0 * accuracy));
         let model = run.text("model").unwrap_or("–").to_owned();
         vec![run.id.clone(), run.started(), seconds, run.exit_in_short(), run.computed().to_string(), accuracy, model]
     });

@@ -1,6 +1,6 @@
 //! The new model and the one in production, on the clips that are test clips of both.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{EmbedReader, PredictionRow, Unit, read_file};
@@ -87,6 +87,7 @@ pub(super) fn compare(
         let a = (MultiLabel { sets, thresholds: &limits }, &a[..]);
         let b = (MultiLabel { sets, thresholds: &thresholds }, &of_new[..]);
         let differences = MultiLabel::compare(a, b, &y, &groups, Bootstrap::default()).map_err(ModelError::from)?;
+        let differences = without_few(differences, &recordings(&classes, labels, &y, &groups));
         return Ok(Ok(Comparison { clips, left_out, classes, differences }));
     }
     classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
@@ -96,8 +97,37 @@ pub(super) fn compare(
     let b = spread(&of_new, &challenger.meta.classes, &classes, 0.0);
     let truth = truth.unwrap_or_default();
     let differences = paired_bootstrap(&a, &b, &truth, classes.len(), &groups, Bootstrap::default());
-    let differences = differences.map_err(ModelError::from)?;
+    let differences = without_few(differences.map_err(ModelError::from)?, &recordings(&classes, labels, &y, &groups));
     Ok(Ok(Comparison { clips, left_out, classes, differences }))
+}
+
+/// Recordings below which an interval says less than it seems to: drawing from one gives the same each time.
+const FEW: usize = 5;
+
+/// Number of recordings of each of `classes`, of clips with the labels `y` and the recordings `groups`.
+fn recordings(classes: &[String], labels: &Labels, y: &[usize], groups: &[u32]) -> Vec<usize> {
+    let mut of_class: HashMap<&String, HashSet<u32>> = HashMap::new();
+    for (&label, &group) in y.iter().zip(groups) {
+        for class in labels.classes_of(label) {
+            of_class.entry(&labels.classes[class]).or_default().insert(group);
+        }
+    }
+    classes.iter().map(|class| of_class.get(class).map_or(0, HashSet::len)).collect()
+}
+
+/// The differences without the intervals that come from few recordings.
+fn without_few(differences: PairedDifferences, recordings: &[usize]) -> PairedDifferences {
+    let bare = |found: Difference| Difference { ci95: None, worse: None, ..found };
+    let told = |(found, &n): (Option<Difference>, &usize)| if n < FEW { found.map(bare) } else { found };
+    let recall = differences.recall.into_iter().zip(recordings).map(told).collect();
+    let overall = |found| if differences.groups < FEW as u64 { bare(found) } else { found };
+    PairedDifferences {
+        accuracy: overall(differences.accuracy),
+        balanced_accuracy: overall(differences.balanced_accuracy),
+        macro_f1: overall(differences.macro_f1),
+        recall,
+        groups: differences.groups,
+    }
 }
 
 /// Values of `classes`, put into the places that these have among `all`; the others get `other`.
@@ -141,7 +171,10 @@ impl Comparison {
             .filter(|(_, found)| is_lost(found))
             .map(|(class, found)| format!("`{class}` {}", told(found)))
             .collect();
-        let worst = judged.iter().min_by(|(_, a), (_, b)| a.difference.total_cmp(&b.difference));
+        let worst = judged
+            .iter()
+            .filter(|(_, found)| found.ci95.is_some())
+            .min_by(|(_, a), (_, b)| a.difference.total_cmp(&b.difference));
         let classes = match worst {
             _ if !lost.is_empty() => {
                 let words = format!("{}; a class may lose {margin:.3}", lost.join(", "));
@@ -197,6 +230,13 @@ mod tests {
         assert!(words.starts_with("`x` 1.000 → 0.500") && !words.contains("`y`"), "{words}");
         // Twice as bad is put up with where the margin says so; the overall figure has none.
         assert_eq!(comparison(&right, &lost).criteria(0.9).map(|c| c.result), [Finding::Fail, Finding::Pass]);
+    }
+
+    #[test]
+    fn a_class_of_few_recordings_is_not_judged() {
+        let bare = comparison(&[true; 8], &[false; 8]);
+        let found = Comparison { differences: without_few(bare.differences.clone(), &[4, 4]), ..bare };
+        assert_eq!(found.criteria(0.05).map(|c| c.result), [Finding::Fail, Finding::Unknown]);
     }
 
     #[test]

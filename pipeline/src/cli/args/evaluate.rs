@@ -1,5 +1,7 @@
 //! The words of `evaluate`.
 
+use std::path::PathBuf;
+
 use clap::Args as ClapArgs;
 use ecosight_stages::crossval::Folds;
 
@@ -10,7 +12,8 @@ use super::PipelineArgs;
   ecosight evaluate                    figures of the model trained last
   ecosight evaluate --cv               cross-validate over the given folds, or over five groups
   ecosight evaluate --cv --groups 10 --source recordings
-  ecosight evaluate --cv --groups each --set split.group_by=site     how it does at a site that it does not know")]
+  ecosight evaluate --cv --groups each --set split.group_by=site     how it does at a site that it does not know
+  ecosight evaluate --keras old/yamnet_classifier_v2.keras           beside the classifier of the replaced system")]
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
@@ -21,6 +24,9 @@ pub(crate) struct EvaluateArgs {
     /// `each`: leave each of them out in turn
     #[arg(long, requires = "cv", value_name = "K|each")]
     pub(crate) groups: Option<CvGroups>,
+    /// Compare the model trained last with a classifier of the replaced system, on the same test clips; `class_names.json` lies beside the file
+    #[arg(long, conflicts_with = "cv", value_name = "FILE")]
+    pub(crate) keras: Option<PathBuf>,
 }
 
 /// What is held out in turn.

@@ -80,7 +80,10 @@ fn filled(bytes: &[u8], file: &Path) -> Result<Vec<Filled>, CliError> {
         let message = format!("`{}` cannot be read: {why}", file.display());
         CliError::failed(message, "it is to be the file that `--out` has written, saved as CSV with commas")
     };
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
+    // Behind CRLF the reader counts a line too few.
+    let ends_in_crlf = |at: usize| bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
+    let lines: Vec<u8> = (0..bytes.len()).filter(|&at| !ends_in_crlf(at)).map(|at| bytes[at]).collect();
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&lines[..]);
     let header = reader.headers().map_err(|error| wrong(error.to_string()))?.clone();
     // Spreadsheets begin a file with a mark that tells its encoding.
     let column = |name: &str| header.iter().position(|column| column.trim_start_matches('\u{feff}').trim() == name);

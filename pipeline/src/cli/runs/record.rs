@@ -116,6 +116,11 @@ impl RunFile {
     }
 
     /// Share of test clips that its model classifies correctly.
+    /// Whether copies of its test clips were trained on.
+    pub(super) fn is_leaky(&self) -> bool {
+        self.record.pointer("/metrics/test/is_leaky").and_then(Value::as_bool).unwrap_or(false)
+    }
+
     pub(super) fn test_accuracy(&self) -> Option<f64> {
         self.record.pointer("/metrics/test/accuracy")?.as_f64()
     }
@@ -129,6 +134,7 @@ impl RunFile {
             "exit": self.exit(),
             "rows_computed": self.computed(),
             "test_accuracy": self.test_accuracy(),
+            "is_leaky": self.is_leaky(),
             "model": self.text("model"),
             "published": self.record.get("published"),
         })
