@@ -68,6 +68,9 @@ fn a_worse_model_is_refused_kept_and_published_only_by_force() {
     assert_eq!(result(gate, "false alarms"), "n/a");
     assert_eq!(*gate, document(&sandbox.path().join(format!("ecosight-data/models/{good}/gate.json"))));
 
+    let uses = sandbox.json("models show production")["test_uses"].as_array().unwrap().len();
+    assert_eq!(uses, 1, "the test side is asked once");
+
     manifest(&sandbox, true, "");
     let refused = sandbox.run(RETRAIN);
     assert_eq!(refused.code, 4, "{}{}", refused.stdout, refused.stderr);

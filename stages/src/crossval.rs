@@ -4,6 +4,7 @@
 //! Each recording is scored by a head that was trained on others. Nothing is written; embeddings of originals that the table
 //! already holds are used, the others are computed.
 
+mod copies;
 mod folds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -96,7 +97,12 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let failed = originals.compute(context, &found.clips)?;
     let mut rows = originals.rows;
     rows.sort();
+    let copies = copies::copies(context, &rows, &folds)?;
+    if let Some(message) = told_of(&copies, &found.clips) {
+        context.emit(Event::Warning { stage: NAME, message });
+    }
     let (metrics, by_fold) = score(context, settings, &rows, &folds, &labels)?;
+    let metrics = Metrics { is_leaky: !copies.is_empty(), ..metrics };
     Ok(CrossValidation {
         embedder: embedder.id().slug(),
         metrics,
@@ -106,6 +112,16 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
         computed: rows.len() - reused,
         quarantined: found.failed.len() + failed,
     })
+}
+
+/// Copies in different folds, in words; nothing where there are none.
+fn told_of(copies: &BTreeSet<[ClipId; 2]>, clips: &[ClipRow]) -> Option<String> {
+    let [a, b] = copies.first()?;
+    let uri = |id: &ClipId| clips.iter().find(|clip| clip.clip_id == *id).map_or("?", |clip| clip.uri.as_str());
+    let n = copies.len();
+    let pairs = if n == 1 { "a pair" } else { "pairs" };
+    let (a, b) = (uri(a), uri(b));
+    Some(format!("the figures are leaky: there are copies in different folds ({n} {pairs}, first `{a}` and `{b}`)"))
 }
 
 /// Pooled originals on their way.

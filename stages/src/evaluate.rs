@@ -17,6 +17,7 @@ use crate::pooled::{Rows, read_sides};
 use crate::rows::replace;
 use crate::slices::{SLICES_FILE, slices};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
+use crate::test_uses::TestUse;
 use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
 use crate::waiting::Waiting;
 use crate::{StageError, StageErrorKind};
@@ -89,6 +90,7 @@ impl Stage for Evaluate {
         let metrics = Metrics { is_leaky: artefact.meta.is_leaky, ..metrics };
         let tested = judge.predictions(Side::Test, test.units.iter(), &test.scores, &test.y).in_stage(NAME)?;
         let slices = slices(context, NAME, &test, &labels, &judge).in_stage(NAME)?;
+        TestUse::note(context, &folder, test.units.len() as u64).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });

@@ -41,6 +41,7 @@ mod sounds;
 pub mod split;
 pub mod stage;
 pub mod stream;
+pub mod test_uses;
 pub mod timings;
 pub mod train;
 pub mod units;

@@ -107,6 +107,7 @@ fn document(result: &CrossValidation) -> serde_json::Value {
     serde_json::json!({
         "accuracy": result.metrics.accuracy,
         "accuracy_ci95": result.metrics.ci95.as_ref().map(|ci95| [ci95.accuracy.low, ci95.accuracy.high]),
+        "is_leaky": result.metrics.is_leaky,
         "balanced_accuracy": result.metrics.balanced_accuracy,
         "macro_f1": result.metrics.macro_f1,
         "embedder": result.embedder,

@@ -4,6 +4,7 @@ use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta};
 use ecosight_models::head::UnknownLimit;
 use ecosight_stages::publish::{Gate, Moves};
+use ecosight_stages::test_uses::TestUse;
 use serde_json::json;
 
 use super::known::Known;
@@ -26,7 +27,7 @@ pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Resul
         let meta = &artefact.meta;
         printer.document(&json!({
             "version": version, "state": known.state, "created": known.created, "digest": digest,
-            "model": meta, "gate": gate, "moves": moves,
+            "model": meta, "gate": gate, "moves": moves, "test_uses": TestUse::read(&folder),
         }))?;
         return Ok(ExitStatus::Ok);
     }
@@ -36,6 +37,11 @@ pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Resul
         ("digest".to_owned(), digest),
     ];
     lines.extend(facts(&artefact.meta));
+    let uses = TestUse::read(&folder);
+    lines.extend(uses.last().map(|last| {
+        let times = if uses.len() == 1 { "once".to_owned() } else { format!("{} times", uses.len()) };
+        ("test side measured".to_owned(), format!("{times}, last at {} on {} clips", last.at, last.clips))
+    }));
     lines.extend(moves.iter().map(|step| ("in production".to_owned(), format!("since {}", step.at))));
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
