@@ -1,7 +1,7 @@
 //! `audit`: nothing that is judged by may be a copy of what is trained on.
 //!
 //! The split keeps recordings together as far as it is told which clips belong to one. This stage listens: files that lie on two sides, audio that is
-//! equal once decoded, and copies that were trimmed, shifted, rescaled or encoded anew (see [`leaks`](crate::leaks)). What it finds stops the run,
+//! equal once decoded, and copies that were trimmed, shifted, rescaled or encoded anew (see `leaks`). What it finds stops the run,
 //! unless leaks are allowed; then the model says of itself that its figures mean nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,7 +1,7 @@
 //! `split`: the side (train, val, test) of every recording, before anything is derived from it.
 //!
-//! All clips of a recording are on one side, and, if so asked, all of a site, a device or a day ([`known`], [`groups`]). Recordings are dealt out by
-//! [`quota`], wider groups so that the classes are [`spread`], and both, if so asked, in the order of [`time`].
+//! All clips of a recording are on one side, and, if so asked, all of a site, a device or a day (`known`, `groups`). Recordings are dealt out by
+//! `quota`, wider groups so that the classes are `spread`, and both, if so asked, in the order of `time`.
 
 mod check;
 mod groups;
@@ -91,7 +91,7 @@ pub struct Split {
     pub group_by: GroupBy,
     /// How groups come to their sides.
     pub by: By,
-    /// Regular expression over the path with any of the named groups [`known::NAMES`]; empty: each file is a recording.
+    /// Regular expression over the path with any of the named groups `recording`, `fold`, `site`, `device`, `day` and `time`; empty: each file is a recording.
     pub pattern: String,
     /// Folds whose recordings are on the val side.
     pub val_folds: Vec<String>,
