@@ -187,6 +187,8 @@ pub struct Context<'a> {
     pub started_at: &'a str,
     /// Share of clips that may fail before a stage gives up.
     pub max_failed: f64,
+    /// What is declared of all stages: the version of each and its parameters, as `split.group_by` and its value in TOML.
+    pub settings: &'a [KeyPart],
     /// Receives what happens.
     pub events: &'a (dyn Fn(Event) + Sync),
     /// Set when the user asks to stop.
@@ -201,6 +203,12 @@ impl Context<'_> {
     /// The store that the source lies in.
     pub fn store(&self) -> Result<Store, DatasetError> {
         (self.open)(self.source)
+    }
+
+    /// The declared parameter `name` (`split.group_by`) as text, a string without its quotes; none where it is not declared.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        let part = self.settings.iter().find(|part| part.name == name)?;
+        Some(part.value.trim_matches(|c| c == '"' || c == '\''))
     }
 
     /// Emits an event.

@@ -22,7 +22,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     let source = globals.source(&args.pipeline)?;
     if let Some(file) = &args.keras {
         let name = globals.run_name();
-        let found = compare(&globals.context(&source, &name, pipeline.max_failed, &|_| ()), file)?;
+        let found = compare(&globals.context(&source, &name, (&pipeline).into(), &|_| ()), file)?;
         if printer.json {
             printer.document(&found)?;
         } else {
@@ -61,7 +61,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     let progress = Progress::new(printer);
     let name = globals.run_name();
     let events = |event| progress.show(&event);
-    let result = cross_validate(&globals.context(&source, &name, pipeline.max_failed, &events), &settings);
+    let result = cross_validate(&globals.context(&source, &name, (&pipeline).into(), &events), &settings);
     progress.clear();
     let result = result?;
     if printer.json {

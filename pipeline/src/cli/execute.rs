@@ -46,7 +46,7 @@ pub(crate) fn execute(
 ) -> Result<RunOutcome, CliError> {
     let name = globals.run_name();
     // What cannot run, or may not run now, leaves no record.
-    let check = || preflight(selection, &globals.context(source, &name, pipeline.max_failed, &|_| {}));
+    let check = || preflight(selection, &globals.context(source, &name, pipeline.into(), &|_| {}));
     let checked = check();
     if checked.is_err() && !globals.layout.lock().exists() {
         checked?;
@@ -78,7 +78,7 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
-    let context = globals.context(source, &name, pipeline.max_failed, &events);
+    let context = globals.context(source, &name, pipeline.into(), &events);
     let result = run(selection, &Context { force_publish: sinks.force_publish, ..context }, &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -30,7 +30,7 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     let selection = Selection::of(&pipeline, scope, force)?;
     if args.dry_run {
         let name = globals.run_name();
-        let context = globals.context(&source, &name, pipeline.max_failed, &|_| {});
+        let context = globals.context(&source, &name, (&pipeline).into(), &|_| {});
         preflight(&selection, &context)?;
         let works = foresee(&selection, &context)?;
         if printer.json {

@@ -21,7 +21,7 @@ use ecosight_stages::slices::SLICES_FILE;
 use serde_json::Value;
 
 use super::error::CliError;
-use super::session::Globals;
+use super::session::{Declared, Globals};
 use crate::report::{
     ClassFigures, Epoch, Figure, Flag, Interval, MapPoint, Model, Protocol, ReportData, Summary, card, page, stratified,
 };
@@ -52,7 +52,7 @@ pub(crate) fn write(record: &Value, globals: &Globals) -> Result<Option<PathBuf>
     data.slices = slices::shown(&slices);
     let source = Source::of(Place::parse(&run.source)?);
     let name = globals.run_name();
-    let context = globals.context(&source, &name, 1.0, &|_| {});
+    let context = globals.context(&source, &name, Declared { max_failed: 1.0, settings: &[] }, &|_| {});
     if test_side::add(&mut data, &artefact, &context)? {
         data.lineage.tables = record::table_digests(&globals.layout);
     } else {

@@ -15,7 +15,7 @@ use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::cache::DEFAULT_LIMIT_BYTES;
 use ecosight_datasets::store::{Access, AudioCache, Environment, Place, Settings, Store};
 use ecosight_models::weights::WeightsCache;
-use ecosight_stages::{Context, Event, params};
+use ecosight_stages::{Context, Event, KeyPart, params};
 
 use super::args::{GlobalArgs, PipelineArgs};
 use super::error::CliError;
@@ -186,7 +186,7 @@ impl Globals {
         &'a self,
         source: &'a Source,
         run: &'a RunName,
-        max_failed: f64,
+        declared: Declared<'a>,
         events: &'a (dyn Fn(Event) + Sync),
     ) -> Context<'a> {
         Context {
@@ -196,7 +196,8 @@ impl Globals {
             weights: &self.weights,
             run_id: &run.id,
             started_at: &run.started_at,
-            max_failed,
+            max_failed: declared.max_failed,
+            settings: declared.settings,
             events,
             cancelled: &self.cancelled,
             forced: false,
@@ -265,6 +266,19 @@ fn cache_limit(environment: &Environment) -> Result<u64, DatasetError> {
 pub(crate) fn parameters<P: params::Params>(pipeline: &Pipeline, stage: &str) -> Result<P, CliError> {
     let table = own_parameters(&pipeline.table, stage).unwrap_or_default();
     params::parse(&table).map_err(|problems| CliError::from(SpecError { problems }))
+}
+
+/// What stages know of the pipeline as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Declared<'a> {
+    pub(crate) max_failed: f64,
+    pub(crate) settings: &'a [KeyPart],
+}
+
+impl<'a> From<&'a Pipeline> for Declared<'a> {
+    fn from(pipeline: &'a Pipeline) -> Self {
+        Self { max_failed: pipeline.max_failed, settings: &pipeline.settings }
+    }
 }
 
 /// How a run is called, and when it began.

@@ -27,7 +27,7 @@ pub(crate) fn status(args: &StatusArgs, globals: &Globals, printer: &Printer) ->
     let source = globals.source(&args.pipeline)?;
     let selection = Selection::of(&pipeline, Scope::All, Force::None)?;
     let name = globals.run_name();
-    let works = foresee(&selection, &globals.context(&source, &name, pipeline.max_failed, &|_| {}))?;
+    let works = foresee(&selection, &globals.context(&source, &name, (&pipeline).into(), &|_| {}))?;
     let detail = if args.why { Detail::Why } else { Detail::Rows };
     if printer.json {
         printer.document(&document(&works, &source, globals))?;

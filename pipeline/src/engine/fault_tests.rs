@@ -152,6 +152,7 @@ fn retrain(root: &Path, source: &Source, fault: Fault, at: usize) -> (usize, std
         run_id: "run",
         started_at: "2026-01-01T00:00:00Z",
         max_failed: 0.05,
+        settings: &pipeline.settings,
         events: &|_| {},
         cancelled: &cancelled,
         forced: false,

@@ -224,8 +224,7 @@ fn facts(stage: &PlannedStage, selection: &Selection<'_>, context: &Context<'_>)
 
 /// The parts of the key of `stage` that do not come from other stages.
 fn own_parts(stage: &PlannedStage, context: &Context<'_>) -> Result<Vec<KeyPart>, RunError> {
-    let mut parts = vec![KeyPart::new(format!("{} version", stage.name), stage.version.to_string())];
-    parts.extend(stage.params.iter().map(|(key, value)| KeyPart::new(format!("{}.{key}", stage.name), value.clone())));
+    let mut parts = stage.settings();
     let identity =
         stage.stage.identity(context).map_err(|kind| StageError { stage: stage.name, kind: Box::new(kind) })?;
     parts.extend(identity.into_iter().map(|part| KeyPart::new(format!("{} {}", stage.name, part.name), part.value)));

@@ -5,7 +5,7 @@ use std::path::Path;
 use ecosight_stages::command::Command;
 use ecosight_stages::ingest::Rules;
 use ecosight_stages::params::{Params, Problem, unknown, within};
-use ecosight_stages::{ALL, Definition, Stage};
+use ecosight_stages::{ALL, Definition, KeyPart, Stage};
 use serde::Deserialize;
 use toml::{Table, Value};
 
@@ -27,6 +27,8 @@ pub struct Pipeline {
     pub max_failed: f64,
     /// The stages; each comes after everything it needs, and otherwise in the order of the dataflow.
     pub stages: Vec<PlannedStage>,
+    /// Version and parameters of all stages, as in [`Context::settings`](ecosight_stages::Context::settings).
+    pub settings: Vec<KeyPart>,
     /// The effective file.
     pub table: Table,
 }
@@ -68,6 +70,13 @@ impl PlannedStage {
         let mut names: Vec<String> = self.stage.reads().into_iter().map(|input| input.stage).collect();
         names.dedup();
         names
+    }
+
+    /// Its version and its parameters, as parts of a key.
+    pub fn settings(&self) -> Vec<KeyPart> {
+        let parameter = |(key, value): &(String, String)| KeyPart::new(format!("{}.{key}", self.name), value.clone());
+        let version = KeyPart::new(format!("{} version", self.name), self.version.to_string());
+        std::iter::once(version).chain(self.params.iter().map(parameter)).collect()
     }
 
     /// Whether what it makes is a table of rows.
@@ -123,7 +132,8 @@ pub fn parse(table: Table, folder: &Path) -> Result<Pipeline, SpecError> {
         let mut stages: Vec<PlannedStage> = declared.into_iter().filter_map(Declared::planned).collect();
         stages.sort_by_key(|stage| rank(stage.name));
         order(&mut stages);
-        return Ok(Pipeline { max_failed, stages, table });
+        let settings = stages.iter().flat_map(PlannedStage::settings).collect();
+        return Ok(Pipeline { max_failed, stages, settings, table });
     }
     problems.sort();
     problems.dedup();
