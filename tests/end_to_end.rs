@@ -35,6 +35,7 @@ mod python;
 mod remote;
 mod report;
 mod retrain;
+mod retrain_policy;
 mod review;
 mod roots;
 mod s3;

@@ -4,6 +4,8 @@ use ecosight_datasets::DatasetError;
 use ecosight_datasets::store::Trouble;
 use ecosight_models::ModelError;
 
+use crate::retrain_policy::Loss;
+
 /// A stage stopped: which one, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("stage `{stage}` stopped")]
@@ -67,6 +69,12 @@ pub enum StageErrorKind {
         /// The criteria that failed, in words.
         failed: Vec<String>,
     },
+    /// The source has lost too much of what the model in production was trained beside.
+    #[error("{}", .loss.words())]
+    Lost {
+        /// What is gone.
+        loss: Box<Loss>,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -93,6 +101,11 @@ impl StageErrorKind {
             Self::Refused { model, .. } => Some(format!(
                 "`ecosight models show {model}` tells all of it; `ecosight retrain --force-publish` with the same options publishes it all the same"
             )),
+            Self::Lost { .. } => Some(
+                "put them back and run the same command again (is a disk not mounted, or a synchronisation unfinished?); if they are gone for good, \
+                 `ecosight retrain --allow-loss` trains without them, and `publish.max_loss` is the share of recordings that may go without it"
+                    .into(),
+            ),
             Self::Cancelled => Some("what was computed is kept; the same command goes on from there".into()),
             Self::Dataset(_) => None,
         }

@@ -1,9 +1,10 @@
 //! `evaluate`: figures of the model trained last, on recordings that nothing was fitted or selected on.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use ecosight_datasets::files::FileStamp;
-use ecosight_datasets::key::KeyHasher;
+use ecosight_datasets::key::{ClipId, KeyHasher};
 use ecosight_datasets::tables::{EpochRow, PredictionRow, Row, Side, read_file, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, Facts, MODEL_FILE};
@@ -14,12 +15,12 @@ use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::params::{NoParams, parse};
 use crate::pooled::{Rows, read_sides};
+use crate::retrain_policy::{HeldBack, KnownClips};
 use crate::rows::replace;
 use crate::slices::{SLICES_FILE, slices};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
 use crate::test_uses::TestUse;
 use crate::train::{HISTORY_FILE, PREDICTIONS_FILE, Pointer, write_file};
-use crate::waiting::Waiting;
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
@@ -58,9 +59,11 @@ impl Stage for Evaluate {
 
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
         let version = candidate(context)?;
-        let meta = Artefact::load(&context.layout.model(&version)).map_err(ModelError::from)?.meta;
+        let folder = context.layout.model(&version);
+        let meta = Artefact::load(&folder).map_err(ModelError::from)?.meta;
+        let measured = TestUse::read(&folder).pop();
         for (on, metrics) in meta.metrics {
-            context.emit(Event::Evaluated { model: version.clone(), on, metrics });
+            context.emit(Event::Evaluated { model: version.clone(), on, metrics, measured: measured.clone() });
         }
         Ok(())
     }
@@ -69,13 +72,16 @@ impl Stage for Evaluate {
         let version = candidate(context).in_stage(NAME)?;
         let folder = context.layout.model(&version);
         let mut artefact = Artefact::load(&folder).map_err(ModelError::from).in_stage(NAME)?;
-        if Waiting::read(context.layout, &version).is_some() {
+        let is_held_back = HeldBack::read(context.layout).is_some();
+        if is_held_back && !context.forced {
             return self.as_before(context, &folder, &artefact).in_stage(NAME);
         }
         let labels = Labels::read(context, &artefact.meta.train).in_stage(NAME)?;
-        let (sides, embedder) = read_sides(context, artefact.meta.train.summary(), &labels).in_stage(NAME)?;
+        let (mut sides, embedder) = read_sides(context, artefact.meta.train.summary(), &labels).in_stage(NAME)?;
         let fingerprint = sides.fingerprint(&labels.names).to_string();
-        if fingerprint != artefact.meta.data_fingerprint || embedder != artefact.meta.embedder {
+        if is_held_back && embedder == artefact.meta.embedder {
+            keep_unseen(context, &version, &mut sides.test).in_stage(NAME)?;
+        } else if fingerprint != artefact.meta.data_fingerprint || embedder != artefact.meta.embedder {
             return Err(StageErrorKind::data(
                 "the tables have changed since the model was trained: its test clips may not be unseen any more",
                 "run `ecosight retrain`, which trains on them",
@@ -93,7 +99,8 @@ impl Stage for Evaluate {
         TestUse::note(context, &folder, test.units.len() as u64).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
-            context.emit(Event::Evaluated { model: version.clone(), on: on.clone(), metrics: metrics.clone() });
+            let (model, on, metrics) = (version.clone(), on.clone(), metrics.clone());
+            context.emit(Event::Evaluated { model, on, metrics, measured: None });
         }
         let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
         write_file(&folder.join(TEST_FILE), &tested).in_stage(NAME)?;
@@ -117,6 +124,25 @@ impl Evaluate {
         let rows = table.rows;
         output(context, folder, artefact, table, rows)
     }
+}
+
+/// Leaves out test clips of recordings that the model `version` was fitted on: while new recordings are held back, others may have moved to the test side.
+fn keep_unseen(context: &Context<'_>, version: &str, test: &mut Rows) -> Result<(), StageErrorKind> {
+    let known = KnownClips::read(context.layout, version);
+    let fitted = known.iter().flat_map(|known| &known.clips).filter(|clip| clip.side != Side::Test);
+    let fitted: HashSet<ClipId> = fitted.map(|clip| clip.clip_id).collect();
+    let before = test.len();
+    test.retain(|unit| !fitted.contains(&unit.clip_id));
+    if test.is_empty() {
+        let message = format!("model `{version}` was fitted on all clips that are on the test side now");
+        return Err(StageErrorKind::data(message, "train on them first: `ecosight retrain --force=train`"));
+    }
+    if test.len() < before {
+        let left_out = before - test.len();
+        let line = format!("{left_out} rows of the test side are left out: the model was fitted on their recordings");
+        context.emit(Event::Told { stage: NAME, line });
+    }
+    Ok(())
 }
 
 /// Tells how many of the test clips, rows `x`, `predict` would call unknown.

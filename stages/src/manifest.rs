@@ -17,6 +17,7 @@ use crate::error::InStage;
 use crate::files::{Known, Listing};
 use crate::foresee::Foreseen;
 use crate::params::{NoParams, parse};
+use crate::retrain_policy::Loss;
 use crate::rows::{read_before, replace};
 use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 use crate::{StageError, StageErrorKind};
@@ -90,6 +91,14 @@ impl Stage for Manifest {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let keep = |rows: &[FileRow]| Ok(write_files_index(context.layout, rows)?);
+        // What is known of the files is kept: they are probably on a disk that is not mounted.
+        if self.listing(context).in_stage(NAME)?.files().is_empty() && !context.allow_loss {
+            let lost = Loss::of(context, &[]).in_stage(NAME)?.filter(|loss| loss.lost > 0);
+            if let Some(loss) = lost.map(Box::new) {
+                context.emit(Event::Lost(loss.clone()));
+                return Err(StageErrorKind::Lost { loss }).in_stage(NAME);
+            }
+        }
         let read = self.find(context, &keep).in_stage(NAME)?;
         context.quarantine(&read.failed, read.failed.len() + read.clips.len()).in_stage(NAME)?;
         let mut output = replace(context.layout, &read.clips, |row| row.clip_id).in_stage(NAME)?;

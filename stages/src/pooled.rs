@@ -80,6 +80,17 @@ impl Rows {
         rows.iter().flat_map(|&row| &self.x[row * self.dim..(row + 1) * self.dim]).copied().collect()
     }
 
+    /// Keeps the rows of the units that are wanted.
+    pub(crate) fn retain(&mut self, is_wanted: impl Fn(&Unit) -> bool) {
+        let kept: Vec<usize> = (0..self.len()).filter(|&row| is_wanted(&self.units[row])).collect();
+        self.x = self.x_of(&kept);
+        self.y = kept.iter().map(|&row| self.y[row]).collect();
+        self.units = kept.iter().map(|&row| self.units[row]).collect();
+        self.groups = kept.iter().map(|&row| self.groups[row]).collect();
+        self.kept = kept.iter().map(|&row| self.kept[row]).collect();
+        self.is_original = kept.iter().map(|&row| self.is_original[row]).collect();
+    }
+
     /// As the head takes them.
     pub fn examples(&self) -> Examples<'_> {
         Examples { x: (&self.x).into(), y: &self.y, groups: &self.kept, is_original: &self.is_original, dim: self.dim }

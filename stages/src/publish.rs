@@ -6,6 +6,7 @@ mod criteria;
 mod gate;
 mod history;
 mod parity;
+mod pin;
 
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
@@ -16,15 +17,18 @@ use serde::Deserialize;
 
 use crate::error::InStage;
 use crate::evaluate::{candidate, candidate_part};
+use crate::foresee::Foreseen;
 use crate::params::{Params, Problem, parse, within};
-use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
+use crate::retrain_policy::Loss;
+use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 use crate::train::Pointer;
 use crate::{StageError, StageErrorKind};
 
 pub use comparison::Comparison;
 pub use criteria::{Criterion, Finding};
 pub use gate::{GATE_FILE, Gate};
-pub use history::{By, Move, Moves, before, current, move_to};
+pub use history::{Author, By, Move, Moves, before, current, move_to};
+pub use pin::Pin;
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {
@@ -50,21 +54,33 @@ pub struct Publish {
     pub max_false_alarms_per_hour: Option<f64>,
     /// Test clips that are scored once more, from their audio.
     pub parity_clips: usize,
+    /// Share of the recordings of the model in production that the source may lose before a run stops; a lost class always stops it.
+    pub max_loss: f64,
 }
 
 impl Default for Publish {
     fn default() -> Self {
-        Self { margin: 0.05, min_balanced_accuracy: 0.6, max_false_alarms_per_hour: None, parity_clips: 20 }
+        Self {
+            margin: 0.05,
+            min_balanced_accuracy: 0.6,
+            max_false_alarms_per_hour: None,
+            parity_clips: 20,
+            max_loss: 0.1,
+        }
     }
 }
 
 impl Params for Publish {
     const KEYS: &'static [&'static str] =
-        &["margin", "min_balanced_accuracy", "max_false_alarms_per_hour", "parity_clips"];
+        &["margin", "min_balanced_accuracy", "max_false_alarms_per_hour", "parity_clips", "max_loss"];
 
     fn problems(&self) -> Vec<Problem> {
         let alarms = self.max_false_alarms_per_hour.and_then(|n| within("max_false_alarms_per_hour", n, 0.0, 1e6));
-        let shares = [("margin", self.margin), ("min_balanced_accuracy", self.min_balanced_accuracy)];
+        let shares = [
+            ("margin", self.margin),
+            ("min_balanced_accuracy", self.min_balanced_accuracy),
+            ("max_loss", self.max_loss),
+        ];
         let shares = shares.into_iter().filter_map(|(at, value)| within(at, value, 0.0, 1.0));
         shares.chain(alarms).chain(within("parity_clips", self.parity_clips as f64, 0.0, 1e6)).collect()
     }
@@ -76,7 +92,28 @@ impl Stage for Publish {
     }
 
     fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
-        Ok(vec![candidate_part(context)])
+        // Once a model is no longer pinned, what was trained meanwhile is published.
+        let pin = Pin::read(context.layout)?.map(|pin| KeyPart::new("pinned", pin.version));
+        Ok(std::iter::once(candidate_part(context)).chain(pin).collect())
+    }
+
+    fn admit(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
+        let Some(loss) = Loss::find(context)?.filter(|loss| loss.lost > 0 || !loss.classes.is_empty()) else {
+            return Ok(());
+        };
+        let loss = Box::new(loss);
+        context.emit(Event::Lost(loss.clone()));
+        if loss.exceeds(self.max_loss) && !context.allow_loss {
+            return Err(StageErrorKind::Lost { loss });
+        }
+        Ok(())
+    }
+
+    fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        let loss = Loss::of(context, foreseen.clips(context.layout)?)?.filter(|loss| loss.exceeds(self.max_loss));
+        let note =
+            |loss: Loss| format!("the run would stop before it trains (`--allow-loss` goes on): {}", loss.words());
+        Ok(Forecast { notes: loss.map(note).into_iter().collect(), ..Forecast::default() })
     }
 
     fn look(&self, context: &Context<'_>) -> Result<(), String> {
@@ -87,6 +124,10 @@ impl Stage for Publish {
     fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
         if let Ok(Some(gate)) = Gate::read(&context.layout.model(&candidate(context)?)) {
             context.emit(Event::Judged(Box::new(gate)));
+        }
+        let (pin, candidate) = (Pin::read(context.layout)?, candidate(context)?);
+        if let Some(pin) = pin.filter(|pin| pin.version != candidate) {
+            context.emit(Event::Skipped { stage: NAME, why: pin.keeps_out(&candidate) });
         }
         if let Some(Pointer { version: model, previous, .. }) = Pointer::read(&context.layout.production())? {
             context.emit(Event::Published { model, previous });
@@ -112,8 +153,13 @@ impl Stage for Publish {
         if let Some(refusal) = refusal {
             return Err(refusal).in_stage(NAME);
         }
-        let pointer = move_to(context.layout, &version, context.started_at, by).in_stage(NAME)?;
-        context.emit(Event::Published { model: version.clone(), previous: pointer.previous });
+        if let Some(pin) = Pin::read(context.layout).in_stage(NAME)?.filter(|pin| pin.version != version) {
+            context.emit(Event::Skipped { stage: NAME, why: pin.keeps_out(&version) });
+        } else {
+            let author = Author { at: context.started_at, user: context.user, reason: context.reason };
+            let pointer = move_to(context.layout, &version, author, by).in_stage(NAME)?;
+            context.emit(Event::Published { model: version.clone(), previous: pointer.previous });
+        }
         // What `predict` loads belongs to what must be there; but `model.json` takes up new figures.
         let files = [WEIGHTS_FILE, CLASS_NAMES_FILE].map(|name| folder.join(name));
         let files = files.iter().map(|path| FileStamp::take(context.layout.root(), path));

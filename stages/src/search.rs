@@ -103,11 +103,6 @@ impl Searched {
     pub(crate) fn is(&self, key: Key) -> bool {
         self.key == key.to_string()
     }
-
-    /// The settings in force before it.
-    pub(crate) fn asked(self) -> TrainConfig {
-        TrainConfig { search: self.search, ..self.asked }
-    }
 }
 
 /// The checkpoint of the search `key`.

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::foresee::Foreseen;
 use crate::params::Problem;
 use crate::publish::Gate;
+use crate::retrain_policy::Loss;
+use crate::test_uses::TestUse;
 use crate::timings::StepTime;
 use crate::{StageError, StageErrorKind};
 
@@ -60,6 +62,17 @@ pub trait Stage: Send + Sync {
     /// What [`run`](Self::run) would do, found out without doing it; `foreseen` holds what the stages before it would have made.
     fn foresee(&self, _context: &Context<'_>, _foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
         Ok(Forecast::default())
+    }
+
+    /// Whether a run that includes this stage may go on, given what the source holds. Asked once the stages that read the source are done, before any other
+    /// stage does work.
+    fn admit(&self, _context: &Context<'_>) -> Result<(), StageErrorKind> {
+        Ok(())
+    }
+
+    /// Parameters that decide when the stage works, but not what it makes: they are in no key.
+    fn policy_parameters(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// Does the work that is missing.
@@ -197,6 +210,12 @@ pub struct Context<'a> {
     pub forced: bool,
     /// Whether a model goes into production although the gate refuses it.
     pub force_publish: bool,
+    /// Whether a run goes on although the source has lost recordings of the model in production.
+    pub allow_loss: bool,
+    /// Who runs it, where that is known.
+    pub user: Option<&'a str>,
+    /// Why it is run, where that was said.
+    pub reason: Option<&'a str>,
 }
 
 impl Context<'_> {
@@ -330,7 +349,12 @@ pub enum Event {
         on: String,
         /// The figures.
         metrics: Metrics,
+        /// When they were measured, where that was not in this run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        measured: Option<TestUse>,
     },
+    /// What the source has lost of what the model in production was trained beside.
+    Lost(Box<Loss>),
     /// What the gate found of a model.
     Judged(Box<Gate>),
     /// The model that `predict` uses from now on.

@@ -19,16 +19,16 @@ use ecosight_models::metrics::Metrics;
 
 use crate::calibration::{Calibration, thresholds};
 use crate::checkpoint::Checkpoint;
-use crate::earlier::{recount, trained_before, wait};
 use crate::error::InStage;
 use crate::evaluate::candidate;
 use crate::figures::Judge;
+use crate::foresee::Foreseen;
 use crate::labels::Labels;
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Clips, Sides, check_usable, read_sides};
+use crate::retrain_policy::{HeldBack, KnownClips, hold_back, recount, trained_before};
 use crate::search::{Chosen, Searched, checkpoint, search};
-use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
-use crate::waiting;
+use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
 use crate::{StageError, StageErrorKind};
 
 pub use crate::pointer::Pointer;
@@ -94,7 +94,36 @@ impl Stage for TrainConfig {
     fn look(&self, context: &Context<'_>) -> Result<(), String> {
         // `evaluate` writes its figures into the model's own description, which therefore has no one size and time.
         let version = candidate(context).map_err(|error| error.to_string())?;
-        Artefact::load(&context.layout.model(&version)).map(drop).map_err(|error| error.to_string())
+        Artefact::load(&context.layout.model(&version)).map_err(|error| error.to_string())?;
+        match HeldBack::read(context.layout) {
+            Some(HeldBack { new, .. }) if new >= self.min_samples => Err(format!(
+                "{new} new recordings were held back, and {} are enough (`train.min_samples`)",
+                self.min_samples
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn policy_parameters(&self) -> &'static [&'static str] {
+        &["min_samples"]
+    }
+
+    fn recall(&self, context: &Context<'_>) -> Result<(), StageErrorKind> {
+        if let Some(held_back) = HeldBack::read(context.layout) {
+            context.emit(Event::Skipped { stage: NAME, why: held_back.words() });
+        }
+        Ok(())
+    }
+
+    fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
+        let listed = foreseen.clips(context.layout)?.to_vec();
+        let labels = Labels::join(&listed, foreseen.split(context.layout)?.to_vec(), self);
+        let now = KnownClips::of(&listed, &labels, context.settings);
+        let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).unwrap_or_default();
+        let found =
+            if context.forced { None } else { HeldBack::find(context, &now, !leaks.is_empty(), self.min_samples)? };
+        let notes = found.map(|held_back| format!("it would be held back: {}", held_back.words()));
+        Ok(Forecast { notes: notes.into_iter().collect(), ..Forecast::default() })
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
@@ -106,12 +135,13 @@ impl Stage for TrainConfig {
         if let Some(message) = labels.doubt() {
             context.emit(Event::Warning { stage: NAME, message });
         }
-        if let Some(output) = wait(self, context, &labels).in_stage(NAME)? {
+        let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).in_stage(NAME)?;
+        let now = KnownClips::now(context, &labels).in_stage(NAME)?;
+        if let Some(output) = hold_back(context, &now, !leaks.is_empty(), self.min_samples).in_stage(NAME)? {
             return Ok(output);
         }
         let (sides, embedder) = read_sides(context, self.summary(), &labels).in_stage(NAME)?;
         check_usable(NAME, &sides, &labels)?;
-        let leaks: Vec<LeakRow> = read_rows(&context.layout.table(LeakRow::TABLE.name)).in_stage(NAME)?;
         let material = Material { context, labels: &labels, embedder, is_leaky: !leaks.is_empty() };
         let fingerprint = sides.fingerprint(&labels.names).to_string();
         let key = material.key(self, &fingerprint);
@@ -132,8 +162,8 @@ impl Stage for TrainConfig {
         } else {
             material.train(self, sides, fingerprint, None).in_stage(NAME)?
         };
-        waiting::note(context.layout, &version, &labels).in_stage(NAME)?;
-        waiting::clear(context.layout).in_stage(NAME)?;
+        now.write(context.layout, &version).in_stage(NAME)?;
+        HeldBack::clear(context.layout).in_stage(NAME)?;
         output(context, &version, key, rows).in_stage(NAME)
     }
 }

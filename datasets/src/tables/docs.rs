@@ -1,7 +1,8 @@
 //! The page that documents every table and column, made of what [`schema`](super::schema) says.
 
 use super::schema::{
-    ALL, Column, ColumnKind, EMBED_INDEX, FILE_EMBEDDINGS, FILES_INDEX, SLICES, SOUNDS_INDEX, TRAINING_HISTORY, Table,
+    ALL, Column, ColumnKind, EMBED_INDEX, FILE_EMBEDDINGS, FILES_INDEX, KNOWN_CLIPS, SLICES, SOUNDS_INDEX,
+    TRAINING_HISTORY, Table,
 };
 
 /// How a table is read; `manifest` stands for any of them.
@@ -25,7 +26,7 @@ pub fn markdown() -> String {
     section(&mut text, &EMBED_INDEX, "index/embed.parquet");
     section(&mut text, &FILES_INDEX, "index/files.parquet");
     section(&mut text, &SOUNDS_INDEX, "index/sounds.parquet");
-    for table in [&TRAINING_HISTORY, &SLICES] {
+    for table in [&TRAINING_HISTORY, &SLICES, &KNOWN_CLIPS] {
         section(&mut text, table, &format!("models/<version>/{}.parquet", table.name));
     }
     section(&mut text, &FILE_EMBEDDINGS, "the file that `ecosight embed --out FILE.parquet` writes");

@@ -321,6 +321,20 @@ pub const SLICES: Table = Table {
     ],
 };
 
+/// One row per clip that the source held when a model was trained; lies in the model's folder as `recordings.parquet`.
+pub const KNOWN_CLIPS: Table = Table {
+    name: "recordings",
+    doc: "one row per clip that the source held when the model was trained: later runs compare the source with it",
+    columns: &[
+        CLIP_ID,
+        optional("uri", Text, "path below the source"),
+        optional("label", Text, "label that it was trained and tested with"),
+        column("recording_id", Text, "its recording"),
+        column("group_id", Text, "what the split kept together"),
+        column("split", Text, "`train`, `val` or `test`"),
+    ],
+};
+
 /// All tables below `tables/`.
 pub const ALL: [Table; 7] = [MANIFEST, SPLIT, AUGMENT, EMBED, LEAKS, PREDICTIONS, QUARANTINE];
 

@@ -17,7 +17,7 @@ use crate::engine::GraphFormat;
 pub(crate) use bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use evaluate::EvaluateArgs;
 pub(crate) use ingest::IngestArgs;
-pub(crate) use models::{ModelsArgs, ModelsVerb};
+pub(crate) use models::{ModelsArgs, ModelsVerb, Why};
 pub(crate) use objects::{
     DuArgs, FixKeysArgs, GetArgs, LsArgs, MigrateArgs, PutArgs, RmArgs, StorageGcArgs, StorageVerifyArgs, UrlArgs,
 };
@@ -173,6 +173,12 @@ pub(crate) struct RetrainArgs {
     /// Go on although copies of clips lie on different sides of the split; figures are marked as leaky then
     #[arg(long)]
     pub(crate) allow_leak: bool,
+    /// Train although the source has lost a class, or more than `publish.max_loss` of the recordings, of the model in production
+    #[arg(long)]
+    pub(crate) allow_loss: bool,
+    /// Why it is run, for the history of models (with the user's name, or ECOSIGHT_USER)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
     /// Wait while another run writes this data root
     #[arg(long)]
     pub(crate) wait: bool,

@@ -166,7 +166,7 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
 fn stage_kind(kind: &StageErrorKind) -> (ExitStatus, Option<String>) {
     match kind {
         StageErrorKind::Dataset(error) => dataset(error),
-        StageErrorKind::Refused { .. } => (ExitStatus::Refused, kind.hint()),
+        StageErrorKind::Refused { .. } | StageErrorKind::Lost { .. } => (ExitStatus::Refused, kind.hint()),
         StageErrorKind::FailureBudget { .. } => (ExitStatus::FailureBudget, kind.hint()),
         StageErrorKind::Forbidden { .. } => (ExitStatus::Store, kind.hint()),
         StageErrorKind::Cancelled => (ExitStatus::Interrupted, kind.hint()),

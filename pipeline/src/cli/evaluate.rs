@@ -43,8 +43,11 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         } else if let Some(test) = outcome.metrics.get("test") {
             let model = outcome.model.as_deref().unwrap_or("?");
             let figures = report::figures(test);
+            let earlier = outcome.measured.as_ref().map_or(String::new(), |measured| {
+                format!(", as measured by run {} (`ecosight retrain --force=evaluate` measures again)", measured.run_id)
+            });
             printer.result(&format!(
-                "model {model} on {} test clips\n\n{figures}{}",
+                "model {model} on {} test clips{earlier}\n\n{figures}{}",
                 test.n,
                 report::slices(&slices)
             ))?;

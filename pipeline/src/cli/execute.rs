@@ -33,6 +33,10 @@ pub(crate) struct Sinks {
     pub(crate) wait: bool,
     /// Whether to publish a model that the gate refuses.
     pub(crate) force_publish: bool,
+    /// Whether to go on although the source has lost recordings of the model in production.
+    pub(crate) allow_loss: bool,
+    /// Why it is run, for the history of models.
+    pub(crate) reason: Option<String>,
 }
 
 /// Runs the selected stages with progress and a run record. That the gate refuses the model is no error yet: see [`refused`].
@@ -78,8 +82,13 @@ pub(crate) fn execute(
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
-    let context = globals.context(source, &name, pipeline.into(), &events);
-    let result = run(selection, &Context { force_publish: sinks.force_publish, ..context }, &lock);
+    let context = Context {
+        force_publish: sinks.force_publish,
+        allow_loss: sinks.allow_loss,
+        reason: sinks.reason.as_deref(),
+        ..globals.context(source, &name, pipeline.into(), &events)
+    };
+    let result = run(selection, &context, &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());

@@ -2,16 +2,17 @@
 
 mod diff;
 mod known;
+mod pin;
 mod show;
 
 use ecosight_datasets::files::write_atomic;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_stages::predict::versions;
-use ecosight_stages::publish::{By, before, move_to};
+use ecosight_stages::publish::{By, Pin, before, move_to};
 use serde_json::json;
 
-use super::args::{ModelsArgs, ModelsVerb};
+use super::args::{ModelsArgs, ModelsVerb, Why};
 use super::error::CliError;
 use super::printer::Printer;
 use super::report::{listing, percent};
@@ -30,18 +31,21 @@ pub(crate) fn models(args: &ModelsArgs, globals: &Globals, printer: &Printer) ->
             let [before, after] = [before, after].map(|version| find(&globals.layout, version));
             diff::diff(globals, &before?, &after?, printer)
         }
-        ModelsVerb::Promote { version } => {
+        ModelsVerb::Promote { version, why } => {
             let _lock = lock(globals)?;
             let version = find(&globals.layout, version)?;
-            promote(&version, By::Promote, globals, printer)
+            promote(&version, By::Promote, why, globals, printer)
         }
-        ModelsVerb::Rollback => {
+        ModelsVerb::Pin { why } => pin::pin(why, globals, printer),
+        ModelsVerb::Unpin { why } => pin::unpin(why, globals, printer),
+        ModelsVerb::History => pin::history(globals, printer),
+        ModelsVerb::Rollback { why } => {
             let _lock = lock(globals)?;
             let before = before(&globals.layout)?.ok_or_else(|| {
                 let hint = "`ecosight models list` shows all models, `ecosight models promote VERSION` chooses one";
                 CliError::failed("no model was in production before the one that is", hint)
             })?;
-            promote(&find(&globals.layout, &before)?, By::Rollback, globals, printer)
+            promote(&find(&globals.layout, &before)?, By::Rollback, why, globals, printer)
         }
         ModelsVerb::Verify { version } => verify(version.as_deref(), globals, printer),
         ModelsVerb::Export { version, onnx, with_embedder } => {
@@ -88,17 +92,25 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
 }
 
 /// Moves the pointer to `version`, unless that is damaged.
-fn promote(version: &str, by: By, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+fn promote(version: &str, by: By, why: &Why, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+    if let Some(pin) = Pin::read(&globals.layout)?.filter(|pin| pin.version != version) {
+        return Err(CliError::failed(pin.words(), "`ecosight models unpin` first, then the same command again"));
+    }
     Artefact::verify(&globals.layout.model(version)).map_err(|error| {
         let hint = "`ecosight models verify` checks all models; train anew with `ecosight retrain --force=train`";
         CliError::from(ModelError::from(error)).with_hint(hint)
     })?;
-    let pointer = move_to(&globals.layout, version, &globals.started_at(), by)?;
+    let at = globals.started_at();
+    let pointer = move_to(&globals.layout, version, globals.author(&at, why.reason.as_deref()), by)?;
     if printer.json {
         printer.document(&pointer)?;
     } else {
         let before = pointer.previous.map_or(String::new(), |before| format!("; before it: {before}"));
         printer.result(&format!("model {version} is in production{before}\n"))?;
+        if by == By::Rollback {
+            printer
+                .note("the next retrain that passes the gate publishes over it; `ecosight models pin` prevents that");
+        }
     }
     Ok(ExitStatus::Ok)
 }

@@ -67,6 +67,7 @@ impl<'a> Progress<'a> {
                 self.line(&format!("{stage:>9}  {}", counts.join(" · ")));
             }
             Event::Told { stage, line } => self.line(&format!("{stage:>9}  {line}")),
+            Event::Lost(loss) => self.line(&format!("warning: manifest: {}", loss.words())),
             Event::Skipped { stage, why } => self.line(&format!("{stage:>9}  {why}")),
             Event::StageFresh { stage, rows } if self.printer.verbose => {
                 self.line(&format!("{stage:>9}  up to date, {} rows", rows.reused));

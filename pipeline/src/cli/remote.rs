@@ -57,9 +57,13 @@ impl Use {
             Verb::Evaluate(args) if !args.cv => Self::Write { wait: false },
             Verb::Gc(GcArgs { yes: true, .. })
             | Verb::Verify(VerifyArgs { repair: true, .. })
-            | Verb::Models(ModelsArgs { verb: ModelsVerb::Promote { .. } | ModelsVerb::Rollback }) => {
-                Self::Write { wait: false }
-            }
+            | Verb::Models(ModelsArgs {
+                verb:
+                    ModelsVerb::Promote { .. }
+                    | ModelsVerb::Rollback { .. }
+                    | ModelsVerb::Pin { .. }
+                    | ModelsVerb::Unpin { .. },
+            }) => Self::Write { wait: false },
             Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
             Verb::Review(args) if args.import.is_some() => Self::Write { wait: false },

@@ -37,7 +37,11 @@ pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
     let (mut text, root) = (String::new(), layout.place());
     if let Some(test) = outcome.metrics.get("test") {
         let unseen = if test.is_leaky { "" } else { " that the model has not seen" };
-        text.push_str(&format!("\nOn {} test clips{unseen}:\n\n{}", test.n, figures(test)));
+        // Figures that were not measured now say when they were.
+        let earlier = outcome.measured.as_ref().map_or(String::new(), |measured| {
+            format!(", as measured by run {} on {} clips", measured.run_id, measured.clips)
+        });
+        text.push_str(&format!("\nOn {} test clips{unseen}{earlier}:\n\n{}", test.n, figures(test)));
     }
     if let Some(gate) = &outcome.gate {
         text.push_str(&format!("\n{}", self::gate(gate)));

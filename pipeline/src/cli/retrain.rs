@@ -45,6 +45,8 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
         on_finish: args.on_finish.clone(),
         wait: args.wait,
         force_publish: args.force_publish,
+        allow_loss: args.allow_loss,
+        reason: args.reason.clone(),
     };
     let outcome = execute(&selection, &pipeline, &source, globals, &sinks, printer);
     if args.drop_cache {

@@ -15,6 +15,7 @@ use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::cache::DEFAULT_LIMIT_BYTES;
 use ecosight_datasets::store::{Access, AudioCache, Environment, Place, Settings, Store};
 use ecosight_models::weights::WeightsCache;
+use ecosight_stages::publish::Author;
 use ecosight_stages::{Context, Event, KeyPart, params};
 
 use super::args::{GlobalArgs, PipelineArgs};
@@ -43,6 +44,8 @@ pub(crate) struct Globals {
     /// How buckets are reached; read when it is first needed, so that a mistake there is nobody else's trouble.
     access: Arc<OnceLock<Access>>,
     open: Arc<Open>,
+    /// Who runs the command: `ECOSIGHT_USER`, else the name of the login.
+    user: Option<String>,
     root: Place,
     config: Option<PathBuf>,
     cache: PathBuf,
@@ -66,6 +69,7 @@ impl Globals {
             access,
             open: Arc::new(move |source| Ok(source.store(reach(&cell, &folder, &place)?)?.until(&stop))),
             layout: layout_of(&root)?,
+            user: user(),
             root,
             weights: WeightsCache::new(&cache.join("weights")),
             cache,
@@ -202,12 +206,20 @@ impl Globals {
             cancelled: &self.cancelled,
             forced: false,
             force_publish: false,
+            allow_loss: false,
+            user: self.user.as_deref(),
+            reason: None,
         }
     }
 
     /// Name and start of this run.
     pub(crate) fn run_name(&self) -> RunName {
         RunName { id: self.run_id(), started_at: self.started_at() }
+    }
+
+    /// Who moves the pointer to the model in production, when and why.
+    pub(crate) fn author<'a>(&'a self, at: &'a str, reason: Option<&'a str>) -> Author<'a> {
+        Author { at, user: self.user.as_deref(), reason }
     }
 
     /// Whether the user has asked to stop.
@@ -226,6 +238,12 @@ fn layout_of(root: &Place) -> Result<Layout, CliError> {
             Ok(Layout::copy_of(root, state_folder()?.join("roots").join(&name[..16])))
         }
     }
+}
+
+/// Who runs the command, for the history of models.
+fn user() -> Option<String> {
+    let set = |name: &&str| std::env::var(name).ok().filter(|user| !user.trim().is_empty());
+    ["ECOSIGHT_USER", "USER", "LOGNAME"].iter().find_map(set)
 }
 
 /// Where this machine keeps what must not be lost, for this user.

@@ -2,6 +2,7 @@
 
 use ecosight_datasets::manifest::Source;
 use ecosight_stages::RowCounts;
+use ecosight_stages::retrain_policy::HeldBack;
 use serde_json::{Value, json};
 
 use super::args::StatusArgs;
@@ -55,10 +56,12 @@ pub(crate) fn document(works: &[PlannedWork], source: &Source, globals: &Globals
         })
     };
     let stages: Vec<Value> = works.iter().map(stage).collect();
+    let held_back = HeldBack::read(&globals.layout).filter(|_| is_fresh(works));
     json!({
         "source": source.to_string(),
         "data_root": globals.root(),
         "fresh": is_fresh(works),
+        "held_back": held_back,
         "stages": stages,
     })
 }
@@ -94,6 +97,11 @@ pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, de
                 text.push_str(&format!("  … and {} more\n", work.affected - work.examples.len()));
             }
         }
+    }
+    let held_back = HeldBack::read(&globals.layout).filter(|_| is_fresh(works));
+    if let Some(held_back) = held_back {
+        text.push_str(&format!("\nnothing is done: {}\n", held_back.words()));
+        return text;
     }
     let closing = if is_fresh(works) {
         "\neverything is up to date\n"

@@ -157,6 +157,9 @@ fn retrain(root: &Path, source: &Source, fault: Fault, at: usize) -> (usize, std
         cancelled: &cancelled,
         forced: false,
         force_publish: false,
+        allow_loss: false,
+        user: None,
+        reason: None,
     };
     let lock = Lock::take(&layout.lock(), "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
     let result = run(&selection, &context, &lock);

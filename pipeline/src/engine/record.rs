@@ -12,6 +12,8 @@ use ecosight_datasets::tables::QuarantineRow;
 use ecosight_datasets::{DatasetError, manifest::Source};
 use ecosight_models::metrics::Metrics;
 use ecosight_stages::publish::Gate;
+use ecosight_stages::retrain_policy::Loss;
+use ecosight_stages::test_uses::TestUse;
 use ecosight_stages::timings::{StageTime, StepTime};
 use ecosight_stages::{Event, RowCounts};
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,10 @@ pub struct RunOutcome {
     pub quarantined: Vec<QuarantineRow>,
     /// Figures of the model, by the rows they were taken on.
     pub metrics: BTreeMap<String, Metrics>,
+    /// When the figures were measured, where that was not in this run.
+    pub measured: Option<TestUse>,
+    /// What the source has lost of what the model in production was trained beside.
+    pub loss: Option<Loss>,
     /// What the gate found of the model.
     pub gate: Option<Gate>,
     /// Version of the model that was evaluated.
@@ -116,6 +122,8 @@ impl Record {
             warnings: Vec::new(),
             quarantined: Vec::new(),
             metrics: BTreeMap::new(),
+            measured: None,
+            loss: None,
             gate: None,
             model: None,
             published: false,
@@ -150,10 +158,12 @@ impl Record {
             Event::Warning { stage, message } => self.outcome.warnings.push(((*stage).to_owned(), message.clone())),
             Event::Quarantined(row) => self.outcome.quarantined.push(row.clone()),
             Event::Counted { stage, counts } => drop(self.outcome.counts.insert((*stage).to_owned(), counts.clone())),
-            Event::Evaluated { model, on, metrics } => {
+            Event::Evaluated { model, on, metrics, measured } => {
                 self.outcome.model = Some(model.clone());
+                self.outcome.measured.clone_from(measured);
                 self.outcome.metrics.insert(on.clone(), metrics.clone());
             }
+            Event::Lost(loss) => self.outcome.loss = Some(loss.as_ref().clone()),
             Event::Judged(gate) => self.outcome.gate = Some(gate.as_ref().clone()),
             Event::Published { model, .. } => self.outcome.published = self.outcome.model.as_ref() == Some(model),
             Event::Timed { steps, .. } => self.steps.clone_from(steps),

@@ -95,8 +95,8 @@ pub fn foresee(selection: &Selection<'_>, context: &Context<'_>) -> Result<Vec<P
             .inputs()
             .iter()
             .all(|input| selection.contains(input) || State::read(context.layout, input).is_some());
-        // Once a stage cannot tell what it would make, those behind it have nothing to look at.
-        if is_blind || !is_known {
+        // Once a stage cannot tell what it would make, the tables after it cannot be told either; models and pointers look at tables of clips alone.
+        if (is_blind && stage.is_table()) || !is_known {
             return Ok(ecosight_stages::Forecast::default());
         }
         let forecast = stage.stage.foresee(&context, &mut foreseen);
@@ -143,6 +143,7 @@ struct Ran {
 
 fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -> Result<(), RunError> {
     let mut made = made_before(selection, context);
+    let mut is_admitted = false;
     for stage in &selection.stages {
         let facts = facts(stage, selection, context)?;
         let verdict = judge(&facts, &made);
@@ -159,6 +160,10 @@ fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -
             }
             (verdict, before) => {
                 context.check_cancelled().map_err(in_stage)?;
+                if !is_admitted && !stage.inputs().is_empty() {
+                    admit(selection, context)?;
+                    is_admitted = true;
+                }
                 let (started, cpu) = (Instant::now(), process_cpu());
                 check_inputs(stage, context)?;
                 context.emit(Event::StageStarted { stage: stage.name, why: verdict.why().to_owned() });
@@ -177,6 +182,14 @@ fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -
             }
         };
         made.insert(stage.name.to_owned(), Some(state.columns));
+    }
+    Ok(())
+}
+
+/// Asks all selected stages whether the run may go on, once the source is known and before anything is made of it.
+fn admit(selection: &Selection<'_>, context: &Context<'_>) -> Result<(), StageError> {
+    for stage in &selection.stages {
+        stage.stage.admit(context).map_err(|kind| StageError { stage: stage.name, kind: Box::new(kind) })?;
     }
     Ok(())
 }
@@ -224,7 +237,9 @@ fn facts(stage: &PlannedStage, selection: &Selection<'_>, context: &Context<'_>)
 
 /// The parts of the key of `stage` that do not come from other stages.
 fn own_parts(stage: &PlannedStage, context: &Context<'_>) -> Result<Vec<KeyPart>, RunError> {
-    let mut parts = stage.settings();
+    let policy = stage.stage.policy_parameters();
+    let is_policy = |part: &KeyPart| policy.iter().any(|key| part.name == format!("{}.{key}", stage.name));
+    let mut parts: Vec<KeyPart> = stage.settings().into_iter().filter(|part| !is_policy(part)).collect();
     let identity =
         stage.stage.identity(context).map_err(|kind| StageError { stage: stage.name, kind: Box::new(kind) })?;
     parts.extend(identity.into_iter().map(|part| KeyPart::new(format!("{} {}", stage.name, part.name), part.value)));

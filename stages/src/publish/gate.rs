@@ -16,11 +16,12 @@ use super::Publish;
 use super::comparison::{Comparison, compare};
 use super::criteria::{Criterion, Finding};
 use super::history::current;
-use super::parity::parity;
+use super::parity::{Evaluated, parity};
 use crate::StageErrorKind;
 use crate::labels::Labels;
 use crate::pooled::{Rows, read_pooled};
 use crate::predict::Predictor;
+use crate::retrain_policy::Loss;
 use crate::stage::Context;
 
 /// Name of the file in a model's folder.
@@ -90,7 +91,7 @@ impl Publish {
         let labels = Labels::read(context, &artefact.meta.train)?;
         let test = test_rows(context, artefact.meta.train.summary(), &labels)?;
         let champion = current(context.layout)?.filter(|champion| champion != version);
-        let (mut criteria, mut comparison) = (vec![leaks(artefact)], None);
+        let (mut criteria, mut comparison) = (vec![leaks(artefact), self.known_recordings(context)?], None);
         match &champion {
             None => criteria.push(self.floor(artefact)),
             Some(champion) => match compare(context, champion, artefact, &test, &labels)? {
@@ -104,10 +105,8 @@ impl Publish {
         }
         let predictor = Predictor::at_hand(context, version)?;
         criteria.push(self.false_alarms(context, artefact, &test, &labels, predictor.as_ref().ok())?);
-        criteria.push(match &predictor {
-            Ok(predictor) => parity(context, predictor, self.parity_clips)?,
-            Err(why) => Criterion::unknown("parity", why),
-        });
+        let evaluated = Evaluated { rows: &test, head: &artefact.head };
+        criteria.push(parity(context, predictor.as_ref(), evaluated, self.parity_clips)?);
         Ok(Gate {
             schema_version: 1,
             at: context.started_at.to_owned(),
@@ -118,6 +117,23 @@ impl Publish {
             criteria,
             comparison,
         })
+    }
+
+    /// Whether the source still has what the model in production was trained beside.
+    fn known_recordings(&self, context: &Context<'_>) -> Result<Criterion, StageErrorKind> {
+        const NAME: &str = "known recordings";
+        let Some(loss) = Loss::find(context)? else {
+            return Ok(Criterion::unknown(NAME, "no model is in production that says what it was trained beside"));
+        };
+        let exceeds = loss.exceeds(self.max_loss);
+        let words = match (exceeds, context.allow_loss) {
+            (false, _) => loss.words(),
+            (true, true) => format!("{}; allowed (`--allow-loss`)", loss.words()),
+            (true, false) => {
+                format!("{}; at most {:.1} % may go (`publish.max_loss`)", loss.words(), 100.0 * self.max_loss)
+            }
+        };
+        Ok(Criterion::met(NAME, !exceeds || context.allow_loss, words))
     }
 
     /// Whether a model is good by itself.

@@ -27,6 +27,28 @@ pub enum By {
     Promote,
     /// A person who wanted the model before it back.
     Rollback,
+    /// A person who keeps the model in production there; the pointer does not move.
+    Pin,
+    /// A person who lets models be published again; the pointer does not move.
+    Unpin,
+}
+
+impl By {
+    /// Whether the pointer moves.
+    fn moves(self) -> bool {
+        !matches!(self, Self::Pin | Self::Unpin)
+    }
+}
+
+/// When, by whom and why the pointer is moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Author<'a> {
+    /// When, UTC, RFC 3339.
+    pub at: &'a str,
+    /// Who, where that is known.
+    pub user: Option<&'a str>,
+    /// Why, where that was said.
+    pub reason: Option<&'a str>,
 }
 
 /// A move of the pointer; a line of `models/history.jsonl`.
@@ -41,6 +63,29 @@ pub struct Move {
     /// Who did it.
     #[serde(flatten)]
     pub by: By,
+    /// Name of the user, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The reason that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Move {
+    /// By what, by whom and why, in words.
+    pub fn words(&self) -> String {
+        let by = match self.by {
+            By::Publish { forced: false } => "published",
+            By::Publish { forced: true } => "published although the gate refused it",
+            By::Promote => "promoted",
+            By::Rollback => "rolled back",
+            By::Pin => "pinned",
+            By::Unpin => "unpinned",
+        };
+        let user = self.user.as_ref().map_or(String::new(), |user| format!(" by {user}"));
+        let reason = self.reason.as_ref().map_or(String::new(), |reason| format!(": {reason}"));
+        format!("{by}{user}{reason}")
+    }
 }
 
 /// All moves, the oldest first.
@@ -60,7 +105,7 @@ impl Moves {
 
     /// The last move to `version`.
     fn to(&self, version: &str) -> Option<&Move> {
-        self.0.iter().rev().find(|step| step.version == version)
+        self.0.iter().rev().find(|step| step.version == version && step.by.moves())
     }
 
     /// The model in production after all moves, below it the one that a rollback goes to, and so on: who rolls back twice goes back by two.
@@ -101,7 +146,7 @@ pub fn before(layout: &Layout) -> Result<Option<String>, StageErrorKind> {
 }
 
 /// Lets `predict` use the model `version`. Where it does so already, nothing is written.
-pub fn move_to(layout: &Layout, version: &str, at: &str, by: By) -> Result<Pointer, StageErrorKind> {
+pub fn move_to(layout: &Layout, version: &str, author: Author<'_>, by: By) -> Result<Pointer, StageErrorKind> {
     let path = layout.production();
     if let Ok(Some(pointer)) = Pointer::read(&path)
         && pointer.version == version
@@ -115,11 +160,22 @@ pub fn move_to(layout: &Layout, version: &str, at: &str, by: By) -> Result<Point
         Some(before) if before == version => moves.to(version).and_then(|step| step.previous.clone()),
         before => before,
     };
-    let step = Move { at: at.to_owned(), version: version.to_owned(), previous: previous.clone(), by };
-    append(layout, &step)?;
-    let pointer = Pointer { schema_version: 1, version: version.to_owned(), since: at.to_owned(), previous };
+    append(layout, &step(version, previous.clone(), author, by))?;
+    let (version, since) = (version.to_owned(), author.at.to_owned());
+    let pointer = Pointer { schema_version: 1, version, since, previous };
     write_atomic(&path, &serde_json::to_vec_pretty(&pointer).expect("a pointer is plain data"))?;
     Ok(pointer)
+}
+
+/// A line of the history.
+fn step(version: &str, previous: Option<String>, author: Author<'_>, by: By) -> Move {
+    let [user, reason] = [author.user, author.reason].map(|text| text.map(str::to_owned));
+    Move { at: author.at.to_owned(), version: version.to_owned(), previous, by, user, reason }
+}
+
+/// Notes that the model in production was pinned, or is not any more.
+pub(super) fn note(layout: &Layout, version: &str, author: Author<'_>, by: By) -> Result<(), StageErrorKind> {
+    append(layout, &step(version, Some(version.to_owned()), author, by))
 }
 
 /// Whether the pointer is whole; says what is wrong.
@@ -165,6 +221,8 @@ mod tests {
             version: (*version).to_owned(),
             previous: previous.map(str::to_owned),
             by: *by,
+            user: None,
+            reason: None,
         };
         Moves(steps.iter().map(step).collect())
     }
@@ -178,6 +236,10 @@ mod tests {
         assert_eq!(moves(&all).stack(), ["a", "b"]);
         all.push(("a", Some("b"), By::Rollback));
         assert_eq!(moves(&all).stack(), ["a"]);
+        // A pin moves nothing.
+        all.push(("a", Some("a"), By::Pin));
+        assert_eq!(moves(&all).stack(), ["a"]);
+        assert_eq!(moves(&all).to("a").map(|step| step.by), Some(By::Rollback));
         // A pointer that was damaged was written again.
         all.push(("a", None, publish));
         assert_eq!(moves(&all).stack(), ["a"]);
@@ -189,5 +251,9 @@ mod tests {
         let line = serde_json::to_string(&steps[0]).unwrap();
         assert_eq!(line, r#"{"at":"","version":"b","previous":"a","by":"publish","forced":true}"#);
         assert_eq!(serde_json::from_str::<Move>(&line).unwrap(), steps[0]);
+        let author = Author { at: "2026-03-01T00:00:00Z", user: Some("ann"), reason: Some("field test") };
+        let line = serde_json::to_string(&step("b", None, author, By::Rollback)).unwrap();
+        assert!(line.ends_with(r#""by":"rollback","user":"ann","reason":"field test"}"#), "{line}");
+        assert_eq!(serde_json::from_str::<Move>(&line).unwrap().words(), "rolled back by ann: field test");
     }
 }

@@ -10,6 +10,8 @@ use clap::{Args as ClapArgs, Subcommand};
   ecosight models show                 the model in production
   ecosight models diff 20260301 20260308
   ecosight models rollback             let `predict` use the model before it again
+  ecosight models pin --reason 'field test until May'   publish nothing over the model in production
+  ecosight models history              which model was in production when, by whom and why
   ecosight models verify
   ecosight models export production --onnx model.onnx --with-embedder
 
@@ -17,6 +19,14 @@ A model is named by its version, by how that begins, or as `production` or `cand
 pub(crate) struct ModelsArgs {
     #[command(subcommand)]
     pub(crate) verb: ModelsVerb,
+}
+
+/// Why the pointer to the model in production is moved.
+#[derive(ClapArgs, Debug)]
+pub(crate) struct Why {
+    /// The reason, kept in models/history.jsonl with the user's name (ECOSIGHT_USER, else that of the login)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -61,11 +71,39 @@ A damaged model is refused. What was moved when stands in models/history.jsonl."
         /// The model
         #[arg(value_name = "VERSION")]
         version: String,
+        #[command(flatten)]
+        why: Why,
     },
     /// Let `predict` use the model that was in production before
+    #[command(after_help = "Examples:
+  ecosight models rollback --reason 'rain is called gunshot' && ecosight models list
+  ecosight models rollback && ecosight models pin      no retrain publishes over it until `models unpin`")]
+    Rollback {
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Keep the model in production there: retrains go on, but publish nothing over it
     #[command(after_help = "Example:
-  ecosight models rollback && ecosight models list")]
-    Rollback,
+  ecosight models pin --reason 'field test until May'
+
+A retrain trains, evaluates and judges as ever, says that its model is not published, and ends with exit code 0.
+`promote` and `rollback` are refused until `ecosight models unpin`.")]
+    Pin {
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Let retrains publish again; the next one publishes what was trained meanwhile, if it passes the gate
+    #[command(after_help = "Example:
+  ecosight models unpin && ecosight retrain")]
+    Unpin {
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Which model was in production when, by whom and why, the last change first
+    #[command(after_help = "Examples:
+  ecosight models history
+  ecosight models history --json | jq '.[] | select(.by == \"rollback\")'")]
+    History,
     /// Compare the files of models with their checksums
     #[command(after_help = "Examples:
   ecosight models verify

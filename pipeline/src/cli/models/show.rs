@@ -3,7 +3,7 @@
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta};
 use ecosight_models::head::UnknownLimit;
-use ecosight_stages::publish::{Gate, Moves};
+use ecosight_stages::publish::{Gate, Moves, Pin};
 use ecosight_stages::test_uses::TestUse;
 use serde_json::json;
 
@@ -42,7 +42,9 @@ pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Resul
         let times = if uses.len() == 1 { "once".to_owned() } else { format!("{} times", uses.len()) };
         ("test side measured".to_owned(), format!("{times}, last at {} on {} clips", last.at, last.clips))
     }));
-    lines.extend(moves.iter().map(|step| ("in production".to_owned(), format!("since {}", step.at))));
+    lines.extend(moves.iter().map(|step| ("history".to_owned(), format!("{} {}", step.at, step.words()))));
+    let pin = Pin::read(layout)?.filter(|pin| pin.version == version);
+    lines.extend(pin.map(|pin| ("pinned".to_owned(), pin.words())));
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
     if let Some(test) = artefact.meta.metrics.get("test") {

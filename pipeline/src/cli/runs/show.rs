@@ -93,9 +93,11 @@ fn stages(run: &RunFile, text: &mut String) {
 }
 
 fn metrics(run: &RunFile, text: &mut String) {
+    let earlier = run.record.pointer("/measured/run_id").and_then(Value::as_str);
+    let earlier = earlier.map_or(String::new(), |run| format!(" (not measured in this run, but in {run})"));
     for (on, value) in run.named("metrics") {
         if let Ok(metrics) = serde_json::from_value::<Metrics>(value.clone()) {
-            text.push_str(&format!("\non {} {on} clips: {}", metrics.n, figures(&metrics)));
+            text.push_str(&format!("\non {} {on} clips{earlier}: {}", metrics.n, figures(&metrics)));
         } else if let Some(accuracy) = value["accuracy"].as_f64() {
             text.push_str(&format!("\non {on} clips: accuracy {:.1} %\n", 100.0 * accuracy));
         }
