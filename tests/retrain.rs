@@ -222,6 +222,10 @@ fn cross_validation_after_a_run_with_a_bad_clip_and_with_unsound_folds() {
     assert!(narrow.code == 1 && narrow.stderr.contains("class `high`, `low` are in one fold"), "{}", narrow.stderr);
     let torn = sandbox.run(&format!("evaluate --cv {FAST} --set split.pattern=(?<recording>high|low)/1?(?<fold>.)"));
     assert!(torn.code == 1 && torn.stderr.contains("has clips in the folds"), "{}", torn.stderr);
+    let sides = "--set split.val_folds=[\"2\"] --set split.test_folds=[\"3\"]";
+    let parted =
+        sandbox.run(&format!("retrain {FAST} --set split.pattern=(?<recording>high|low)/1?(?<fold>.) {sides}"));
+    assert!(parted.code == 1 && parted.stderr.contains("recording `high` has clips in the folds"), "{}", parted.stderr);
 }
 
 #[cfg(unix)]

@@ -82,15 +82,16 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let found = Manifest::default().find(context, &|_| Ok(()))?;
     context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
     let told = settings.split.tell(&found.clips);
+    let folds = folds::folds(&settings.split, &told, &found.clips, settings.folds)?;
     for message in told.warnings {
         context.emit(Event::Warning { stage: NAME, message });
     }
-    let folds = folds::folds(&settings.split, &told.rows, &found.clips, settings.folds)?;
     let labels = Labels::join(&found.clips, told.rows, &settings.train);
     if let Some(problem) = labels.problem() {
         return Err(problem);
     }
     folds::check_classes(&settings.split, &labels, &folds)?;
+    context.emit(Event::Told { stage: NAME, line: announcement(&settings.split, settings.folds, &folds) });
     let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
@@ -201,6 +202,13 @@ impl Originals<'_> {
 struct ByFold {
     accuracy: BTreeMap<String, f64>,
     clips: BTreeMap<String, u64>,
+}
+
+/// What is about to be done, in words.
+fn announcement(split: &Split, folds: Folds, of_clip: &HashMap<ClipId, String>) -> String {
+    let n = of_clip.values().collect::<BTreeSet<_>>().len();
+    let word = if folds == Folds::Each { split.group_by.word() } else { "fold" };
+    format!("leaving out each of {n} {word}s in turn: {n} trainings")
 }
 
 /// Trains on all folds but one and scores that one, for each fold.
