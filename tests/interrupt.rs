@@ -1,8 +1,10 @@
 //! Runs that are stopped, killed or started twice: nothing is lost, and the next run ends as an undisturbed one.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::clips::recordings;
 use crate::support::{Ran, Sandbox, ran, table_digests};
 
 const RETRAIN: &str =
@@ -44,6 +46,22 @@ fn a_stopped_or_killed_run_leaves_what_the_next_one_completes() {
         sandbox.ok(&format!("{RETRAIN} --data-root {root}"));
         assert_eq!(table_digests(&sandbox.path().join(root)), expected, "the tables of the {root} run differ");
     }
+}
+
+#[test]
+fn a_cross_validation_stops_within_a_training() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 6);
+    let endless = "--set train.head=mlp --set train.max_epochs=10000000 --set train.patience=10000000";
+    let line = format!("evaluate --cv --source recordings --set embed.embedder=logmel {endless}");
+    let mut child = sandbox.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let announced = lines.by_ref().map(Result::unwrap).find(|line| line.contains("5 folds in turn: 5 trainings"));
+    assert!(announced.is_some());
+    std::thread::sleep(Duration::from_secs(2));
+    let begun = Instant::now();
+    assert_eq!(signal(child, "-INT").code, 130);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[test]

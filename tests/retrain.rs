@@ -222,6 +222,46 @@ fn cross_validation_after_a_run_with_a_bad_clip_and_with_unsound_folds() {
     assert!(narrow.code == 1 && narrow.stderr.contains("class `high`, `low` are in one fold"), "{}", narrow.stderr);
     let torn = sandbox.run(&format!("evaluate --cv {FAST} --set split.pattern=(?<recording>high|low)/1?(?<fold>.)"));
     assert!(torn.code == 1 && torn.stderr.contains("has clips in the folds"), "{}", torn.stderr);
+    let sides = "--set split.val_folds=[\"2\"] --set split.test_folds=[\"3\"]";
+    let parted =
+        sandbox.run(&format!("retrain {FAST} --set split.pattern=(?<recording>high|low)/1?(?<fold>.) {sides}"));
+    assert!(parted.code == 1 && parted.stderr.contains("recording `high` has clips in the folds"), "{}", parted.stderr);
+}
+
+#[test]
+fn a_class_with_one_recording_is_trained_on_and_decides_nothing_for_the_others() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 20);
+    let selection = |root: &str| {
+        let outcome = sandbox.json(&format!("retrain --source recordings {FAST} --data-root {root}"));
+        let model = sandbox.path().join(root).join("models").join(outcome["model"].as_str().unwrap());
+        let meta: serde_json::Value = serde_json::from_slice(&fs::read(model.join("model.json")).unwrap()).unwrap();
+        (
+            meta["selection"].clone(),
+            outcome["warnings"].to_string(),
+            fs::read_to_string(model.join("MODEL_CARD.md")).unwrap(),
+        )
+    };
+    let (before, warnings, card) = selection("without");
+    assert!(!warnings.contains("recording") && !card.contains("1 recording"), "{warnings} {card}");
+    wav(&sandbox.path().join("recordings/rare/0.wav"), 1900.0, 777);
+    let (after, warnings, card) = selection("with");
+    // One more class in the fits may move the penalty by a step of its grid.
+    let l2 = [&before, &after].map(|selection| selection["l2"].as_f64().unwrap());
+    assert!(l2[1] / l2[0] < 4.0 && l2[0] / l2[1] < 4.0, "{l2:?}");
+    for name in ["temperature", "calibrated_on"] {
+        assert_eq!(after[name], before[name], "{name}");
+    }
+    assert!(after["thresholds"][0].is_object() && after["thresholds"][2].is_null(), "{after}");
+    assert!(
+        warnings.contains("class `rare` has 1 recording: its clips take no part in choosing penalty"),
+        "{warnings}"
+    );
+    assert!(
+        card.contains("Classes with 1 recording on the train and val sides")
+            && card.contains("| rare | 1 | 0 | 0 | 1 | 1 | 0 |"),
+        "{card}"
+    );
 }
 
 #[cfg(unix)]

@@ -65,6 +65,8 @@ fn a_site_is_on_one_side_and_left_out_as_a_whole() {
     assert_eq!(each["folds"].as_object().unwrap().keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
     assert!(each["fold_clips"].as_object().unwrap().values().all(|n| n == 8), "{each}");
     assert_eq!((&each["accuracy"], each["accuracy_ci95"].as_array().unwrap().len()), (&1.0.into(), 2));
+    let told = sandbox.ok(&format!("evaluate --cv --groups each {by_site}")).stderr;
+    assert!(told.contains("leaving out each of 5 sites in turn: 5 trainings"), "{told}");
     let two = sandbox.json(&format!("evaluate --cv --groups 2 {by_site}"));
     assert_eq!(two["folds"].as_object().unwrap().len(), 2);
     let many = sandbox.run(&format!("evaluate --cv --groups 6 {by_site}"));
@@ -84,6 +86,26 @@ fn a_site_is_on_one_side_and_left_out_as_a_whole() {
     let outcome = sandbox.json(&format!("retrain --to split {by_site}"));
     let warning = outcome["warnings"][0].to_string();
     assert!(warning.contains("16 of 40 clips have no site"), "{warning}");
+
+    // Each recording would stand for a site.
+    let nowhere: String = (0..5).fold(text, |text, site| text.replace(&format!(",site {site},"), ",,"));
+    fs::write(&path, nowhere).unwrap();
+    for groups in ["each", "3"] {
+        let none = sandbox.run(&format!("evaluate --cv --groups {groups} {by_site}"));
+        assert!(
+            none.code == 1 && none.stderr.contains("no clip has a site, so no site can be left out"),
+            "{}",
+            none.stderr
+        );
+        assert!(none.stderr.contains("hint: it is told by the column `site`"), "{}", none.stderr);
+    }
+    let recordings =
+        sandbox.ok(&format!("evaluate --cv --groups each {}", by_site.replace("group_by=site", "group_by=recording")));
+    assert!(
+        recordings.stderr.contains("leaving out each of 40 recordings in turn: 40 trainings"),
+        "{}",
+        recordings.stderr
+    );
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn events_are_found_where_they_are() {
     }
     let folds = sandbox.json(&format!("evaluate --cv --groups 3 {}", &RETRAIN[8..]));
     assert_eq!(folds["metrics"]["n"], 45);
+    assert_eq!((&folds["computed"], &folds["reused"]), (&0.into(), &45.into()), "clips are counted, not windows");
     let whole = sandbox.run("models export production --onnx whole.onnx --with-embedder");
     assert_eq!(whole.code, 1, "{}", whole.stderr);
     sandbox.ok("runs report");

@@ -1,45 +1,82 @@
-//! What is done to the scores of a head before they are told: one temperature, and a threshold for each class.
+//! What is done to the scores of a head before they are told: one temperature, a threshold for each class, and the limit from where on a clip is of no
+//! known class.
 
+use ecosight_datasets::tables::Unit;
 use ecosight_models::ModelError;
-use ecosight_models::head::{LabelSets, Scores, TrainConfig};
+use ecosight_models::head::{LabelSets, OutOfFold, Scores, TrainConfig, UnknownLimit, Unseen};
 use ecosight_models::metrics::{Labelled, MultiLabel, Ranking, Threshold, temperature};
 
 use crate::StageErrorKind;
 use crate::labels::Labels;
-use crate::pooled::Clips;
+use crate::pooled::{Clips, Rows};
 
 /// Fitted on clips that were scored by a head that had not seen their recordings.
 pub(crate) struct Calibration {
     /// What logits are divided by.
     pub(crate) temperature: f64,
-    /// Probabilities of the rows, `[n, classes]`.
-    pub(crate) scores: Vec<f32>,
+    /// For each class, from which probability on it is to be believed; none where the wish cannot be fulfilled.
+    pub(crate) thresholds: Vec<Option<Threshold>>,
+    /// From where on a clip is of no known class; none where that is not asked.
+    pub(crate) unknown: Option<UnknownLimit>,
+    /// The clips that all of it was fitted on, with calibrated probabilities: those of the train side, then those of the val side.
+    pub(crate) clips: Clips,
+    /// How many of these are on the train side.
+    pub(crate) on_train: usize,
+}
+
+/// Rows that were scored out of fold, those of the train side first.
+#[derive(Default)]
+struct Scored {
+    units: Vec<Unit>,
+    y: Vec<usize>,
+    groups: Vec<u32>,
+    /// `[rows, classes]`.
+    logits: Vec<f32>,
+}
+
+impl Scored {
+    fn add(&mut self, side: &Rows, found: &OutOfFold) {
+        self.units.extend(found.rows.iter().map(|&row| side.units[row]));
+        self.y.extend(found.rows.iter().map(|&row| side.y[row]));
+        self.groups.extend(found.rows.iter().map(|&row| side.groups[row]));
+        self.logits.extend_from_slice(&found.logits);
+    }
 }
 
 impl Calibration {
-    /// Of logits, `[n, classes]`, and the labels of their rows, `[n]`.
+    /// Of the out-of-fold logits `unseen` of rows of the two sides. Without any row nothing is changed: temperature 1, and no thresholds.
     pub(crate) fn of(
         config: &TrainConfig,
         labels: &Labels,
-        logits: &[f32],
-        y: &[usize],
+        [train, val]: [&Rows; 2],
+        unseen: &Unseen,
     ) -> Result<Self, StageErrorKind> {
         let classes = labels.classes.len();
+        let mut rows = Scored::default();
+        rows.add(train, &unseen.train);
+        let on_train = rows.units.chunk_by(|a, b| a == b).count();
+        rows.add(val, &unseen.val);
+        if rows.y.is_empty() {
+            let (thresholds, clips) = (vec![None; classes], Clips::default());
+            return Ok(Self { temperature: 1.0, thresholds, unknown: None, clips, on_train });
+        }
         let temperature = match labels.sets() {
-            None => temperature(logits, y, classes),
-            Some(sets) => temperature_of_several(sets, logits, y),
+            None => temperature(&rows.logits, &rows.y, classes),
+            Some(sets) => temperature_of_several(sets, &rows.logits, &rows.y),
         };
         let temperature = temperature.map_err(ModelError::from)?;
-        Ok(Self { temperature, scores: probabilities(logits, classes, config.scores(), temperature) })
+        let scores = probabilities(&rows.logits, classes, config.scores(), temperature);
+        let clips = Clips::of(&rows.units, &rows.y, &rows.groups, &scores, classes);
+        let thresholds = thresholds(config, labels, &clips)?;
+        let calibrated: Vec<f32> = rows.logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect();
+        let logits = Clips::of(&rows.units, &rows.y, &rows.groups, &calibrated, classes).scores;
+        let unknown = UnknownLimit::choose(config.unknown, config.known_recall, &logits, classes);
+        Ok(Self { temperature, thresholds, unknown, clips, on_train })
     }
 }
 
 /// For each class, from which probability on it is to be believed; none where the wish cannot be fulfilled.
-pub(crate) fn thresholds(
-    config: &TrainConfig,
-    labels: &Labels,
-    clips: &Clips,
-) -> Result<Vec<Option<Threshold>>, StageErrorKind> {
+fn thresholds(config: &TrainConfig, labels: &Labels, clips: &Clips) -> Result<Vec<Option<Threshold>>, StageErrorKind> {
     let (classes, y) = (labels.classes.len(), &clips.y);
     let rankings = match labels.sets() {
         None => Ranking::of_classes(&clips.scores, y, classes).map_err(ModelError::from)?,

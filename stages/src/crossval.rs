@@ -1,8 +1,8 @@
 //! Cross-validation on originals: over the given folds, over k folds of whole recordings (or sites, devices, days: `split.group_by`), or leaving each of
 //! these out in turn.
 //!
-//! Each recording is scored by a head that was trained on others. Nothing is written; embeddings of originals that the table
-//! already holds are used, the others are computed.
+//! Each recording is scored by a head that came about on others as `train` makes one (`procedure.rs`). Nothing is written; embeddings of originals that the
+//! table already holds are used, the others are computed.
 
 mod copies;
 mod folds;
@@ -13,19 +13,18 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, Unit, UnitEntry};
 use ecosight_models::ModelError;
 use ecosight_models::embedder::Embedder;
-use ecosight_models::head::{Pooler, TrainConfig, train};
+use ecosight_models::head::{Pooler, TrainConfig};
 use ecosight_models::metrics::Metrics;
 use ecosight_models::open::open_embedder;
 use serde::Serialize;
-use std::ops::ControlFlow;
 
 use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
 use crate::embed::{Embed, Work, embed_all, unit_key};
-use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
-use crate::pooled::{Rows, read_pooled};
+use crate::pooled::{Clips, Rows, read_pooled};
+use crate::procedure::Procedure;
 use crate::split::Split;
 use crate::stage::{Context, Event};
 use crate::stream::{Outcome, Piece};
@@ -82,15 +81,16 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     let found = Manifest::default().find(context, &|_| Ok(()))?;
     context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
     let told = settings.split.tell(&found.clips);
+    let folds = folds::folds(&settings.split, &told, &found.clips, settings.folds)?;
     for message in told.warnings {
         context.emit(Event::Warning { stage: NAME, message });
     }
-    let folds = folds::folds(&settings.split, &told.rows, &found.clips, settings.folds)?;
     let labels = Labels::join(&found.clips, told.rows, &settings.train);
     if let Some(problem) = labels.problem() {
         return Err(problem);
     }
     folds::check_classes(&settings.split, &labels, &folds)?;
+    context.emit(Event::Told { stage: NAME, line: announcement(&settings.split, settings.folds, &folds) });
     let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
@@ -109,7 +109,7 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
         folds: by_fold.accuracy,
         fold_clips: by_fold.clips,
         reused,
-        computed: rows.len() - reused,
+        computed: rows.clip_count() - reused,
         quarantined: found.failed.len() + failed,
     })
 }
@@ -148,7 +148,7 @@ impl Originals<'_> {
                 rows.push(unit, labelled, &row);
             }
         })?;
-        Ok(rows.len())
+        Ok(rows.clip_count())
     }
 
     /// Computes the rest; returns how many clips failed.
@@ -203,7 +203,14 @@ struct ByFold {
     clips: BTreeMap<String, u64>,
 }
 
-/// Trains on all folds but one and scores that one, for each fold.
+/// What is about to be done, in words.
+fn announcement(split: &Split, folds: Folds, of_clip: &HashMap<ClipId, String>) -> String {
+    let n = of_clip.values().collect::<BTreeSet<_>>().len();
+    let word = if folds == Folds::Each { split.group_by.word() } else { "fold" };
+    format!("leaving out each of {n} {word}s in turn: {n} trainings")
+}
+
+/// Follows the procedure of `train` on all folds but one and scores that one, for each fold.
 fn score(
     context: &Context<'_>,
     settings: &Settings,
@@ -211,34 +218,29 @@ fn score(
     folds: &HashMap<ClipId, String>,
     labels: &Labels,
 ) -> Result<(Metrics, ByFold), StageErrorKind> {
-    let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
-    // Where clips can be of several classes, each is predicted from a half on.
-    let judge = Judge::new(labels, vec![0.5; labels.classes.len()], &settings.train.background);
-    let (mut probabilities, mut truth, mut groups) = (Vec::new(), Vec::new(), Vec::new());
-    let mut by_fold = ByFold::default();
-    for name in names {
-        context.check_cancelled()?;
-        let (mut fitted, mut held_out) = (Rows::default(), Rows::default());
-        for (unit, row) in rows.units.iter().zip(rows.x.chunks_exact(rows.dim)) {
-            let side = if folds[&unit.clip_id] == *name { &mut held_out } else { &mut fitted };
-            side.push(*unit, &labels.clips[&unit.clip_id], row);
-        }
-        let missing = labels.missing(&fitted);
+    let of_row: Vec<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
+    let names: BTreeSet<&String> = of_row.iter().copied().collect();
+    let total = names.len() as u64;
+    let progress = |done| context.emit(Event::Progress { stage: NAME, done, total, unit: "folds" });
+    progress(0);
+    let procedure = Procedure { config: &settings.train, labels };
+    let judge = procedure.judge();
+    let (mut all, mut by_fold) = (Clips::default(), ByFold::default());
+    for (name, done) in names.into_iter().zip(1..) {
+        let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&row| of_row[row] == name);
+        let missing = labels.missing(fitted.iter().map(|&row| rows.y[row]));
         if !missing.is_empty() {
             let message = format!("without fold `{name}` no usable clip of class {} is left", missing.join(", "));
             return Err(StageErrorKind::data(message, "repair the files that are reported above, or add recordings"));
         }
-        let go_on = &mut |_: &_| ControlFlow::Continue(());
-        let trained =
-            train(fitted.take_examples(), None, labels.targets(), &settings.train, go_on).map_err(ModelError::from)?;
-        let clips = held_out.clips(&trained.head.probabilities(&held_out.x), labels.classes.len());
+        let clips = procedure.held_out(rows, &fitted, &held_out, &|| context.check_cancelled().is_err())?;
+        let clips = clips.ok_or(StageErrorKind::Cancelled)?;
         let metrics = judge.figures(&clips.scores, &clips.y).map_err(ModelError::from)?;
         by_fold.accuracy.insert(name.clone(), metrics.accuracy);
         by_fold.clips.insert(name.clone(), metrics.n);
-        probabilities.extend(clips.scores);
-        truth.extend(clips.y);
-        groups.extend(clips.groups);
+        all.extend(clips);
+        progress(done);
     }
-    let metrics = judge.measure(&probabilities, &truth, &groups)?;
+    let metrics = judge.measure(&all.scores, &all.y, &all.groups)?;
     Ok((metrics, by_fold))
 }

@@ -11,7 +11,6 @@ use ecosight_datasets::tables::{ClipRow, SplitRow, read_rows};
 use ecosight_models::head::{LabelSets, Targets, TrainConfig};
 
 use crate::StageErrorKind;
-use crate::pooled::Rows;
 use crate::stage::Context;
 
 /// Between the parts of a label.
@@ -177,9 +176,10 @@ impl Labels {
         if is_right { self.names[label].clone() } else { several(&self.classes, predicted, background) }
     }
 
-    /// The classes of which there is no row among `rows`: their clips were quarantined, or there are none.
-    pub(crate) fn missing(&self, rows: &Rows) -> Vec<String> {
-        let present: BTreeSet<usize> = rows.y.iter().flat_map(|&label| self.classes_of(label)).collect();
+    /// The classes of which there is none among the labels `y` of rows: their clips were quarantined, or there are none.
+    pub(crate) fn missing(&self, y: impl IntoIterator<Item = usize>) -> Vec<String> {
+        let labels: BTreeSet<usize> = y.into_iter().collect();
+        let present: BTreeSet<usize> = labels.into_iter().flat_map(|label| self.classes_of(label)).collect();
         let missing = self.classes.iter().enumerate().filter(|(class, _)| !present.contains(class));
         missing.map(|(_, name)| format!("`{name}`")).collect()
     }

@@ -29,6 +29,7 @@ mod pass;
 mod pointer;
 pub mod pooled;
 pub mod predict;
+mod procedure;
 pub mod publish;
 mod recording;
 pub mod replaced;

@@ -75,6 +75,24 @@ impl Rows {
         }
     }
 
+    /// These rows, in this order.
+    pub(crate) fn some(&self, rows: &[usize]) -> Self {
+        Self {
+            x: self.x_of(rows),
+            y: rows.iter().map(|&row| self.y[row]).collect(),
+            units: rows.iter().map(|&row| self.units[row]).collect(),
+            groups: rows.iter().map(|&row| self.groups[row]).collect(),
+            kept: rows.iter().map(|&row| self.kept[row]).collect(),
+            is_original: rows.iter().map(|&row| self.is_original[row]).collect(),
+            dim: self.dim,
+        }
+    }
+
+    /// Number of clips (variants apart) of the rows, which are in order: windows of a clip lie together.
+    pub(crate) fn clip_count(&self) -> usize {
+        self.units.chunk_by(|a, b| a == b).count()
+    }
+
     /// The values of these rows, one after the other.
     pub(crate) fn x_of(&self, rows: &[usize]) -> Vec<f32> {
         rows.iter().flat_map(|&row| &self.x[row * self.dim..(row + 1) * self.dim]).copied().collect()
@@ -170,6 +188,14 @@ impl Clips {
 }
 
 impl Clips {
+    /// Appends those of `others`.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.units.extend(others.units);
+        self.y.extend(others.y);
+        self.groups.extend(others.groups);
+        self.scores.extend(others.scores);
+    }
+
     /// Those with these numbers, of `classes` scores each.
     pub(crate) fn some(&self, chosen: &[usize], classes: usize) -> Self {
         Self {
@@ -276,7 +302,7 @@ pub(crate) fn check_usable(stage: &'static str, sides: &Sides, labels: &Labels) 
         let hint = "the reasons stand in tables/quarantine; repair the files or add recordings";
         Err(StageErrorKind::data(message, hint)).in_stage(stage)
     };
-    let missing = labels.missing(&sides.train);
+    let missing = labels.missing(sides.train.y.iter().copied());
     if !missing.is_empty() {
         return refuse(format!("no usable train clip is left in class {}", missing.join(", ")));
     }

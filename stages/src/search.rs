@@ -1,7 +1,7 @@
 //! `train.search`: whether other settings of the head do better than the user's own.
 //!
-//! Trial 0 are the user's settings; the others are drawn from a small space ([`TrainConfig::candidates`]). Each is scored by nested cross-validation over the recordings
-//! of the train side ([`expected`]); neither val nor test clips have a part in it. The lowest mean cross-entropy wins, if it is lower than that of trial 0 for more than
+//! Trial 0 are the user's settings; the others are drawn from a small space ([`TrainConfig::candidates`]). Each is scored by cross-validation of the whole
+//! [`Procedure`] over the recordings of the train side; neither val nor test clips have a part in it. The lowest mean cross-entropy of the clips wins, if it is lower than that of trial 0 for more than
 //! chance. How many trials fit into the budget depends on the clock, and so may the winner; without an end by the budget, equal searches choose the same.
 //!
 //! Finished trials are kept in a checkpoint, so that a run that was cut off goes on behind them. What was tried stands in `models/<version>/search.json`, beside the
@@ -15,7 +15,7 @@ use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_models::ModelError;
 use ecosight_models::head::{
-    ClassWeights, Expected, Features, HeadError, HeadKind, Pooling, Sampling, Search, Summary, TrainConfig, expected,
+    ClassWeights, Features, HeadError, HeadKind, Pooling, Sampling, Search, Summary, TrainConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ use crate::StageErrorKind;
 use crate::checkpoint::Checkpoint;
 use crate::labels::Labels;
 use crate::pooled::{Sides, read_sides};
+use crate::procedure::Procedure;
 use crate::stage::{Context, Event};
 
 /// Word of the stage that this is a part of.
@@ -68,7 +69,7 @@ enum Ended {
 struct Trial {
     number: usize,
     settings: TrainConfig,
-    /// Mean cross-entropy, nats; none where the training diverged.
+    /// Mean cross-entropy of the clips, nats; none where the training diverged.
     log_loss: Option<f64>,
     accuracy: Option<f64>,
     seconds: f64,
@@ -181,15 +182,15 @@ fn attempt(
     }
     let sides = take(pooled, context, labels, settings.summary())?;
     let is_stopped = || context.check_cancelled().is_err() || is_over();
-    let found = expected(&sides.train.examples(), labels.targets(), &settings, &is_stopped);
+    let found = Procedure { config: &settings, labels }.cross_validate(&sides.train, &is_stopped);
     pooled.insert(settings.summary(), sides);
     context.check_cancelled()?;
     let (log_loss, accuracy) = match found {
-        Ok(Some(Expected { log_loss, accuracy })) => (Some(log_loss), Some(accuracy)),
+        Ok(Some(metrics)) => (metrics.log_loss, Some(metrics.accuracy)),
         Ok(None) => return Ok(None),
         // Settings of the user's that cannot be trained with are an error; others have lost.
-        Err(HeadError::Diverged { .. }) if number > 0 => (None, None),
-        Err(error) => return Err(ModelError::from(error).into()),
+        Err(StageErrorKind::Model(ModelError::Head(HeadError::Diverged { .. }))) if number > 0 => (None, None),
+        Err(error) => return Err(error),
     };
     let seconds = begun.elapsed().as_secs_f64();
     Ok(Some(Trial { number, settings, log_loss, accuracy, seconds }))

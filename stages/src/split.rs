@@ -4,12 +4,14 @@
 //! `quota`, wider groups so that the classes are `spread`, and both, if so asked, in the order of `time`.
 
 mod check;
+mod contradictions;
 mod groups;
 mod known;
 mod quota;
 mod spread;
 mod time;
 
+pub(crate) use known::{Told, told_by};
 pub(crate) use spread::{deal, wholes};
 
 use std::collections::BTreeSet;
@@ -28,7 +30,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "assign each recording, site, device or day to train, val or test",
     inputs: &["manifest"],
     parameters: Split::KEYS,
@@ -197,16 +199,16 @@ pub struct Assigned {
     pub rows: Vec<SplitRow>,
     /// What a person should know.
     pub warnings: Vec<String>,
-    /// Why groups cannot be dealt out; then all rows are on the train side.
+    /// Why recordings or groups cannot be dealt out; then all rows are on the train side.
     pub problem: Option<StageErrorKind>,
 }
 
 impl Split {
     /// The side of each clip. Pure.
     pub fn assign(&self, clips: &[ClipRow]) -> Assigned {
-        let known::Told { mut rows, times, mut warnings } = self.tell(clips);
+        let known::Told { mut rows, times, mut warnings, .. } = self.tell(clips);
         let sides = match (self.by, self.group_by) {
-            (By::Share, GroupBy::Recording) => Ok(self.by_quota(clips, &rows)),
+            (By::Share, GroupBy::Recording) => self.by_quota(clips, &rows),
             (By::Share, _) => self.spread(clips, &rows),
             (By::Time, _) => self.by_time(&rows, &times).map(|(sides, told)| {
                 warnings.extend(told);

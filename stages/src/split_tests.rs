@@ -127,6 +127,24 @@ fn where_val_and_test_folds_are_named_the_others_are_trained_on() {
 }
 
 #[test]
+fn a_recording_in_folds_of_different_sides_is_refused() {
+    let mut clips = class("a", &[1, 2, 3, 4]);
+    clips[1].recording_id = Some("1".into());
+    let problem = |folds: [&str; 2], split: &Split| {
+        let mut clips = clips.clone();
+        (clips[0].fold, clips[1].fold) = (Some(folds[0].into()), Some(folds[1].into()));
+        split.assign(&clips).problem
+    };
+    let named = Split { val_folds: vec!["4".into()], test_folds: vec!["5".into()], ..esc10() };
+    let error = problem(["3", "5"], &named).unwrap();
+    assert_eq!(error.to_string(), "recording `1` has clips in the folds `3` and `5`");
+    assert!(error.hint().unwrap().starts_with("put all clips of a recording into one fold"), "{error:?}");
+    assert!(problem(["train", "test"], &esc10()).is_some());
+    // Both on the train side, or in folds that stand for no side.
+    assert!(problem(["2", "3"], &named).is_none() && problem(["2", "3"], &esc10()).is_none());
+}
+
+#[test]
 fn a_fold_that_no_clip_has_is_refused() {
     let check = |split: Split| split.check_folds(&split.assign(&class("a", &[1, 2, 3])).rows);
     let named = |fold: &str| vec![fold.to_owned()];
@@ -257,5 +275,5 @@ fn sites_that_cannot_be_dealt_out_are_told_with_a_hint() {
     let mut clips: Vec<_> = (0..6).map(|n| at_site((n % 2, n, n % 3 + 1))).collect();
     (clips[0].fold, clips[3].fold) = (Some("train".into()), Some("test".into()));
     let problem = Split { group_by: GroupBy::Site, ..Split::default() }.assign(&clips).problem.unwrap();
-    assert_eq!(problem.to_string(), "the site `1` has clips in folds of different sides");
+    assert_eq!(problem.to_string(), "site `1` has clips in the folds `train` and `test`");
 }

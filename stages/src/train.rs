@@ -1,5 +1,7 @@
 //! `train`: the classifier on pooled embeddings, saved with everything that `predict` needs.
 
+mod left_out;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -8,16 +10,14 @@ use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::{FileStamp, folder_of, sync_folder};
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::schema::Vectors;
-use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, Unit, read_rows};
+use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
 use ecosight_models::embedder::EmbedderId;
-use ecosight_models::head::{
-    Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, UnknownLimit, Watch, train_on,
-};
+use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, Watch};
 use ecosight_models::metrics::Metrics;
 
-use crate::calibration::{Calibration, thresholds};
+use crate::calibration::Calibration;
 use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
 use crate::evaluate::candidate;
@@ -25,7 +25,8 @@ use crate::figures::Judge;
 use crate::foresee::Foreseen;
 use crate::labels::Labels;
 use crate::params::{Params, Problem, parse};
-use crate::pooled::{Clips, Sides, check_usable, read_sides};
+use crate::pooled::{Sides, check_usable, read_sides};
+use crate::procedure::{Calibrated, Procedure};
 use crate::retrain_policy::{HeldBack, KnownClips, hold_back, recount, trained_before};
 use crate::search::{Chosen, Searched, checkpoint, search};
 use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
@@ -36,7 +37,7 @@ pub use crate::pointer::Pointer;
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "choose the settings of the classifier head on the train and val sides, and fit it on both",
     inputs: &["manifest", "split", "embed", "audit"],
     parameters: TrainConfig::KEYS,
@@ -198,8 +199,11 @@ impl Material<'_> {
         searched: Option<&Searched>,
     ) -> Result<(String, Key), StageErrorKind> {
         let key = self.key(config, &fingerprint);
-        let mut trained = fit(config, self.context, key, &mut sides, self.labels)?;
-        let mut judged = judge(config, &sides, self.labels, &mut trained)?;
+        let Calibrated { trained, calibration } = fit(config, self.context, key, &mut sides, self.labels)?;
+        for message in left_out::warnings(config, self.context, &sides, self.labels, &calibration) {
+            self.context.emit(Event::Warning { stage: NAME, message });
+        }
+        let mut judged = judge(config, self.labels, &trained, calibration)?;
         judged.metrics.values_mut().for_each(|metrics| metrics.is_leaky = self.is_leaky);
         let meta = ModelMeta {
             schema_version: SCHEMA_VERSION,
@@ -288,31 +292,20 @@ struct Judged {
     predictions: Vec<PredictionRow>,
 }
 
-/// Calibrates the head on the clips that were scored without their recording: the val side, and the originals of the train side where there was a
-/// cross-validation. More clips than the val side alone make thresholds of rare classes less of a guess.
+/// Measures the head on the clips that it was calibrated on, each scored without its recording: those of the val side, and the originals of the train side. More
+/// clips than the val side alone make thresholds of rare classes less of a guess.
 fn judge(
     config: &TrainConfig,
-    sides: &Sides,
     labels: &Labels,
-    trained: &mut Trained,
+    trained: &Trained,
+    calibration: Calibration,
 ) -> Result<Judged, StageErrorKind> {
     let k = labels.classes.len();
-    let (train, val) = (&sides.train, &sides.val);
-    let heard = trained.unseen.train.as_ref().map_or(0, Vec::len);
-    let originals: Vec<usize> = (0..train.len()).filter(|&row| heard > 0 && train.is_original[row]).collect();
-    let logits = [trained.unseen.train.as_deref().unwrap_or_default(), &trained.unseen.val].concat();
-    let units: Vec<Unit> = originals.iter().map(|&row| train.units[row]).chain(val.units.iter().copied()).collect();
-    let y: Vec<usize> = originals.iter().map(|&row| train.y[row]).chain(val.y.iter().copied()).collect();
-    let groups: Vec<u32> = originals.iter().map(|&row| train.groups[row]).chain(val.groups.iter().copied()).collect();
-    let Calibration { temperature, scores } = Calibration::of(config, labels, &logits, &y)?;
-    let clips = Clips::of(&units, &y, &groups, &scores, k);
-    let thresholds = thresholds(config, labels, &clips)?;
-    trained.head = trained.head.clone().cooled(temperature);
+    let Calibration { temperature, thresholds, unknown, clips, on_train } = calibration;
     let limits = thresholds.iter().map(|found| found.map_or(f32::INFINITY, |found| found.threshold)).collect();
     let judge = Judge::new(labels, limits, &config.background);
 
     let (mut metrics, mut rows) = (BTreeMap::new(), Vec::new());
-    let on_train = clips.units.iter().position(|unit| val.units.first() == Some(unit)).unwrap_or(clips.units.len());
     for (side, of) in [(Side::Train, 0..on_train), (Side::Val, on_train..clips.units.len())] {
         if of.is_empty() {
             continue;
@@ -328,7 +321,7 @@ fn judge(
         temperature,
         thresholds,
         calibrated_on: clips.units.len() as u64,
-        unknown: limit(config, &logits, &units, k, temperature),
+        unknown,
     };
     Ok(Judged { selection, metrics, predictions: rows })
 }
@@ -342,21 +335,6 @@ fn check_names(config: &TrainConfig, classes: &[String]) -> Result<(), StageErro
     Err(StageErrorKind::data(message, "call the class something else, or set `train.unknown = \"off\"`"))
 }
 
-/// From where on a clip is of no known class, by the `logits` of clips that were scored without their recording.
-fn limit(
-    config: &TrainConfig,
-    logits: &[f32],
-    units: &[Unit],
-    classes: usize,
-    temperature: f64,
-) -> Option<UnknownLimit> {
-    let calibrated: Vec<f32> = logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect();
-    // Labels and recordings have no part in it.
-    let nothing = (vec![0; units.len()], vec![0; units.len()]);
-    let clips = Clips::of(units, &nothing.0, &nothing.1, &calibrated, classes);
-    UnknownLimit::choose(config.unknown, config.known_recall, &clips.scores, classes)
-}
-
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.
 fn fit(
     config: &TrainConfig,
@@ -364,14 +342,18 @@ fn fit(
     key: Key,
     sides: &mut Sides,
     labels: &Labels,
-) -> Result<Trained, StageErrorKind> {
+) -> Result<Calibrated, StageErrorKind> {
     let total = match config.head {
         HeadKind::Linear => 0,
         HeadKind::Mlp => u64::from(config.max_epochs),
     };
     let mut checkpoint = Checkpoint::new(context.layout.checkpoint(NAME), key);
     let resume = if context.forced { None } else { checkpoint.read() };
-    let val = sides.val.examples();
+    if config.head == HeadKind::Mlp {
+        let line = "the val side decides how many epochs are enough; then the train clips are scored by cross-validation, for calibration and \
+                    `audit labels`: 5 trainings on 4/5 of them";
+        context.emit(Event::Told { stage: NAME, line: line.to_owned() });
+    }
     let on_epoch: &mut OnEpoch<'_> = &mut |epoch, snapshot| {
         context.emit(Event::Progress { stage: NAME, done: u64::from(epoch.epoch), total, unit: "epochs" });
         let is_cancelled = context.check_cancelled().is_err();
@@ -380,17 +362,14 @@ fn fit(
     };
     let is_stopped = &|| context.check_cancelled().is_err();
     let watch = Watch { resume: resume.as_deref(), on_epoch, is_stopped };
-    let trained = train_on(sides.train.take_examples(), Some(&val), labels.targets(), config, watch);
-    let trained = trained.map_err(ModelError::from)?;
-    if trained.stopped == Stopped::Interrupted {
-        return Err(StageErrorKind::Cancelled);
-    }
+    let found = Procedure { config, labels }.run(&mut sides.train, Some(&sides.val), watch)?;
+    let found = found.ok_or(StageErrorKind::Cancelled)?;
     if let Some(message) = checkpoint.problem() {
         context.emit(Event::Warning { stage: NAME, message: format!("no checkpoint could be written: {message}") });
     }
-    if trained.stopped == Stopped::MaxEpochs && config.head == HeadKind::Linear {
+    if found.trained.stopped == Stopped::MaxEpochs && config.head == HeadKind::Linear {
         let message = "the linear head did not converge; a larger `l2` helps".to_owned();
         context.emit(Event::Warning { stage: NAME, message });
     }
-    Ok(trained)
+    Ok(found)
 }

@@ -220,7 +220,7 @@ pub const PREDICTIONS: Table = Table {
         column(
             "split",
             Text,
-            "`train` (scored in a cross-validation over recordings), `val` (by the head fitted on the train side) or `test` (by the model)",
+            "`train` (scored in a cross-validation over recordings, unless its class is in no other fold), `val` (by the head fitted on the train side) or `test` (by the model)",
         ),
         column("label", Text, "class that it was given"),
         column("predicted", Text, "most probable class"),

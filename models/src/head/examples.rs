@@ -44,6 +44,63 @@ impl Examples<'_> {
     }
 }
 
+/// Examples with arrays of their own.
+pub(super) struct OwnedExamples {
+    x: Vec<f32>,
+    y: Vec<usize>,
+    groups: Vec<u32>,
+    is_original: Vec<bool>,
+    dim: usize,
+}
+
+impl OwnedExamples {
+    /// These rows of `examples`.
+    pub(super) fn of(examples: &Examples<'_>, rows: &[usize]) -> Self {
+        let dim = examples.dim;
+        Self {
+            x: rows.iter().flat_map(|&row| &examples.x[row * dim..(row + 1) * dim]).copied().collect(),
+            y: rows.iter().map(|&row| examples.y[row]).collect(),
+            groups: rows.iter().map(|&row| examples.groups[row]).collect(),
+            is_original: rows.iter().map(|&row| examples.is_original[row]).collect(),
+            dim,
+        }
+    }
+
+    /// The rows of `a`, then those of `b`; both have the same length of a row.
+    pub(super) fn join(a: &Examples<'_>, b: &Examples<'_>) -> Self {
+        Self {
+            x: [&*a.x, &*b.x].concat(),
+            y: [a.y, b.y].concat(),
+            groups: [a.groups, b.groups].concat(),
+            is_original: [a.is_original, b.is_original].concat(),
+            dim: a.dim,
+        }
+    }
+
+    /// The first `n` rows.
+    pub(super) fn first(&self, n: usize) -> Examples<'_> {
+        Examples {
+            x: (&self.x[..n * self.dim]).into(),
+            y: &self.y[..n],
+            groups: &self.groups[..n],
+            is_original: &self.is_original[..n],
+            dim: self.dim,
+        }
+    }
+
+    /// All rows.
+    pub(super) fn all(&self) -> Examples<'_> {
+        self.first(self.y.len())
+    }
+
+    /// All rows, values given away: training needs no second copy.
+    pub(super) fn take(&mut self) -> Examples<'_> {
+        let x = std::mem::take(&mut self.x);
+        let Self { y, groups, is_original, dim, .. } = self;
+        Examples { x: x.into(), y, groups, is_original, dim: *dim }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,13 +5,14 @@
 
 use std::ops::ControlFlow;
 
-use super::folds::folds;
+use super::coverage::covered;
+use super::folds::GroupFolds;
 use super::lbfgs::{Ended, Evaluation, Function, Limits, Minimisation};
 use super::model::Network;
 use super::regression::{Fit, Regression};
 use super::score::{Score, score};
 use super::targets::Targets;
-use super::train::{Epoch, Stopped, Trained, Tried, Unseen, Watch};
+use super::train::{Epoch, OutOfFold, Stopped, Trained, Tried, Unseen, Watch};
 use super::{Examples, Head, HeadError, Normaliser, TrainConfig};
 
 /// Tight enough that loss and predictions are those of a solver that runs to machine precision.
@@ -54,20 +55,15 @@ pub(super) fn train(
 
     let mut point = vec![0.0; rows.problem.parameters()];
     let mut is_stopped = false;
-    let search = match folds(groups, y, config.seed) {
-        Some((fold, count)) => {
-            let search = Search { rows: &rows, fold: &fold, count, is_original };
-            match search.run(config.l2.value(), watch) {
-                Some(found) => Some(found),
-                None => return Ok(rows.interrupted(normaliser, &point)),
-            }
-        }
-        None => None,
+    let search = match rows.search(groups, is_original, watch) {
+        ControlFlow::Continue(found) => found,
+        ControlFlow::Break(()) => return Ok(rows.interrupted(normaliser, &point)),
     };
+    let val_rows = covered(y.iter().copied(), (n..labels.len()).collect(), &labels, targets);
     let l2 = search.as_ref().map_or(config.l2.value().unwrap_or(1.0), |found| found.l2);
     let mut history = Vec::new();
     let (on_train, ended) = rows.fit(&rows.weighting(&is_train), l2, point, LIMITS, |iteration, at| {
-        let val = val.map(|_| rows.score(&at.point, n..labels.len()));
+        let val = (!val_rows.is_empty()).then(|| rows.score(&rows.problem.logits(&at.point), &val_rows));
         let epoch = Epoch {
             epoch: iteration,
             loss: at.value,
@@ -84,7 +80,8 @@ pub(super) fn train(
     if !on_train.value.is_finite() {
         return Err(HeadError::Diverged { epoch: history.len() as u32 });
     }
-    let unseen_val = rows.problem.logits(&on_train.point)[n * classes..].to_vec();
+    let logits = rows.of(&rows.problem.logits(&on_train.point), &val_rows);
+    let unseen_val = OutOfFold { rows: val_rows.iter().map(|row| row - n).collect(), logits };
     point = on_train.point;
     let mut stopped = match ended {
         Ended::Converged => Stopped::Converged,
@@ -99,7 +96,7 @@ pub(super) fn train(
         }
         point = on_all.point;
     }
-    let (tried, unseen_train) = search.map_or((Vec::new(), None), |found| (found.tried, Some(found.logits)));
+    let (tried, unseen_train) = search.map(|found| (found.tried, found.unseen)).unwrap_or_default();
     Ok(Trained {
         head: rows.head(normaliser, &point),
         history,
@@ -179,9 +176,30 @@ impl Rows<'_> {
         start.run(limits, &function, |iteration, now| on_iteration(iteration, &now.at))
     }
 
-    fn score(&self, point: &[f64], rows: std::ops::Range<usize>) -> Score {
-        let logits = self.problem.logits(point);
-        score(&logits[rows.start * self.classes..rows.end * self.classes], &self.labels[rows], self.targets)
+    /// Cross-validates penalties over folds of the train rows, which come first and are of these `groups`; none where there is nothing to judge them by.
+    /// Broken off if the user has stopped it.
+    fn search(&self, groups: &[u32], is_original: &[bool], watch: &Watch<'_>) -> ControlFlow<(), Option<Found>> {
+        let y = &self.labels[..groups.len()];
+        let Some(folds) = GroupFolds::deal(groups, y, self.config.seed) else { return ControlFlow::Continue(None) };
+        let judged = folds.judged(y, is_original, self.targets);
+        if judged.is_empty() {
+            return ControlFlow::Continue(None);
+        }
+        match (Search { rows: self, folds: &folds, judged }).run(self.config.l2.value(), watch) {
+            Some(found) => ControlFlow::Continue(Some(found)),
+            None => ControlFlow::Break(()),
+        }
+    }
+
+    /// Those of the `logits` of all rows that are of these rows.
+    fn of(&self, logits: &[f32], rows: &[usize]) -> Vec<f32> {
+        rows.iter().flat_map(|&row| &logits[row * self.classes..(row + 1) * self.classes]).copied().collect()
+    }
+
+    /// Score of these rows, given the logits of all.
+    fn score(&self, logits: &[f32], rows: &[usize]) -> Score {
+        let truth: Vec<usize> = rows.iter().map(|&row| self.labels[row]).collect();
+        score(&self.of(logits, rows), &truth, self.targets)
     }
 
     fn head(&self, normaliser: Normaliser, point: &[f64]) -> Head {
@@ -202,7 +220,7 @@ impl Rows<'_> {
             stopped: Stopped::Interrupted,
             l2: None,
             tried: Vec::new(),
-            unseen: Unseen { train: None, val: Vec::new() },
+            unseen: Unseen::default(),
         }
     }
 }
@@ -210,18 +228,18 @@ impl Rows<'_> {
 /// The inner cross-validation.
 struct Search<'a> {
     rows: &'a Rows<'a>,
-    /// Fold of each train row; the rows after them are of no fold.
-    fold: &'a [usize],
-    count: usize,
-    is_original: &'a [bool],
+    /// Of the train rows; the rows after them are of no fold.
+    folds: &'a GroupFolds,
+    /// The rows that penalties are judged by.
+    judged: Vec<usize>,
 }
 
 /// What it found.
 struct Found {
     l2: f64,
     tried: Vec<Tried>,
-    /// Logits of the original train rows, `[originals, classes]`, each by the fit that had not seen its recording.
-    logits: Vec<f32>,
+    /// Of the rows that penalties are judged by.
+    unseen: OutOfFold,
 }
 
 impl Search<'_> {
@@ -232,31 +250,32 @@ impl Search<'_> {
             Some(l2) => vec![l2],
             None => (WEAKEST..=STRONGEST).rev().map(|half| 10.0_f64.powf(f64::from(half) / 2.0)).collect(),
         };
-        let originals: Vec<usize> = (0..self.fold.len()).filter(|&row| self.is_original[row]).collect();
-        let truth: Vec<usize> = originals.iter().map(|&row| rows.labels[row]).collect();
-        let weightings: Vec<Weighting> = (0..self.count).map(|number| rows.weighting(&self.without(number))).collect();
-        let mut points = vec![vec![0.0; rows.problem.parameters()]; self.count];
+        let (count, judged) = (self.folds.count, &self.judged);
+        let weightings: Vec<Weighting> = (0..count).map(|number| rows.weighting(&self.without(number))).collect();
+        let mut points = vec![vec![0.0; rows.problem.parameters()]; count];
         let (mut tried, mut best): (Vec<Tried>, Option<(f64, Found)>) = (Vec::new(), None);
+        let truth: Vec<usize> = judged.iter().map(|&row| rows.labels[row]).collect();
         let mut worse = 0;
         for l2 in grid {
-            let mut unseen = vec![0.0; originals.len() * rows.classes];
+            let mut logits = vec![0.0; judged.len() * rows.classes];
             for (number, (point, weighting)) in points.iter_mut().zip(&weightings).enumerate() {
                 let (optimum, ended) = rows.fit(weighting, l2, std::mem::take(point), ROUGH, |_, _| leave(watch));
                 if ended == Ended::Interrupted {
                     return None;
                 }
                 *point = optimum.point;
-                let logits = rows.problem.logits(point);
-                for (out, &row) in unseen.chunks_exact_mut(rows.classes).zip(&originals) {
-                    if self.fold[row] == number {
-                        out.copy_from_slice(&logits[row * rows.classes..(row + 1) * rows.classes]);
+                let of_fit = rows.problem.logits(point);
+                for (out, &row) in logits.chunks_exact_mut(rows.classes).zip(judged) {
+                    if self.folds.of_row[row] == number {
+                        out.copy_from_slice(&of_fit[row * rows.classes..(row + 1) * rows.classes]);
                     }
                 }
             }
-            let Score { loss, accuracy } = score(&unseen, &truth, rows.targets);
+            let Score { loss, accuracy } = score(&logits, &truth, rows.targets);
             tried.push(Tried { l2, log_loss: loss, accuracy });
             if best.as_ref().is_none_or(|(least, _)| loss < BETTER * *least) {
-                best = Some((loss, Found { l2, tried: Vec::new(), logits: unseen }));
+                best =
+                    Some((loss, Found { l2, tried: Vec::new(), unseen: OutOfFold { rows: judged.clone(), logits } }));
                 worse = 0;
             } else {
                 worse += 1;
@@ -270,6 +289,6 @@ impl Search<'_> {
 
     /// The train rows that are not of fold `number`.
     fn without(&self, number: usize) -> Vec<bool> {
-        (0..self.rows.labels.len()).map(|row| self.fold.get(row).is_some_and(|&fold| fold != number)).collect()
+        (0..self.rows.labels.len()).map(|row| self.folds.of_row.get(row).is_some_and(|&fold| fold != number)).collect()
     }
 }

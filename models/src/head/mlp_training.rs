@@ -1,31 +1,20 @@
 //! Training of the multi-layer head: Adam on shuffled batches, early stopping, learning rate halved on a plateau.
 
-use burn::module::{Module, ParamId};
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer, OptimizerRecord};
-use burn::tensor::activation::{log_softmax, relu};
-use burn::tensor::{Bytes, Tensor};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+use burn::module::Module;
 
-use super::blocks::{device, matrix, values};
-use super::mixup::Mix;
-use super::mlp::Mlp;
+use super::coverage::covered;
+use super::examples::OwnedExamples;
+use super::folds::GroupFolds;
+use super::mlp_session::Session;
 use super::model::Network;
-use super::sampling::{Sampling, balanced, batches};
-use super::score::{Score, score};
-use super::snapshot::Snapshot;
-use super::train::{Epoch, OnEpoch, Stopped, Trained, Unseen, Watch};
+use super::train::{Epoch, OnEpoch, OutOfFold, Stopped, Trained, Unseen, Watch};
 use super::{Examples, Head, HeadError, Normaliser, Targets, TrainConfig};
 
-/// Epochs without a lower validation loss after which the learning rate halves.
-const PLATEAU: u32 = 7;
-
-/// Adam's ε in Keras, from which learning rate and network come; burn's default is 1e-5.
-const ADAM_EPSILON: f32 = 1e-7;
-
-/// Trains on checked examples: on the train rows for as long as that helps on the val rows, then anew and as long on both.
+/// Trains on checked examples: on the train rows for as long as that helps on the val rows, then anew and as long on both. Val rows of classes
+/// without train rows have no say in how long.
+///
+/// In between, the originals of the train side are scored by cross-validation over their groups, each fold by a network that was trained as long on
+/// the others: five trainings of four fifths of the rows.
 pub(super) fn train(
     train: Examples<'_>,
     val: Option<&Examples<'_>>,
@@ -33,8 +22,14 @@ pub(super) fn train(
     config: &TrainConfig,
     watch: &mut Watch<'_>,
 ) -> Result<Trained, HeadError> {
-    let Some(val) = val else { return fit(train, None, targets, config, &[], watch) };
-    let both = join(&train, val);
+    let Some(val) = val else {
+        let Fitted { head, history, stopped } = fit(train, None, targets, config, &[], watch)?;
+        return Ok(Trained { head, history, stopped, l2: None, tried: Vec::new(), unseen: Unseen::default() });
+    };
+    let n = train.n();
+    let val_rows = covered(train.y.iter().copied(), (0..val.n()).collect(), val.y, targets);
+    let judged = OwnedExamples::of(val, &val_rows);
+    let mut both = OwnedExamples::join(&train, val);
     let resume = watch.resume;
     let mut last = Vec::new();
     let chosen = {
@@ -43,54 +38,92 @@ pub(super) fn train(
             last = if flow.is_break() { Vec::new() } else { snapshot() };
             flow
         };
-        fit(train, Some(val), targets, config, &[], &mut Watch { resume, on_epoch, is_stopped: watch.is_stopped })?
+        let val = (!val_rows.is_empty()).then(|| judged.all());
+        fit(train, val, targets, config, &[], &mut Watch { resume, on_epoch, is_stopped: watch.is_stopped })?
     };
-    if chosen.stopped == Stopped::Interrupted {
-        return Ok(chosen);
+    let unseen_val = OutOfFold { logits: chosen.head.logits(&judged.all().x), rows: val_rows };
+    let mut trained = Trained {
+        head: chosen.head,
+        history: chosen.history,
+        stopped: chosen.stopped,
+        l2: None,
+        tried: Vec::new(),
+        unseen: Unseen { train: OutOfFold::default(), val: unseen_val },
+    };
+    if trained.stopped == Stopped::Interrupted {
+        return Ok(trained);
     }
-    let losses = chosen.history.iter().map(|epoch| epoch.val_loss.unwrap_or(f64::INFINITY));
-    let best = losses.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1, |(index, _)| index as u32 + 1);
-    let rates: Vec<f64> = chosen.history.iter().map(|epoch| epoch.learning_rate).collect();
-    let (y, groups, is_original) = (&both.y[..], &both.groups[..], &both.is_original[..]);
-    let examples = Examples { x: both.x.into(), y, groups, is_original, dim: val.dim };
-    // Interrupted now, it begins with this second part again: the snapshot is that of the end of the first.
+    let rates: Vec<f64> = trained.history.iter().map(|epoch| epoch.learning_rate).collect();
+    let again = TrainConfig { max_epochs: best_epoch(&trained.history), ..config.clone() };
+    // Interrupted from here on, it begins with this second part again: the snapshot is that of the end of the first.
     let on_epoch: &mut OnEpoch<'_> = &mut |epoch, _| (watch.on_epoch)(epoch, &|| last.clone());
     let mut watch = Watch { resume: None, on_epoch, is_stopped: watch.is_stopped };
-    let again = TrainConfig { max_epochs: best, ..config.clone() };
-    let refit = fit(examples, None, targets, &again, &rates, &mut watch)?;
-    let stopped = if refit.stopped == Stopped::Interrupted { Stopped::Interrupted } else { chosen.stopped };
-    Ok(Trained { head: refit.head, stopped, ..chosen })
-}
-/// Rows of two sides.
-struct Both {
-    x: Vec<f32>,
-    y: Vec<usize>,
-    groups: Vec<u32>,
-    is_original: Vec<bool>,
+    match out_of_fold(&both.first(n), targets, &again, &rates, &mut watch)? {
+        Some(unseen) => trained.unseen.train = unseen,
+        None => return Ok(Trained { stopped: Stopped::Interrupted, ..trained }),
+    }
+    let refit = fit(both.take(), None, targets, &again, &rates, &mut watch)?;
+    let stopped = if refit.stopped == Stopped::Interrupted { Stopped::Interrupted } else { trained.stopped };
+    Ok(Trained { head: refit.head, stopped, ..trained })
 }
 
-fn join(a: &Examples<'_>, b: &Examples<'_>) -> Both {
-    Both {
-        x: [&*a.x, &*b.x].concat(),
-        y: [a.y, b.y].concat(),
-        groups: [a.groups, b.groups].concat(),
-        is_original: [a.is_original, b.is_original].concat(),
+/// Number of the epoch with the lowest loss on the validation rows, the first of equals; of the last where there are no such rows.
+fn best_epoch(history: &[Epoch]) -> u32 {
+    let losses = history.iter().filter_map(|epoch| Some((epoch.epoch, epoch.val_loss?)));
+    losses.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(history.len() as u32, |(number, _)| number)
+}
+
+/// Logits of the originals among `rows`, each fold of groups by a network trained on the others for all epochs of `config` at these learning rates. None if
+/// the user has stopped it.
+fn out_of_fold(
+    rows: &Examples<'_>,
+    targets: Targets<'_>,
+    config: &TrainConfig,
+    rates: &[f64],
+    watch: &mut Watch<'_>,
+) -> Result<Option<OutOfFold>, HeadError> {
+    let Some(folds) = GroupFolds::deal(rows.groups, rows.y, config.seed) else { return Ok(Some(OutOfFold::default())) };
+    let (judged, classes) = (folds.judged(rows.y, rows.is_original, targets), targets.classes());
+    let mut logits = vec![0.0; judged.len() * classes];
+    for number in 0..folds.count {
+        let places: Vec<usize> = (0..judged.len()).filter(|&place| folds.of_row[judged[place]] == number).collect();
+        if places.is_empty() {
+            continue;
+        }
+        let rest: Vec<usize> = (0..rows.n()).filter(|&row| folds.of_row[row] != number).collect();
+        let fitted = fit(OwnedExamples::of(rows, &rest).take(), None, targets, config, rates, watch)?;
+        if fitted.stopped == Stopped::Interrupted {
+            return Ok(None);
+        }
+        let held_out: Vec<usize> = places.iter().map(|&place| judged[place]).collect();
+        let found = fitted.head.logits(&OwnedExamples::of(rows, &held_out).all().x);
+        for (place, row) in places.into_iter().zip(found.chunks_exact(classes)) {
+            logits[place * classes..(place + 1) * classes].copy_from_slice(row);
+        }
     }
+    Ok(Some(OutOfFold { rows: judged, logits }))
+}
+
+/// What came of one training.
+struct Fitted {
+    head: Head,
+    history: Vec<Epoch>,
+    stopped: Stopped,
 }
 
 /// Trains on `train`, and stops early by `val` where there is one. With `rates`, those are the learning rates of the epochs.
 fn fit(
     train: Examples<'_>,
-    val: Option<&Examples<'_>>,
+    val: Option<Examples<'_>>,
     targets: Targets<'_>,
     config: &TrainConfig,
     rates: &[f64],
     watch: &mut Watch<'_>,
-) -> Result<Trained, HeadError> {
+) -> Result<Fitted, HeadError> {
     let normaliser = Normaliser::fit(&train.x, train.dim);
     let mut x = train.x.into_owned();
     normaliser.apply_in_place(&mut x);
-    let val_x = val.map(|val| normaliser.apply(&val.x));
+    let val = val.map(|val| (normaliser.apply(&val.x), val.y));
     let mut session = Session::new(Examples { x: x.into(), ..train }, targets, config);
     if let Some(bytes) = watch.resume {
         session.load(bytes);
@@ -110,7 +143,7 @@ fn fit(
             stopped = Stopped::Interrupted;
             break;
         };
-        let val = val.zip(val_x.as_ref()).map(|(val, x)| session.validate(x, val.y));
+        let val = val.as_ref().map(|(x, y)| session.validate(x, y));
         if !score.loss.is_finite() || val.is_some_and(|val| !val.loss.is_finite()) {
             return Err(HeadError::Diverged { epoch: number });
         }
@@ -135,226 +168,6 @@ fn fit(
         stopped = Stopped::EarlyStopping;
     }
     let network = Network::Mlp(Box::new(session.best.unwrap_or_else(|| session.net.valid())));
-    let unseen = val_x.map_or_else(Vec::new, |x| network.logits(&x, session.examples.dim));
     let head = Head::new(normaliser, network, targets.classes(), targets.scores());
-    let history = session.course.history;
-    let unseen = Unseen { train: None, val: unseen };
-    Ok(Trained { head, history, stopped, l2: None, tried: Vec::new(), unseen })
-}
-
-/// How the training has gone so far.
-#[derive(Serialize, Deserialize)]
-struct Course {
-    history: Vec<Epoch>,
-    learning_rate: f64,
-    /// Lowest loss on the validation rows.
-    best_loss: Option<f64>,
-    /// Epochs since then.
-    stale: u32,
-}
-
-/// What changes from step to step.
-struct Session<'a> {
-    examples: Examples<'a>,
-    targets: Targets<'a>,
-    /// Weight of the rows of each label.
-    class_weights: Vec<f32>,
-    batch_size: usize,
-    sampling: Sampling,
-    mixup: f64,
-    net: Mlp,
-    /// The network of the epoch with the lowest loss on the validation rows.
-    best: Option<Mlp>,
-    optimiser: ModuleOptimizer,
-    order: Vec<usize>,
-    rng: ChaCha8Rng,
-    course: Course,
-}
-
-/// What of a session is no array.
-#[derive(Serialize, Deserialize)]
-struct Facts {
-    course: Course,
-    /// Position in the stream of random numbers; too large a number for JSON.
-    word: String,
-    /// Identities of the parameters, by which the optimiser knows them.
-    parameters: Vec<u64>,
-    has_best: bool,
-}
-
-impl<'a> Session<'a> {
-    fn new(examples: Examples<'a>, targets: Targets<'a>, config: &TrainConfig) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        Self {
-            net: Mlp::new(examples.dim, targets.classes(), &mut rng, &device().autodiff()),
-            optimiser: AdamConfig::new().with_epsilon(ADAM_EPSILON).init(),
-            best: None,
-            course: Course { history: Vec::new(), learning_rate: config.learning_rate, best_loss: None, stale: 0 },
-            class_weights: config.class_weights.of(examples.y, targets.labels()),
-            order: (0..examples.n()).collect(),
-            batch_size: config.batch_size,
-            sampling: config.sampling,
-            mixup: config.mixup,
-            examples,
-            targets,
-            rng,
-        }
-    }
-
-    /// Keeps the network if its loss on the validation rows is the lowest so far.
-    fn judge(&mut self, loss: f64) {
-        if self.course.best_loss.is_none_or(|best| loss < best) {
-            self.best = Some(self.net.valid());
-            (self.course.best_loss, self.course.stale) = (Some(loss), 0);
-        } else {
-            self.course.stale += 1;
-            if self.course.stale.is_multiple_of(PLATEAU) {
-                self.course.learning_rate *= 0.5;
-            }
-        }
-    }
-
-    /// Everything that the epochs to come depend on.
-    fn save(&self) -> Vec<u8> {
-        let course = &self.course;
-        let facts = Facts {
-            course: Course { history: course.history.clone(), ..*course },
-            word: self.rng.get_word_pos().to_string(),
-            parameters: self.net.parameters().iter().map(ParamId::val).collect(),
-            has_best: self.best.is_some(),
-        };
-        let mut snapshot = Snapshot::new(&facts);
-        self.net.valid().save("net", &mut snapshot);
-        if let Some(best) = &self.best {
-            best.save("best", &mut snapshot);
-        }
-        let optimiser = self.optimiser.to_record().into_bytes().expect("the record is in memory");
-        snapshot.put_bytes("optimiser", optimiser.to_vec());
-        let order = self.order.iter().flat_map(|&row| (row as u64).to_le_bytes()).collect();
-        snapshot.put_bytes("order", order);
-        snapshot.into_bytes()
-    }
-
-    /// Goes on from a snapshot; nothing happens where the bytes are none of such a session.
-    fn load(&mut self, bytes: &[u8]) {
-        let Some(mut snapshot) = Snapshot::from_bytes(bytes) else { return };
-        let mut load = || {
-            let facts: Facts = snapshot.facts()?;
-            let order = snapshot.take_bytes("order")?;
-            let order: Vec<usize> = order.as_chunks::<8>().0.iter().map(|x| u64::from_le_bytes(*x) as usize).collect();
-            let mut sorted = order.clone();
-            sorted.sort_unstable();
-            let (dim, classes) = (self.examples.dim, self.targets.classes());
-            let ids: Vec<ParamId> = facts.parameters.iter().map(|&id| ParamId::from(id)).collect();
-            let net = Mlp::load("net", &mut snapshot, dim, classes, Some(&ids), &device().autodiff())?;
-            let best = if facts.has_best {
-                Some(Mlp::load("best", &mut snapshot, dim, classes, None, &device())?)
-            } else {
-                None
-            };
-            let optimiser =
-                OptimizerRecord::from_bytes(Bytes::from_bytes_vec(snapshot.take_bytes("optimiser")?)).ok()?;
-            let word: u128 = facts.word.parse().ok()?;
-            sorted.iter().copied().eq(0..self.examples.n()).then_some((facts.course, order, net, best, optimiser, word))
-        };
-        let Some((course, order, net, best, optimiser, word)) = load() else { return };
-        self.rng.set_word_pos(word);
-        self.optimiser = AdamConfig::new().with_epsilon(ADAM_EPSILON).init().load_record(optimiser);
-        (self.course, self.order, self.net, self.best) = (course, order, net, best);
-    }
-
-    /// One pass over the rows in a new order; the score is measured along the way, with dropout, as Keras does. None if it was stopped.
-    fn epoch(&mut self, is_stopped: &dyn Fn() -> bool) -> Option<Score> {
-        let order = self.draw();
-        let mut sum = Score { loss: 0.0, accuracy: 0.0 };
-        for batch in batches(&order, self.batch_size) {
-            if is_stopped() {
-                return None;
-            }
-            let score = self.step(batch);
-            let share = batch.len() as f64 / order.len() as f64;
-            sum.loss += share * score.loss;
-            sum.accuracy += share * score.accuracy;
-        }
-        Some(sum)
-    }
-
-    /// The rows of an epoch.
-    fn draw(&mut self) -> Vec<usize> {
-        match self.sampling {
-            Sampling::All => {
-                self.order.shuffle(&mut self.rng);
-                self.order.clone()
-            }
-            Sampling::Balanced => balanced(self.examples.y, &mut self.rng),
-        }
-    }
-
-    fn step(&mut self, batch: &[usize]) -> Score {
-        let (mut rows, mut asked) = (self.rows(batch), self.asked(batch));
-        let mix = Mix::draw(self.mixup, batch, &mut self.rng);
-        if let Some(mix) = &mix {
-            mix.blend(&mut rows, &self.rows(&mix.partners));
-            for (own, partners) in asked.iter_mut().zip(self.asked(&mix.partners)) {
-                mix.blend(own, &partners);
-            }
-        }
-        let rows = matrix(rows, batch.len(), self.examples.dim, &device().autodiff());
-
-        let logits = self.net.forward_with_dropout(rows, &mut self.rng);
-        let gradients = GradientsParams::from_grads(self.loss(logits.clone(), asked).backward(), &self.net);
-        self.net = self.optimiser.step(self.course.learning_rate, self.net.clone(), gradients);
-        let logits = values(logits.inner());
-        let score = |batch: &[usize]| score(&logits, &self.labels(batch), self.targets);
-        mix.map_or_else(|| score(batch), |mix| mix.score(score(batch), score(&mix.partners)))
-    }
-
-    /// The values of these rows.
-    fn rows(&self, batch: &[usize]) -> Vec<f32> {
-        let Examples { x, dim, .. } = &self.examples;
-        batch.iter().flat_map(|&row| &x[row * dim..(row + 1) * dim]).copied().collect()
-    }
-
-    /// The labels of these rows.
-    fn labels(&self, batch: &[usize]) -> Vec<usize> {
-        batch.iter().map(|&row| self.examples.y[row]).collect()
-    }
-
-    /// What is asked of each class for these rows, `[rows, classes]`, weighted: which one it is; where a row can be of several, of which it is known
-    /// whether they are there, and which ones are.
-    fn asked(&self, batch: &[usize]) -> Vec<Vec<f32>> {
-        let labels = self.labels(batch);
-        let weighted = |cell: &dyn Fn(usize, usize) -> bool| -> Vec<f32> {
-            let cells = labels.iter().flat_map(|&label| (0..self.targets.classes()).map(move |class| (label, class)));
-            cells.map(|(label, class)| if cell(label, class) { self.class_weights[label] } else { 0.0 }).collect()
-        };
-        match self.targets {
-            Targets::One(_) => vec![weighted(&|label, class| label == class)],
-            Targets::Any(sets) => vec![
-                weighted(&|label, class| sets.of(label)[class].is_some()),
-                weighted(&|label, class| sets.of(label)[class] == Some(true)),
-            ],
-        }
-    }
-
-    /// Mean cross-entropy of rows of which this is `asked`, `[1]`.
-    fn loss(&self, logits: Tensor<2>, asked: Vec<Vec<f32>>) -> Tensor<1> {
-        let [n, classes] = logits.dims();
-        let mut asked = asked.into_iter().map(|cells| matrix(cells, n, classes, &device().autodiff()));
-        let mut next = || asked.next().expect("as many as are asked");
-        let sum = match self.targets {
-            Targets::One(_) => (log_softmax(logits, 1) * next()).sum().neg(),
-            Targets::Any(_) => {
-                // −ln σ(z) = ln(1 + exp(−|z|)) + max(z, 0) − z for what is there, and the same without the last term for what is not.
-                let absent = logits.clone().abs().neg().exp().log1p() + relu(logits.clone());
-                (absent * next() - logits * next()).sum()
-            }
-        };
-        sum.div_scalar(n as f64)
-    }
-
-    fn validate(&self, x: &[f32], y: &[usize]) -> Score {
-        let network = Network::Mlp(Box::new(self.net.valid()));
-        score(&network.logits(x, self.examples.dim), y, self.targets)
-    }
+    Ok(Fitted { head, history: session.course.history, stopped })
 }

@@ -90,6 +90,21 @@ impl Targets<'_> {
         }
     }
 
+    /// The classes that `label` says are there. A label that says of every class that it is not there stands for a class of its own, background,
+    /// whose index is [`classes`](Self::classes).
+    pub fn present(self, label: usize) -> Vec<usize> {
+        match self {
+            Self::One(_) => vec![label],
+            Self::Any(sets) => {
+                let answers = sets.of(label);
+                if answers.iter().all(|answer| *answer == Some(false)) {
+                    return vec![sets.classes];
+                }
+                (0..sets.classes).filter(|&class| answers[class] == Some(true)).collect()
+            }
+        }
+    }
+
     /// What a head for them makes of its logits.
     pub fn scores(self) -> Scores {
         match self {

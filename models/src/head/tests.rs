@@ -94,7 +94,7 @@ fn the_mlp_stops_early_and_keeps_its_best_epoch() {
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(losses.iter().position(|&loss| loss <= best), Some(losses.len() - 3));
     let (_, y) = clusters(60, 2);
-    let loss = score::score(&trained.unseen.val, &y, Targets::One(CLASSES)).loss;
+    let loss = score::score(&trained.unseen.val.logits, &y, Targets::One(CLASSES)).loss;
     assert!((loss - best).abs() < 1e-5, "{loss} and {best}");
 }
 
@@ -217,11 +217,75 @@ fn the_penalty_is_chosen_on_recordings_that_were_left_out() {
     let flow = &mut |_: &Epoch| ControlFlow::Continue(());
     let trained = train(examples(&x, &y, 60), None, CLASSES, &TrainConfig::default(), flow).unwrap();
     assert!(trained.l2.unwrap() >= 10.0, "{:?}", trained.tried);
-    let unseen = score::score(&trained.unseen.train.unwrap(), &y, Targets::One(CLASSES));
+    let unseen = score::score(&trained.unseen.train.logits, &y, Targets::One(CLASSES));
     let best = trained.tried.iter().find(|tried| Some(tried.l2) == trained.l2).unwrap();
     assert_eq!((unseen.loss, unseen.accuracy), (best.log_loss, best.accuracy));
     let weakest = trained.tried.last().unwrap();
     assert!(weakest.l2 < best.l2, "{:?}", trained.tried);
+}
+
+/// Rows of [`clusters`] with one more column, which is 0; then ten rows of one recording, of a class that only this column tells from the others.
+fn with_a_rare_class(n: usize) -> (Vec<f32>, Vec<usize>, Vec<u32>) {
+    let (x, mut y) = clusters(n, 7);
+    let mut x: Vec<f32> = x.chunks_exact(DIM).flat_map(|row| row.iter().copied().chain([0.0])).collect();
+    x.extend((0..10).flat_map(|row| (0..=DIM).map(move |column| if column < DIM { 0.05 * row as f32 } else { 3.0 })));
+    y.extend([CLASSES; 10]);
+    (x, y, (0..n as u32).chain([n as u32; 10]).collect())
+}
+
+/// The first `rows` of such rows.
+fn first((x, y, groups): &(Vec<f32>, Vec<usize>, Vec<u32>), rows: usize) -> Examples<'_> {
+    let (x, is_original) = ((&x[..rows * (DIM + 1)]).into(), &[true; 1000][..rows]);
+    Examples { x, y: &y[..rows], groups: &groups[..rows], is_original, dim: DIM + 1 }
+}
+
+#[test]
+fn a_class_with_one_recording_moves_neither_penalty_nor_temperature() {
+    let all = with_a_rare_class(150);
+    let of = |rows: usize| {
+        let flow = &mut |_: &Epoch| ControlFlow::Continue(());
+        let trained = train(first(&all, rows), None, CLASSES + 1, &TrainConfig::default(), flow).unwrap();
+        assert_eq!(trained.unseen.train.rows, (0..150).collect::<Vec<_>>());
+        let logits = &trained.unseen.train.logits;
+        (trained.l2, crate::metrics::temperature(logits, &all.1[..150], CLASSES + 1).unwrap())
+    };
+    let (without, with) = (of(150), of(160));
+    assert_eq!(without.0, with.0);
+    assert!((with.1 / without.1 - 1.0).abs() < 0.1, "{} and {}", with.1, without.1);
+}
+
+#[test]
+fn val_rows_of_a_class_without_train_rows_do_not_decide_when_the_mlp_stops() {
+    let (rows, val) = (with_a_rare_class(90), with_a_rare_class(60));
+    let with = |n: usize| {
+        let config = TrainConfig { patience: 2, ..config(HeadKind::Mlp) };
+        let flow = &mut |_: &Epoch| ControlFlow::Continue(());
+        train(first(&rows, 90), Some(&first(&val, n)), CLASSES + 1, &config, flow).unwrap()
+    };
+    let (without, with) = (with(60), with(70));
+    assert_eq!(without.history, with.history);
+    assert_eq!(without.unseen, with.unseen);
+    assert_eq!(with.unseen.val.rows, (0..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_mlp_scores_the_train_rows_by_networks_that_have_not_seen_their_groups() {
+    // Rows that can only be learnt by heart, by the column of their group.
+    let groups: Vec<u32> = (0..120).map(|row| row / 4).collect();
+    let y: Vec<usize> = groups.iter().map(|&group| (group % 2) as usize).collect();
+    let x: Vec<f32> =
+        groups.iter().flat_map(|&group| (0..30).map(move |column| f32::from(u8::from(column == group)))).collect();
+    let rows = Examples { x: x.into(), y: &y, groups: &groups, is_original: &[true; 120], dim: 30 };
+    let config = TrainConfig { max_epochs: 30, patience: 30, ..config(HeadKind::Mlp) };
+    let val = rows.clone();
+    let trained = train(rows, Some(&val), 2, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    let score = |found: &OutOfFold| {
+        let truth: Vec<usize> = found.rows.iter().map(|&row| y[row]).collect();
+        score::score(&found.logits, &truth, Targets::One(2)).accuracy
+    };
+    assert_eq!(trained.unseen.train.rows.len(), 120);
+    let (unseen, seen) = (score(&trained.unseen.train), score(&trained.unseen.val));
+    assert!(seen > 0.95 && unseen < 0.7, "{seen} and {unseen}");
 }
 
 #[test]
@@ -235,7 +299,7 @@ fn a_fit_of_some_rows_is_the_fit_that_never_saw_the_others() {
     let val_y = vec![0; 60];
     let with = train(examples(&x, &y, DIM), Some(&examples(&far, &val_y, DIM)), CLASSES, &config, flow).unwrap();
     let alone = train(examples(&x, &y, DIM), None, CLASSES, &config, flow).unwrap().head.probabilities(&far);
-    for (logits, expected) in with.unseen.val.chunks_exact(CLASSES).zip(alone.chunks_exact(CLASSES)) {
+    for (logits, expected) in with.unseen.val.logits.chunks_exact(CLASSES).zip(alone.chunks_exact(CLASSES)) {
         let mut row: Vec<f64> = logits.iter().map(|&logit| f64::from(logit)).collect();
         softmax(&mut row);
         for (found, expected) in row.iter().zip(expected) {

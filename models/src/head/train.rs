@@ -68,13 +68,23 @@ pub struct Tried {
     pub accuracy: f64,
 }
 
-/// Logits of rows, each by a head that was fitted without the row's recording.
+/// Logits of some of the rows of a side, each by a head that was fitted without the row's group. Rows of a class that such a head was not fitted
+/// on are not among them: their logits would say nothing of the head.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutOfFold {
+    /// Indices of the rows, ascending.
+    pub rows: Vec<usize>,
+    /// `[rows, classes]`, row-major.
+    pub logits: Vec<f32>,
+}
+
+/// Out-of-fold logits of both sides.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Unseen {
-    /// Of the originals among the train rows, `[originals, classes]`, by cross-validation; none where there was none.
-    pub train: Option<Vec<f32>>,
-    /// Of the val rows, `[val, classes]`, by the head fitted on the train rows.
-    pub val: Vec<f32>,
+    /// Of originals among the train rows, by cross-validation with the settings that were chosen; none where there was none.
+    pub train: OutOfFold,
+    /// Of val rows, by the head fitted on the train rows.
+    pub val: OutOfFold,
 }
 
 /// Whoever looks after a training.
@@ -91,7 +101,7 @@ pub struct Watch<'a> {
 pub type OnEpoch<'a> = dyn FnMut(&Epoch, &dyn Fn() -> Vec<u8>) -> ControlFlow<()> + 'a;
 
 /// Trains a head: settings are chosen on `train` (the penalty of the linear head, by cross-validation over its recordings) and `val` (the number of
-/// epochs of the MLP), then the head is fitted on both.
+/// epochs of the MLP), then the head is fitted on both. A row that is held out has no part in the choice where a class of it is in no row that was fitted on.
 ///
 /// Equal inputs give the same bits, with any number of rayon threads.
 /// `on_epoch` is told of every epoch and may break the training off; an empty `val` counts as none.

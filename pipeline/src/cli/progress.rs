@@ -12,6 +12,9 @@ use super::report::duration;
 /// Between two plain lines of one stage.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
+/// How a count without a known end is drawn.
+const SPINNER: &str = "{prefix:>9} {spinner} {msg}";
+
 /// Shows progress of the stage that runs.
 pub(crate) struct Progress<'a> {
     printer: &'a Printer,
@@ -21,6 +24,8 @@ pub(crate) struct Progress<'a> {
 
 struct State {
     stage: &'static str,
+    /// What the stage counts at present: another count begins anew.
+    unit: &'static str,
     begun: Instant,
     last_line: Instant,
     warnings: usize,
@@ -33,7 +38,7 @@ impl<'a> Progress<'a> {
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         let now = Instant::now();
-        Self { printer, bar, state: Mutex::new(State { stage: "", begun: now, last_line: now, warnings: 0 }) }
+        Self { printer, bar, state: Mutex::new(State { stage: "", unit: "", begun: now, last_line: now, warnings: 0 }) }
     }
 
     /// Shows an event.
@@ -45,11 +50,11 @@ impl<'a> Progress<'a> {
                 }
                 if let Ok(mut state) = self.state.lock() {
                     let now = Instant::now();
-                    *state = State { stage, begun: now, last_line: now, ..*state };
+                    *state = State { stage, unit: "", begun: now, last_line: now, ..*state };
                 }
                 self.bar.reset();
                 self.bar.set_length(0);
-                self.bar.set_style(style("{prefix:>9} {spinner} {msg}"));
+                self.bar.set_style(style(SPINNER));
                 self.bar.set_prefix(*stage);
                 self.bar.set_message("");
             }
@@ -92,8 +97,15 @@ impl<'a> Progress<'a> {
         self.bar.finish_and_clear();
     }
 
-    fn step(&self, stage: &'static str, done: u64, total: u64, unit: &str) {
+    fn step(&self, stage: &'static str, done: u64, total: u64, unit: &'static str) {
+        let is_new = self.state.lock().is_ok_and(|mut state| state.count(stage, unit));
         if self.printer.is_interactive() {
+            if is_new {
+                // Rate and time left are those of this count.
+                self.bar.reset();
+                self.bar.set_length(0);
+                self.bar.set_style(style(SPINNER));
+            }
             if total > 0 && self.bar.length() != Some(total) {
                 self.bar.set_length(total);
                 self.bar.set_style(style("{prefix:>9} {wide_bar} {pos}/{len} {msg} {rate} {eta} left"));
@@ -103,9 +115,6 @@ impl<'a> Progress<'a> {
             self.bar.set_message(if total > 0 { unit.to_owned() } else { format!("{done} {unit}") });
         } else if let Ok(mut state) = self.state.lock() {
             let now = Instant::now();
-            if state.stage != stage {
-                *state = State { stage, begun: now, last_line: now, ..*state };
-            }
             if now - state.last_line >= PLAIN_EVERY {
                 state.last_line = now;
                 self.printer.note(&format!("{stage:>9}  {}", plain(done, total, unit, now - state.begun)));
@@ -128,6 +137,18 @@ impl<'a> Progress<'a> {
             }
         }
         self.bar.suspend(|| self.printer.note(text));
+    }
+}
+
+impl State {
+    /// Notes what is counted; whether that is something else than before.
+    fn count(&mut self, stage: &'static str, unit: &'static str) -> bool {
+        let is_new = (self.stage, self.unit) != (stage, unit);
+        if is_new {
+            let now = Instant::now();
+            *self = Self { stage, unit, begun: now, last_line: now, ..*self };
+        }
+        is_new
     }
 }
 
@@ -156,6 +177,7 @@ mod tests {
     #[test]
     fn a_plain_line_tells_rate_and_time_left() {
         assert_eq!(plain(200, 1000, "clips", Duration::from_secs(20)), "200 of 1000 clips, 10.0/s, 80 s left");
+        assert_eq!(plain(4, 186, "folds", Duration::from_secs(20)), "4 of 186 folds, 0.2/s, 15 min left");
         assert_eq!(plain(7, 0, "epochs", Duration::from_secs(2)), "7 epochs, 3.5/s");
     }
 }

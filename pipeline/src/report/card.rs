@@ -158,6 +158,10 @@ fn limits(data: &ReportData) -> String {
             few.join(", ")
         ));
     }
+    for (meaning, classes) in words::single_recordings(data) {
+        let classes: Vec<String> = classes.into_iter().map(text).collect();
+        list.push_str(&format!("- {meaning}: {}.\n", classes.join(", ")));
+    }
     list + "- The figures hold for recordings like those of the test side.\n"
 }
 

@@ -362,6 +362,12 @@ pub struct ClassCount {
     pub test: u64,
     /// Augmented variants, all of them of train clips.
     pub augmented: u64,
+    /// Recordings that clips of the train and val sides are of; none where that was not counted.
+    #[serde(default)]
+    pub recordings: Option<u64>,
+    /// Recordings that clips of the test side are of; none where that was not counted.
+    #[serde(default)]
+    pub test_recordings: Option<u64>,
 }
 
 /// Clips of one group by side.

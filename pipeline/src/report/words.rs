@@ -1,6 +1,6 @@
 //! Figures in words, alike on the page and in the model card.
 
-use super::{Interval, Outcome, Side, Slice, Verdict};
+use super::{ClassCount, Interval, Outcome, ReportData, Side, Slice, Verdict};
 
 /// What stands for a figure that there is none of.
 pub(super) const NONE: &str = "n/a";
@@ -23,6 +23,11 @@ pub(super) fn rate(value: f64) -> String {
 /// A figure with three places, where there is one.
 pub(super) fn maybe(value: Option<f64>) -> String {
     value.map_or_else(|| NONE.to_owned(), decimal)
+}
+
+/// A number of things, where they were counted.
+pub(super) fn maybe_count(n: Option<u64>) -> String {
+    n.map_or_else(|| NONE.to_owned(), count)
 }
 
 /// The ends of an interval as percentages; empty where there is none.
@@ -115,6 +120,25 @@ pub(super) const fn side(side: Side) -> &'static str {
         Side::Val => "val",
         Side::Test => "test",
     }
+}
+
+/// What a class with one recording means for its figures, and the names of such classes.
+pub(super) fn single_recordings(data: &ReportData) -> Vec<(&'static str, Vec<&str>)> {
+    let of = |recordings: fn(&ClassCount) -> Option<u64>| -> Vec<&str> {
+        let classes = data.classes.iter().zip(&data.counts);
+        classes.filter(|(_, count)| recordings(count) == Some(1)).map(|(class, _)| class.as_str()).collect()
+    };
+    let found = [
+        (
+            "Classes with 1 recording on the train and val sides, which settings, temperature and thresholds were chosen without",
+            of(|count| count.recordings),
+        ),
+        (
+            "Classes with 1 recording on the test side, whose figures say nothing of other recordings",
+            of(|count| count.test_recordings),
+        ),
+    ];
+    found.into_iter().filter(|(_, classes)| !classes.is_empty()).collect()
 }
 
 #[cfg(test)]

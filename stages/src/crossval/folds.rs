@@ -8,7 +8,7 @@ use ecosight_datasets::tables::{ClipRow, SplitRow};
 use super::Folds;
 use crate::StageErrorKind;
 use crate::labels::Labels;
-use crate::split::{GroupBy, Split, deal, wholes};
+use crate::split::{GroupBy, Split, Told, deal, told_by, wholes};
 
 /// Where nobody says how many.
 const FOLDS: usize = 5;
@@ -16,27 +16,34 @@ const FOLDS: usize = 5;
 /// The fold of each clip.
 pub(super) fn folds(
     split: &Split,
-    rows: &[SplitRow],
+    told: &Told,
     clips: &[ClipRow],
     folds: Folds,
 ) -> Result<HashMap<ClipId, String>, StageErrorKind> {
+    let rows = &told.rows;
     match folds {
         Folds::Given if rows.iter().any(|row| row.fold.is_some()) => given(split, rows),
-        Folds::Given => dealt(split, rows, clips, None),
-        Folds::Number(k) => dealt(split, rows, clips, Some(k)),
+        Folds::Given => dealt(split, told, clips, None),
+        Folds::Number(k) => dealt(split, told, clips, Some(k)),
         Folds::Each => {
-            groups(split, rows)?;
+            groups(split, told)?;
             Ok(rows.iter().map(|row| (row.clip_id, row.group_id.clone())).collect())
         }
     }
 }
 
-/// The number of groups; an error where there is nothing to be left out.
-fn groups(split: &Split, rows: &[SplitRow]) -> Result<usize, StageErrorKind> {
-    let names: BTreeSet<&str> = rows.iter().map(|row| row.group_id.as_str()).collect();
+/// The number of groups; an error where none is known, or there is nothing to be left out.
+fn groups(split: &Split, told: &Told) -> Result<usize, StageErrorKind> {
+    let word = split.group_by.word();
+    if split.group_by != GroupBy::Recording && told.ungrouped == told.rows.len() {
+        let message = format!("no clip has a {word}, so no {word} can be left out");
+        let hint = format!("{}; or let `split.group_by` be \"recording\"", told_by(split.group_by));
+        return Err(StageErrorKind::data(message, hint));
+    }
+    let names: BTreeSet<&str> = told.rows.iter().map(|row| row.group_id.as_str()).collect();
     match names.into_iter().collect::<Vec<_>>()[..] {
         [] | [_] => {
-            let message = format!("to leave out a {} there must be two", split.group_by.word());
+            let message = format!("to leave out a {word} there must be two");
             Err(StageErrorKind::data(message, "add recordings, or let `split.group_by` be another word"))
         }
         ref names => Ok(names.len()),
@@ -50,31 +57,22 @@ fn given(split: &Split, rows: &[SplitRow]) -> Result<HashMap<ClipId, String>, St
         let message = format!("{given} of {} clips have a fold, the others have none", rows.len());
         return Err(StageErrorKind::data(message, "give each clip a fold, or ask for groups: `--groups 5`"));
     }
-    let word = split.group_by.word();
-    let mut of_group: HashMap<&str, &str> = HashMap::new();
-    for row in rows {
-        let fold = row.fold.as_deref().unwrap_or_default();
-        let first = of_group.entry(&row.group_id).or_insert(fold);
-        if *first != fold {
-            let message = format!("{word} `{}` has clips in the folds `{first}` and `{fold}`", row.group_id);
-            let hint = format!("put all clips of a {word} into one fold, or use `--groups 5`");
-            return Err(StageErrorKind::data(message, hint));
-        }
-    }
+    split.check_contradictions(rows, "or use `--groups 5`", |fold| Some(fold.to_owned()))?;
     Ok(rows.iter().filter_map(|row| Some((row.clip_id, row.fold.clone()?))).collect())
 }
 
 /// As many folds as are wanted, each class spread over them.
 fn dealt(
     split: &Split,
-    rows: &[SplitRow],
+    told: &Told,
     clips: &[ClipRow],
     wanted: Option<usize>,
 ) -> Result<HashMap<ClipId, String>, StageErrorKind> {
+    let rows = &told.rows;
     if split.group_by == GroupBy::Recording {
         return Ok(recordings(rows, clips, wanted.unwrap_or(FOLDS), split.seed));
     }
-    let (there, word) = (groups(split, rows)?, split.group_by.word());
+    let (there, word) = (groups(split, told)?, split.group_by.word());
     if let Some(wanted) = wanted.filter(|wanted| *wanted > there) {
         let message = format!("there are {there} {word}s, which do not make {wanted} folds");
         return Err(StageErrorKind::data(message, "`--groups each` leaves each of them out in turn"));

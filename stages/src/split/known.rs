@@ -18,6 +18,8 @@ pub(crate) struct Told {
     pub(crate) rows: Vec<SplitRow>,
     /// When they were recorded; not asked for unless sides or groups go by it.
     pub(super) times: Vec<Option<Moment>>,
+    /// Clips without a value of `split.group_by`: no site, device or day. Always 0 where recordings are kept together.
+    pub(crate) ungrouped: usize,
     /// What a person should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -51,14 +53,17 @@ impl Split {
         }
         let mut warnings: Vec<String> =
             unmatched.first().map(|first| not_matched(&unmatched, first, clips)).into_iter().collect();
+        let mut ungrouped = 0;
         if self.group_by != GroupBy::Recording {
-            warnings.extend(self.group(&mut rows, &values));
+            let (alone, told) = self.group(&mut rows, &values);
+            ungrouped = alone;
+            warnings.extend(told);
         }
-        Told { rows, times, warnings }
+        Told { rows, times, ungrouped, warnings }
     }
 
-    /// Puts the rows into their groups by `values`; says what a person should know.
-    fn group(&self, rows: &mut [SplitRow], values: &[Option<String>]) -> Vec<String> {
+    /// Puts the rows into their groups by `values`; how many have none, and what a person should know.
+    fn group(&self, rows: &mut [SplitRow], values: &[Option<String>]) -> (usize, Vec<String>) {
         let recordings: Vec<String> = rows.iter().map(|row| row.recording_id.clone()).collect();
         let groups = Groups::join(recordings.iter().map(String::as_str).zip(values.iter().map(Option::as_deref)));
         let (word, mut alone, mut first, mut joined) = (self.group_by.word(), 0, None, BTreeSet::new());
@@ -87,12 +92,12 @@ impl Split {
                 "recordings that lie in several {word}s join them, which makes {n} larger group(s) (first: `{first}`)"
             ));
         }
-        warnings
+        (alone, warnings)
     }
 }
 
 /// Where groups of this kind come from, in words.
-pub(super) fn told_by(group_by: GroupBy) -> String {
+pub(crate) fn told_by(group_by: GroupBy) -> String {
     match group_by {
         GroupBy::Recording | GroupBy::Site | GroupBy::Device => {
             let word = group_by.word();

@@ -9,10 +9,16 @@ use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::{ClipRow, Side, SplitRow};
 
 use super::Split;
+use crate::StageErrorKind;
 
 impl Split {
-    /// The side of each recording.
-    pub(super) fn by_quota(&self, clips: &[ClipRow], rows: &[SplitRow]) -> BTreeMap<String, Side> {
+    /// The side of each recording; an error where folds of different sides part one.
+    pub(super) fn by_quota(
+        &self,
+        clips: &[ClipRow],
+        rows: &[SplitRow],
+    ) -> Result<BTreeMap<String, Side>, StageErrorKind> {
+        self.check_sides_of_folds(rows)?;
         let mut recordings: BTreeMap<&str, Recording<'_>> = BTreeMap::new();
         for (clip, row) in clips.iter().zip(rows) {
             let recording = recordings.entry(&row.recording_id).or_default();
@@ -41,7 +47,7 @@ impl Split {
                 sides.insert(name.to_owned(), side);
             }
         }
-        sides
+        Ok(sides)
     }
 
     /// The side that a fold stands for, if it stands for one.

@@ -44,17 +44,11 @@ impl Split {
         clips: &[ClipRow],
         rows: &[SplitRow],
     ) -> Result<BTreeMap<String, Side>, StageErrorKind> {
+        self.check_sides_of_folds(rows)?;
         let mut wholes = wholes(clips, rows);
         for row in rows {
             let Some(side) = row.fold.as_deref().and_then(|fold| self.given(fold)) else { continue };
-            let whole = wholes.get_mut(row.group_id.as_str()).expect("each row has a group");
-            if whole.given.is_some_and(|given| given != side as usize) {
-                let (word, name) = (self.group_by.word(), &row.group_id);
-                let message = format!("the {word} `{name}` has clips in folds of different sides");
-                let hint = "folds must not part what `split.group_by` keeps together; change the one or the other";
-                return Err(StageErrorKind::data(message, hint));
-            }
-            whole.given = Some(side as usize);
+            wholes.get_mut(row.group_id.as_str()).expect("each row has a group").given = Some(side as usize);
         }
         if wholes.len() < Side::ALL.len() {
             let (word, n) = (self.group_by.word(), wholes.len());

@@ -17,11 +17,11 @@ use super::PipelineArgs;
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Cross-validate on originals: each recording is scored by a head trained on the others
+    /// Cross-validate on originals: each recording is scored by a head that was chosen, trained and calibrated on the others, as `retrain` does it
     #[arg(long)]
     pub(crate) cv: bool,
     /// Deal the recordings (or what `split.group_by` keeps together: sites, devices, days) to this many groups instead of using the given folds;
-    /// `each`: leave each of them out in turn
+    /// `each`: leave each of them out in turn, with as many trainings
     #[arg(long, requires = "cv", value_name = "K|each")]
     pub(crate) groups: Option<CvGroups>,
     /// Compare the model trained last with a classifier of the replaced system, on the same test clips; `class_names.json` lies beside the file

@@ -101,9 +101,10 @@ impl Tables {
         }))
     }
 
-    /// Usable clips of each class by side.
+    /// Usable clips of each class by side, and recordings that are fitted on and tested on.
     fn counts(&self) -> Vec<ClassCount> {
         let mut counts = vec![ClassCount::default(); self.labels.classes.len()];
+        let mut recordings: Vec<[HashSet<u32>; 2]> = vec![Default::default(); counts.len()];
         for (id, found) in &self.embedded {
             let clip = &self.labels.clips[id];
             for class in self.labels.classes_of(clip.label) {
@@ -114,7 +115,12 @@ impl Tables {
                     Side::Test => count.test += 1,
                 }
                 count.augmented += found.variants;
+                recordings[class][usize::from(clip.split.side == Side::Test)].insert(clip.group);
             }
+        }
+        for (count, [fitted, tested]) in counts.iter_mut().zip(&recordings) {
+            count.recordings = Some(fitted.len() as u64);
+            count.test_recordings = Some(tested.len() as u64);
         }
         counts
     }

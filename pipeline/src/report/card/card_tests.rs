@@ -32,7 +32,7 @@ fn hostile_names_stay_text() {
     assert_eq!(headings, 11);
     // Cells of: figures, gate, counts, classes, slices, settings. No name makes one more.
     let rows = |columns: usize, rows: usize| columns * (rows + 1);
-    assert_eq!(cells, rows(3, 5) + rows(4, 3) + rows(5, 12) + rows(8, 12) + rows(4, 6) + rows(2, 3));
+    assert_eq!(cells, rows(3, 5) + rows(4, 3) + rows(7, 12) + rows(8, 12) + rows(4, 6) + rows(2, 3));
 }
 
 #[test]
@@ -52,6 +52,22 @@ fn the_card_says_what_a_reader_must_know() {
     }
     let bare = card(&ReportData::default()).unwrap();
     assert!(bare.contains("n/a, there were no background clips") && bare.contains("Calibration: none"));
+}
+
+#[test]
+fn classes_with_one_recording_are_named() {
+    let counts = [(Some(1), Some(4)), (Some(9), Some(1)), (None, None)]
+        .map(|(recordings, test_recordings)| ClassCount { recordings, test_recordings, ..ClassCount::default() });
+    let classes = ["rare", "odd", "uncounted"].map(str::to_owned);
+    let told = card(&ReportData { classes: classes.into(), counts: counts.into(), ..ReportData::default() }).unwrap();
+    for words in [
+        "1 recording on the train and val sides, which settings, temperature and thresholds were chosen without: rare.",
+        "1 recording on the test side, whose figures say nothing of other recordings: odd.",
+        "| rare | 0 | 0 | 0 | 0 | 1 | 4 |",
+        "| uncounted | 0 | 0 | 0 | 0 | n/a | n/a |",
+    ] {
+        assert!(told.contains(words), "`{words}` is not in\n{told}");
+    }
 }
 
 #[test]

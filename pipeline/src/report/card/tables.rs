@@ -52,9 +52,11 @@ pub(super) fn slices(data: &ReportData) -> String {
 
 pub(super) fn counts(data: &ReportData) -> String {
     let rows = data.classes.iter().zip(&data.counts).map(|(class, sides)| {
-        [vec![text(class)], [sides.train, sides.val, sides.test, sides.augmented].map(count).to_vec()].concat()
+        let clips = [sides.train, sides.val, sides.test, sides.augmented].map(count);
+        let recordings = [sides.recordings, sides.test_recordings].map(words::maybe_count);
+        [vec![text(class)], clips.to_vec(), recordings.to_vec()].concat()
     });
-    table(&["class", "train", "val", "test", "augmented"], rows)
+    table(&["class", "train", "val", "test", "augmented", "recordings (train, val)", "recordings (test)"], rows)
 }
 
 pub(super) fn groups(data: &ReportData) -> String {

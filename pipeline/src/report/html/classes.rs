@@ -17,9 +17,10 @@ pub(super) fn section(data: &ReportData) -> Option<Markup> {
         "Figures of each class on the test side. Precision, recall and F1: each clip counts for its most probable class.",
         &rows,
     );
+    let notes = notes(data);
     let n = rows.len();
     if n <= LONG {
-        return (n > 0).then_some(all);
+        return (n > 0).then(|| html! { (all) (notes) });
     }
     rows.sort_by(|a, b| a.1.f1.unwrap_or(2.0).total_cmp(&b.1.f1.unwrap_or(2.0)));
     let caption = format!(
@@ -28,7 +29,17 @@ pub(super) fn section(data: &ReportData) -> Option<Markup> {
     Some(html! {
         (table(&caption, &rows[..SHOWN]))
         details { summary { "All " (n) " classes" } (all) }
+        (notes)
     })
+}
+
+/// The classes with one recording.
+fn notes(data: &ReportData) -> Markup {
+    html! {
+        @for (meaning, classes) in words::single_recordings(data) {
+            p { (meaning) ": " @for (at, class) in classes.iter().enumerate() { @if at > 0 { ", " } (name(class)) } "." }
+        }
+    }
 }
 
 fn table(caption: &str, rows: &[(&str, &ClassFigures)]) -> Markup {

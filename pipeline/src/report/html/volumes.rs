@@ -16,14 +16,18 @@ pub(super) fn counts(data: &ReportData) -> Option<Markup> {
         val: sum.val + count.val,
         test: sum.test + count.test,
         augmented: sum.augmented + count.augmented,
+        ..sum
     });
     let originals = |count: &ClassCount| count.train + count.val + count.test;
     let most = data.counts.iter().map(originals).max()?.max(1) as f64;
     let numbers = |count: &ClassCount| [count.train, count.val, count.test, count.augmented].map(words::count);
+    let recordings = |count: &ClassCount| [count.recordings, count.test_recordings].map(words::maybe_count);
+    let header =
+        ["class", "share", "train", "val", "test", "augmented", "recordings (train, val)", "recordings (test)"];
     let table = html! {
         table.figures.worded {
             caption { "Original clips by class and side; augmented variants are made of train clips only." }
-            thead { tr { @for word in ["class", "share", "train", "val", "test", "augmented"] { th scope="col" { (word) } } } }
+            thead { tr { @for word in header { th scope="col" { (word) } } } }
             tbody {
                 @for (class, count) in data.classes.iter().zip(&data.counts) {
                     tr {
@@ -35,11 +39,11 @@ pub(super) fn counts(data: &ReportData) -> Option<Markup> {
                                 }
                             }
                         }
-                        @for number in numbers(count) { td { (number) } }
+                        @for number in numbers(count).into_iter().chain(recordings(count)) { td { (number) } }
                     }
                 }
             }
-            tfoot { tr { th scope="row" { "all" } td aria-hidden="true" {} @for number in numbers(&total) { td { (number) } } } }
+            tfoot { tr { th scope="row" { "all" } td aria-hidden="true" {} @for number in numbers(&total) { td { (number) } } td {} td {} } }
         }
     };
     let table = scroll("Clips by class and side", &table);
