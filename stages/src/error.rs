@@ -67,6 +67,12 @@ pub enum StageErrorKind {
         /// The criteria that failed, in words.
         failed: Vec<String>,
     },
+    /// The stage has found something that changes what stages before it make: a run goes through its stages again.
+    #[error("{why}")]
+    AnotherPass {
+        /// What it has found, in words.
+        why: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -93,6 +99,7 @@ impl StageErrorKind {
             Self::Refused { model, .. } => Some(format!(
                 "`ecosight models show {model}` tells all of it; `ecosight retrain --force-publish` with the same options publishes it all the same"
             )),
+            Self::AnotherPass { .. } => Some("what was found is kept; the same command goes on from there".into()),
             Self::Cancelled => Some("what was computed is kept; the same command goes on from there".into()),
             Self::Dataset(_) => None,
         }
