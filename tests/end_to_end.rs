@@ -7,6 +7,7 @@ mod browser;
 mod bucket;
 mod cli;
 mod clips;
+mod copies;
 mod damage;
 mod demo;
 mod esc10;

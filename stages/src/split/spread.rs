@@ -38,23 +38,16 @@ pub(crate) fn wholes<'a>(clips: &'a [ClipRow], rows: &'a [SplitRow]) -> Wholes<'
 }
 
 impl Split {
-    /// The side of each group.
+    /// The side of each group; `given` holds those that folds stand for.
     pub(super) fn spread(
         &self,
         clips: &[ClipRow],
         rows: &[SplitRow],
+        given: &BTreeMap<String, Side>,
     ) -> Result<BTreeMap<String, Side>, StageErrorKind> {
         let mut wholes = wholes(clips, rows);
-        for row in rows {
-            let Some(side) = row.fold.as_deref().and_then(|fold| self.given(fold)) else { continue };
-            let whole = wholes.get_mut(row.group_id.as_str()).expect("each row has a group");
-            if whole.given.is_some_and(|given| given != side as usize) {
-                let (word, name) = (self.group_by.word(), &row.group_id);
-                let message = format!("the {word} `{name}` has clips in folds of different sides");
-                let hint = "folds must not part what `split.group_by` keeps together; change the one or the other";
-                return Err(StageErrorKind::data(message, hint));
-            }
-            whole.given = Some(side as usize);
+        for (name, whole) in &mut wholes {
+            whole.given = given.get(*name).map(|side| *side as usize);
         }
         if wholes.len() < Side::ALL.len() {
             let (word, n) = (self.group_by.word(), wholes.len());
@@ -68,6 +61,26 @@ impl Split {
         }
         let dealt = deal(&wholes, &[self.train, self.val, self.test], Some(Side::Train as usize), self.seed);
         Ok(wholes.keys().zip(dealt).map(|(name, side)| ((*name).to_owned(), Side::ALL[side])).collect())
+    }
+}
+
+impl Split {
+    /// An error where folds part what `split.group_by` keeps together. `groups` names the group of each clip, without its copies.
+    pub(super) fn check_given<'a>(
+        &self,
+        rows: &[SplitRow],
+        groups: impl Iterator<Item = &'a String>,
+    ) -> Result<(), StageErrorKind> {
+        let mut given: BTreeMap<&str, Side> = BTreeMap::new();
+        for (row, name) in rows.iter().zip(groups) {
+            let Some(side) = row.fold.as_deref().and_then(|fold| self.given(fold)) else { continue };
+            if *given.entry(name).or_insert(side) != side {
+                let message = format!("the {} `{name}` has clips in folds of different sides", self.group_by.word());
+                let hint = "folds must not part what `split.group_by` keeps together; change the one or the other";
+                return Err(StageErrorKind::data(message, hint));
+            }
+        }
+        Ok(())
     }
 }
 
