@@ -32,6 +32,8 @@ mod models;
 mod moto;
 #[cfg(unix)]
 mod own_stage;
+#[cfg(unix)]
+mod peers;
 mod python;
 mod remote;
 mod report;
