@@ -7,6 +7,7 @@ mod browser;
 mod bucket;
 mod cli;
 mod clips;
+mod copies;
 mod damage;
 mod demo;
 mod esc10;
@@ -31,6 +32,8 @@ mod models;
 mod moto;
 #[cfg(unix)]
 mod own_stage;
+#[cfg(unix)]
+mod peers;
 mod python;
 mod remote;
 mod report;

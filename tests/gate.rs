@@ -149,7 +149,7 @@ fn a_first_model_must_be_good_by_itself_and_not_cry_wolf() {
 fn what_was_trained_on_its_test_clips_is_refused_unless_forced() {
     let sandbox = sandbox(false);
     manifest(&sandbox, false, "high/0.wav,high,another,test,0.2,0.8\n");
-    let leak = sandbox.run(RETRAIN);
+    let leak = sandbox.run(&format!("{RETRAIN} --set split.copies=stop"));
     assert!(leak.code == 1 && leak.stderr.contains("--allow-leak"), "{}", leak.stderr);
     let refused = sandbox.run(&format!("{RETRAIN} --allow-leak"));
     assert!(refused.code == 4 && refused.stderr.contains("leaks: clips of the test side"), "{}", refused.stderr);

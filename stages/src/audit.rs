@@ -1,24 +1,25 @@
 //! `audit`: nothing that is judged by may be a copy of what is trained on.
 //!
 //! The split keeps recordings together as far as it is told which clips belong to one. This stage listens: files that lie on two sides, audio that is
-//! equal once decoded, and copies that were trimmed, shifted, rescaled or encoded anew (see `leaks`). What it finds stops the run,
-//! unless leaks are allowed; then the model says of itself that its figures mean nothing.
+//! equal once decoded, and copies that were trimmed, shifted, rescaled or encoded anew (see `leaks`).
+//!
+//! Pairs that it finds are added to the index of copies. Where the split joins copies (`split.copies`) and a pair is new, the stage asks for another pass
+//! of the run, in which the split is dealt again. Otherwise a pair on two sides stops the run, unless leaks are allowed; then nothing is added, and the
+//! model says of itself that its figures mean nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
-use ecosight_datasets::audio::{AudioSource, MonoReader, Span};
 use ecosight_datasets::key::ClipId;
-use ecosight_datasets::store::{OpenError, Store};
 use ecosight_datasets::tables::{ClipRow, LeakRow, Side, read_rows};
-use ecosight_models::frontend::LogMel;
 use ecosight_models::head::{Pooling, TrainConfig};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::bridge::{Listed, fetch};
+use crate::copies;
 use crate::error::InStage;
 use crate::labels::Labels;
-use crate::leaks::{Clips, Fingerprint, Match, align, equal_rows, nominate};
+use crate::leaks::{Clips, Fingerprints, Match, align, equal_rows, nominate};
 use crate::params::{Params, Problem, parse};
 use crate::pooled::{Rows, read_pooled};
 use crate::rows::replace;
@@ -28,17 +29,17 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 1,
+    version: 2,
     about: "find copies of clips on different sides of the split",
     inputs: &["manifest", "split", "embed"],
     parameters: Audit::KEYS,
-    configure: |table| Ok(Box::new(parse::<Audit>(table)?)),
+    configure: |table| {
+        let settings = parse::<Audit>(table)?;
+        Ok(Box::new(AuditStage { settings, fingerprints: Mutex::default() }))
+    },
 };
 
 const NAME: &str = "audit";
-
-/// Longer clips are compared by their beginning: ten minutes take a megabyte.
-const LISTENED_S: usize = 600;
 
 /// Leaks that are named in the error.
 const NAMED: usize = 5;
@@ -67,7 +68,14 @@ impl Params for Audit {
     }
 }
 
-impl Stage for Audit {
+/// The stage.
+struct AuditStage {
+    settings: Audit,
+    /// Kept while the stage asks for further passes of a run.
+    fingerprints: Mutex<Fingerprints>,
+}
+
+impl Stage for AuditStage {
     fn reads(&self) -> Vec<Input> {
         vec![
             Input::of("manifest", &["clip_id", "file_id"]),
@@ -77,25 +85,12 @@ impl Stage for Audit {
     }
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
-        let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
-        let labels = Labels::read(context, &TrainConfig::default()).in_stage(NAME)?;
-        if self.neighbours == 0 {
-            let message = "copies that were changed are not looked for: `audit.neighbours` is 0".to_owned();
-            context.emit(Event::Warning { stage: NAME, message });
+        let mut fingerprints = self.fingerprints.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = self.settings.run(context, &mut fingerprints).in_stage(NAME);
+        if !result.as_ref().is_err_and(|error| matches!(*error.kind, StageErrorKind::AnotherPass { .. })) {
+            *fingerprints = Fingerprints::default();
         }
-        let found = self.leaks(context, &clips, &labels).in_stage(NAME)?;
-        let output = replace(context.layout, &found, |row: &LeakRow| row.clips).in_stage(NAME)?;
-        let n = |kind: &str| found.iter().filter(|leak| leak.kind == kind).count();
-        context.emit(Event::counted(NAME, [("file", n("file")), ("audio", n("audio")), ("near", n("near"))]));
-        if let Some(message) = told(&found) {
-            if !self.allow_leak {
-                let hint = "tell which clips are of one recording (`split.pattern`, or the column `recording_id` of a manifest), or remove the \
-                            copies; tables/audit lists all. To go on all the same, with figures that are marked as leaky: `--allow-leak`";
-                return Err(StageErrorKind::data(message, hint)).in_stage(NAME);
-            }
-            context.emit(Event::Warning { stage: NAME, message });
-        }
-        Ok(output)
+        result
     }
 }
 
@@ -119,12 +114,58 @@ fn told(found: &[LeakRow]) -> Option<String> {
     })
 }
 
+/// What to do where copies lie on different sides.
+fn hint(is_joining: bool) -> &'static str {
+    if is_joining {
+        return "the split was made before they were known: `ecosight retrain` deals it again with these joined; tables/audit lists all";
+    }
+    "tell which clips are of one recording (`split.pattern`, or the column `recording_id` of a manifest), let `split.copies` be \"join\", or remove \
+     the copies; tables/audit lists all. To go on all the same, with figures that are marked as leaky: `--allow-leak`"
+}
+
 /// Two clips, as indices into the rows; the one nearer to training first.
 type Two = (usize, usize);
 
 impl Audit {
+    fn run(&self, context: &Context<'_>, fingerprints: &mut Fingerprints) -> Result<Output, StageErrorKind> {
+        let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest"))?;
+        let labels = Labels::read(context, &TrainConfig::default())?;
+        if self.neighbours == 0 {
+            let message = "copies that were changed are not looked for: `audit.neighbours` is 0".to_owned();
+            context.emit(Event::Warning { stage: NAME, message });
+        }
+        let found = self.leaks(context, &clips, &labels, fingerprints)?;
+        let is_joining = context.setting("split.copies") == Some("join");
+        if !self.allow_leak {
+            let new = copies::add(context.layout, &found)?;
+            if is_joining && new > 0 {
+                let pairs = if new == 1 { "pair" } else { "pairs" };
+                let why = format!(
+                    "{new} {pairs} of copies found on different sides of the split; it is dealt again with these joined"
+                );
+                return Err(StageErrorKind::AnotherPass { why });
+            }
+        }
+        let output = replace(context.layout, &found, |row: &LeakRow| row.clips)?;
+        let n = |kind: &str| found.iter().filter(|leak| leak.kind == kind).count();
+        context.emit(Event::counted(NAME, [("file", n("file")), ("audio", n("audio")), ("near", n("near"))]));
+        if let Some(message) = told(&found) {
+            if !self.allow_leak {
+                return Err(StageErrorKind::data(message, hint(is_joining)));
+            }
+            context.emit(Event::Warning { stage: NAME, message });
+        }
+        Ok(output)
+    }
+
     /// All leaks, in the order of their clips.
-    fn leaks(&self, context: &Context<'_>, clips: &[ClipRow], labels: &Labels) -> Result<Vec<LeakRow>, StageErrorKind> {
+    fn leaks(
+        &self,
+        context: &Context<'_>,
+        clips: &[ClipRow],
+        labels: &Labels,
+        fingerprints: &mut Fingerprints,
+    ) -> Result<Vec<LeakRow>, StageErrorKind> {
         let mut rows = Rows::default();
         read_pooled(context, Pooling::Mean.into(), labels, &mut |unit, labelled, row| {
             if unit.variant == 0 {
@@ -144,18 +185,21 @@ impl Audit {
         for two in same_file(&listed, &sides) {
             kinds.entry(two).or_insert("file");
         }
-        let equal: Vec<Two> = equal_rows(&all).iter().flat_map(|set| across(set, &sides)).collect();
+        let equal = equal_rows(&all);
         let pairs = if self.neighbours == 0 { Vec::new() } else { nominate(&all, self.neighbours) };
         let near: BTreeSet<Two> = pairs.iter().map(|pair| ordered(pair.a, pair.b, &sides)).collect();
-        let heard = listen(context, &listed, equal.iter().chain(&near))?;
+        let wanted: BTreeSet<usize> =
+            equal.iter().flatten().copied().chain(near.iter().flat_map(|&(a, b)| [a, b])).collect();
+        fingerprints.compute(context, NAME, &wanted.iter().map(|&clip| listed[clip]).collect::<Vec<_>>())?;
+        let id = |clip: usize| rows.units[clip].clip_id;
         // Digital silence equals digital silence.
-        for two in equal {
-            if heard.get(&two.0).is_some_and(|fingerprint| !fingerprint.is_blank()) {
-                kinds.entry(two).or_insert("audio");
-            }
+        let copies = equal.iter().filter(|set| !set.iter().any(|&clip| fingerprints.is_silent(&id(clip))));
+        for two in copies.flat_map(|set| across(set, &sides)) {
+            kinds.entry(two).or_insert("audio");
         }
         let near: Vec<Two> = near.into_iter().filter(|two| !kinds.contains_key(two)).collect();
-        let matches: Vec<Option<Match>> = near.par_iter().map(|(a, b)| align(heard.get(a)?, heard.get(b)?)).collect();
+        let of = |clip: usize| fingerprints.of(&id(clip));
+        let matches: Vec<Option<Match>> = near.par_iter().map(|&(a, b)| align(of(a)?, of(b)?)).collect();
         let mut found: Vec<(Two, &'static str, Option<Match>)> =
             kinds.into_iter().map(|(two, kind)| (two, kind, None)).collect();
         found.extend(
@@ -192,56 +236,4 @@ fn same_file(clips: &[&ClipRow], sides: &[Side]) -> Vec<Two> {
         first.entry(clip.file_id).or_default().entry(sides[number]).or_insert(number);
     }
     first.values().flat_map(|by_side| across(&by_side.values().copied().collect::<Vec<_>>(), sides)).collect()
-}
-
-/// The fingerprints of all clips of these pairs; one that cannot be read any more has none.
-fn listen<'a>(
-    context: &Context<'_>,
-    clips: &[&ClipRow],
-    pairs: impl Iterator<Item = &'a Two>,
-) -> Result<HashMap<usize, Fingerprint>, StageErrorKind> {
-    let wanted: Vec<usize> = pairs.flat_map(|&(a, b)| [a, b]).collect::<BTreeSet<_>>().into_iter().collect();
-    let store: Store = context.store()?;
-    let files: Vec<Listed<'_>> =
-        wanted.iter().map(|&clip| Listed { uri: &clips[clip].uri, version: clips[clip].version() }).collect();
-    let total = wanted.len() as u64;
-    let mut heard = HashMap::new();
-    fetch(&store, &files, |opened| {
-        let mut opened = wanted.iter().zip(opened).peekable();
-        while opened.peek().is_some() {
-            context.check_cancelled()?;
-            let some: Vec<_> = opened.by_ref().take(64).collect();
-            let fingerprints: Vec<(usize, Result<Option<Fingerprint>, StageErrorKind>)> = some
-                .into_par_iter()
-                .map(|(&clip, file)| {
-                    let fingerprint = match file {
-                        Ok(source) => Ok(fingerprint(source, clips[clip].span)),
-                        Err(OpenError::File { .. }) => Ok(None),
-                        Err(OpenError::Store(error)) => Err(error.into()),
-                    };
-                    (clip, fingerprint)
-                })
-                .collect();
-            for (clip, fingerprint) in fingerprints {
-                if let Some(fingerprint) = fingerprint? {
-                    heard.insert(clip, fingerprint);
-                }
-            }
-            context.emit(Event::Progress { stage: NAME, done: heard.len() as u64, total, unit: "clips" });
-        }
-        Ok(heard)
-    })
-}
-
-/// The fingerprint of the beginning of a clip; none where it cannot be decoded.
-fn fingerprint(source: Box<dyn AudioSource>, span: Option<Span>) -> Option<Fingerprint> {
-    let mut reader = MonoReader::open(source, span).ok()?;
-    let mut samples = Vec::new();
-    while samples.len() < LISTENED_S * ecosight_datasets::audio::SAMPLE_RATE_HZ as usize {
-        let Some(block) = reader.next_block().ok()? else { break };
-        samples.extend_from_slice(block);
-    }
-    let mut rows = Vec::new();
-    LogMel::new().rows(&samples, &mut rows);
-    Some(Fingerprint::new(&rows))
 }

@@ -1,8 +1,8 @@
 //! Cross-validation on originals: over the given folds, over k folds of whole recordings (or sites, devices, days: `split.group_by`), or leaving each of
 //! these out in turn.
 //!
-//! Each recording is scored by a head that came about on others as `train` makes one (`procedure.rs`). Nothing is written; embeddings of originals that the
-//! table already holds are used, the others are computed.
+//! Each recording is scored by a head that came about on others as `train` makes one ([`Procedure`]); recordings that are copies of each other are in one fold
+//! (`split.copies`). Nothing is written; embeddings of originals that the table already holds are used, the others are computed.
 
 mod copies;
 mod folds;
@@ -20,12 +20,13 @@ use serde::Serialize;
 
 use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
+use crate::copies::Pair;
 use crate::embed::{Embed, Work, embed_all, unit_key};
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::pooled::{Clips, Rows, read_pooled};
 use crate::procedure::Procedure;
-use crate::split::Split;
+use crate::split::{Copies, Split};
 use crate::stage::{Context, Event};
 use crate::stream::{Outcome, Piece};
 use crate::timings::Meter;
@@ -80,27 +81,31 @@ pub struct CrossValidation {
 pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<CrossValidation, StageErrorKind> {
     let found = Manifest::default().find(context, &|_| Ok(()))?;
     context.quarantine(&found.failed, found.failed.len() + found.clips.len())?;
-    let told = settings.split.tell(&found.clips);
-    let folds = folds::folds(&settings.split, &told, &found.clips, settings.folds)?;
-    for message in told.warnings {
-        context.emit(Event::Warning { stage: NAME, message });
-    }
-    let labels = Labels::join(&found.clips, told.rows, &settings.train);
-    if let Some(problem) = labels.problem() {
-        return Err(problem);
-    }
-    folds::check_classes(&settings.split, &labels, &folds)?;
-    context.emit(Event::Told { stage: NAME, line: announcement(&settings.split, settings.folds, &folds) });
+    let mut copies = copies::known(context.layout)?;
+    let mut warned = BTreeSet::new();
+    let mut warn = |message: String| {
+        if warned.insert(message.clone()) {
+            context.emit(Event::Warning { stage: NAME, message });
+        }
+    };
+    // Whatever is wrong shows before anything is embedded.
+    let labels = deal(settings, &found.clips, &copies, &mut warn)?.labels;
     let embedder = open_embedder(settings.embed.spec(), context.weights)?;
     let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
     let reused = originals.reuse(context)?;
     let failed = originals.compute(context, &found.clips)?;
     let mut rows = originals.rows;
     rows.sort();
-    let copies = copies::copies(context, &rows, &folds)?;
+    copies.extend(crate::copies::equal(context, NAME, &rows, &found.clips)?);
+    let Dealt { folds, labels, joined } = deal(settings, &found.clips, &copies, &mut warn)?;
+    let copies = copies::parted(&copies, &folds);
     if let Some(message) = told_of(&copies, &found.clips) {
-        context.emit(Event::Warning { stage: NAME, message });
+        warn(message);
     }
+    if let Some(line) = joined {
+        context.emit(Event::Told { stage: NAME, line });
+    }
+    context.emit(Event::Told { stage: NAME, line: announcement(&settings.split, settings.folds, &folds) });
     let (metrics, by_fold) = score(context, settings, &rows, &folds, &labels)?;
     let metrics = Metrics { is_leaky: !copies.is_empty(), ..metrics };
     Ok(CrossValidation {
@@ -112,6 +117,34 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
         computed: rows.clip_count() - reused,
         quarantined: found.failed.len() + failed,
     })
+}
+
+/// Clips with their folds and labels.
+struct Dealt {
+    folds: HashMap<ClipId, String>,
+    labels: Labels,
+    /// The recordings that were joined because they are copies, in words.
+    joined: Option<String>,
+}
+
+/// Deals clips to folds, with copies of each other in one fold if they are to be joined.
+fn deal(
+    settings: &Settings,
+    clips: &[ClipRow],
+    copies: &[Pair],
+    warn: &mut impl FnMut(String),
+) -> Result<Dealt, StageErrorKind> {
+    let copies = if settings.split.copies == Copies::Join { copies } else { &[] };
+    let mut told = settings.split.tell(clips, copies);
+    std::mem::take(&mut told.warnings).into_iter().for_each(&mut *warn);
+    let folds = folds::folds(&settings.split, &mut told, clips, settings.folds)?;
+    std::mem::take(&mut told.warnings).into_iter().for_each(warn);
+    let labels = Labels::join(clips, told.rows, &settings.train);
+    if let Some(problem) = labels.problem() {
+        return Err(problem);
+    }
+    folds::check_classes(&settings.split, &labels, &folds)?;
+    Ok(Dealt { folds, labels, joined: told.joined })
 }
 
 /// Copies in different folds, in words; nothing where there are none.

@@ -75,6 +75,12 @@ pub enum StageErrorKind {
         /// What is gone.
         loss: Box<Loss>,
     },
+    /// The stage has found something that changes what stages before it make: a run goes through its stages again.
+    #[error("{why}")]
+    AnotherPass {
+        /// What it has found, in words.
+        why: String,
+    },
     /// The user asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -106,6 +112,7 @@ impl StageErrorKind {
                  `ecosight retrain --allow-loss` trains without them, and `publish.max_loss` is the share of recordings that may go without it"
                     .into(),
             ),
+            Self::AnotherPass { .. } => Some("what was found is kept; the same command goes on from there".into()),
             Self::Cancelled => Some("what was computed is kept; the same command goes on from there".into()),
             Self::Dataset(_) => None,
         }

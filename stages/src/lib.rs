@@ -11,6 +11,7 @@ mod calibration;
 mod checkpoint;
 pub mod clip;
 pub mod command;
+mod copies;
 pub mod crossval;
 pub mod embed;
 mod error;

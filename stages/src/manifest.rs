@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, AudioSource, Container, sniff};
 use ecosight_datasets::key::{ClipId, ContentHash};
-use ecosight_datasets::manifest::{Corrections, Distinct, Entry, distinct};
+use ecosight_datasets::manifest::{Corrections, Distinct, Duplicate, Entry, distinct};
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::{ClipRow, FileRow, QuarantineRow, Row, column_digests, write_files_index};
 use rayon::iter::{ParallelBridge, ParallelIterator};
@@ -108,7 +108,7 @@ impl Stage for Manifest {
                 ("clips", read.clips.len()),
                 ("classes", classes(&read.clips).len()),
                 ("ignored", read.ignored),
-                ("duplicates", read.duplicates),
+                ("duplicates", read.duplicates.len()),
                 ("corrected", read.corrected),
                 ("quarantined", read.failed.len()),
                 ("read", read.read),
@@ -168,11 +168,15 @@ impl Manifest {
         }
         let mut found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
         (found.read, found.is_provisional) = (read, is_provisional);
-        if let Some(first) = found.first_duplicate.take() {
-            let n = found.duplicates;
+        if let Some(first) = found.duplicates.first() {
+            let n = found.duplicates.len();
             warn(format!(
-                "{n} file(s) repeat the bytes of another clip of the same class and were left out (first: `{first}`)"
+                "{n} file(s) repeat the bytes of another clip of the same class and were left out (first: {first}); `-v` names all of them, and \
+                 so does `events.jsonl` of the run"
             ));
+            for duplicate in &found.duplicates {
+                context.emit(Event::Printed { stage: NAME, line: duplicate.to_string() });
+            }
         }
         if found.clips.is_empty() && found.failed.is_empty() {
             return Err(StageErrorKind::data(
@@ -194,13 +198,11 @@ pub struct Found {
     /// Files that are no audio and were not named by a person.
     pub ignored: usize,
     /// Files that repeat another's bytes under the same label.
-    pub duplicates: usize,
+    pub duplicates: Vec<Duplicate>,
     /// Clips whose label a person has corrected.
     pub corrected: usize,
     /// Files that were read; the others were known.
     pub read: usize,
-    /// The first of the duplicates by its path.
-    first_duplicate: Option<String>,
     /// Whether a file could not be read that another try may read.
     is_provisional: bool,
 }
@@ -308,8 +310,7 @@ fn sort_out(outcomes: Vec<Outcome>, listing: &Listing, corrections: &Corrections
     let corrected = corrections.apply(&mut rows);
     let Distinct { rows: clips, duplicates, conflicts } = distinct(rows, NAME);
     failed.extend(conflicts);
-    let first_duplicate = duplicates.first().cloned();
-    Found { clips, failed, ignored, duplicates: duplicates.len(), corrected, first_duplicate, ..Found::default() }
+    Found { clips, failed, ignored, duplicates, corrected, ..Found::default() }
 }
 
 enum Outcome {

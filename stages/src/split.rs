@@ -1,7 +1,7 @@
 //! `split`: the side (train, val, test) of every recording, before anything is derived from it.
 //!
-//! All clips of a recording are on one side, and, if so asked, all of a site, a device or a day (`known`, `groups`). Recordings are dealt out by
-//! `quota`, wider groups so that the classes are `spread`, and both, if so asked, in the order of `time`.
+//! All clips of a recording are on one side, and, if so asked, all of a site, a device or a day (`known`, `groups`). Recordings that are known to be copies of
+//! each other are one group. Recordings are dealt out by `quota`, wider groups so that the classes are `spread`, and both, if so asked, in the order of `time`.
 
 mod check;
 mod contradictions;
@@ -16,15 +16,18 @@ pub(crate) use spread::{deal, wholes};
 
 use std::collections::BTreeSet;
 
+use ecosight_datasets::key::ClipId;
+use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::{ClipRow, Row, Side, SplitRow, column_digests, read_rows};
 use regex::Regex;
 use serde::Deserialize;
 
+use crate::copies::{self, Pair};
 use crate::error::InStage;
 use crate::foresee::Foreseen;
 use crate::params::{Params, Problem, parse, within};
 use crate::rows::{read_before, replace};
-use crate::stage::{Context, Definition, Event, Forecast, Input, Output, RowCounts, Stage};
+use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, RowCounts, Stage};
 use crate::{StageError, StageErrorKind};
 
 /// See the module.
@@ -77,6 +80,17 @@ pub enum By {
     Time,
 }
 
+/// What becomes of recordings that are copies of each other.
+#[derive(Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Copies {
+    /// They are one group.
+    #[default]
+    Join,
+    /// Each goes its own way, and the audit stops where they come to different sides.
+    Stop,
+}
+
 /// The stage's parameters.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(default, deny_unknown_fields)]
@@ -93,6 +107,8 @@ pub struct Split {
     pub group_by: GroupBy,
     /// How groups come to their sides.
     pub by: By,
+    /// What becomes of recordings that are copies of each other.
+    pub copies: Copies,
     /// Regular expression over the path with any of the named groups `recording`, `fold`, `site`, `device`, `day` and `time`; empty: each file is a recording.
     pub pattern: String,
     /// Folds whose recordings are on the val side.
@@ -110,6 +126,7 @@ impl Default for Split {
             seed: 42,
             group_by: GroupBy::Recording,
             by: By::Share,
+            copies: Copies::Join,
             pattern: String::new(),
             val_folds: Vec::new(),
             test_folds: Vec::new(),
@@ -119,7 +136,7 @@ impl Default for Split {
 
 impl Params for Split {
     const KEYS: &'static [&'static str] =
-        &["train", "val", "test", "seed", "group_by", "by", "pattern", "val_folds", "test_folds"];
+        &["train", "val", "test", "seed", "group_by", "by", "copies", "pattern", "val_folds", "test_folds"];
 
     fn problems(&self) -> Vec<Problem> {
         let shares = [("train", self.train), ("val", self.val), ("test", self.test)];
@@ -164,8 +181,19 @@ impl Stage for Split {
         vec![Input::of("manifest", &columns)]
     }
 
+    fn identity(&self, context: &Context<'_>) -> Result<Vec<KeyPart>, StageErrorKind> {
+        let pairs = self.joined_pairs(context.layout);
+        if pairs.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Before the first run there is no clip.
+        let clips: Vec<ClipRow> = read_before(context.layout);
+        let part = |(n, digest)| KeyPart::new("copies", format!("{n} pairs, {digest}"));
+        Ok(copies::digest(&pairs, &clips).map(part).into_iter().collect())
+    }
+
     fn foresee(&self, context: &Context<'_>, foreseen: &mut Foreseen) -> Result<Forecast, StageErrorKind> {
-        let rows = self.assign(foreseen.clips(context.layout)?).rows;
+        let rows = self.assign(foreseen.clips(context.layout)?, &self.joined_pairs(context.layout)).rows;
         let counts = RowCounts::between(&read_before(context.layout), &rows, |row: &SplitRow| row.clip_id);
         let columns = Some(column_digests(&SplitRow::batch(&rows)?));
         foreseen.split = Some(rows);
@@ -174,9 +202,13 @@ impl Stage for Split {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
-        let Assigned { rows, warnings, problem } = self.assign(&clips);
+        let Assigned { rows, warnings, joined, problem } = self.assign(&clips, &self.joined_pairs(context.layout));
         for message in warnings {
             context.emit(Event::Warning { stage: NAME, message });
+        }
+        let has_joined = joined.is_some();
+        if let Some(line) = joined {
+            context.emit(Event::Told { stage: NAME, line: format!("{line}; `ecosight audit leaks` lists them") });
         }
         self.check_folds(&rows).in_stage(NAME)?;
         problem.map_or(Ok(()), Err).in_stage(NAME)?;
@@ -184,7 +216,7 @@ impl Stage for Split {
         let on = |side| rows.iter().filter(|row| row.side == side).count();
         let distinct = |of: fn(&SplitRow) -> &str| rows.iter().map(of).collect::<BTreeSet<_>>().len();
         let mut counts = vec![("recordings", distinct(|row| &row.recording_id))];
-        if self.group_by != GroupBy::Recording {
+        if self.group_by != GroupBy::Recording || has_joined {
             counts.push(("groups", distinct(|row| &row.group_id)));
         }
         counts.extend(Side::ALL.map(|side| (side.word(), on(side))));
@@ -199,21 +231,30 @@ pub struct Assigned {
     pub rows: Vec<SplitRow>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// The recordings that were joined because they are copies, in words.
+    pub joined: Option<String>,
     /// Why recordings or groups cannot be dealt out; then all rows are on the train side.
     pub problem: Option<StageErrorKind>,
 }
 
 impl Split {
-    /// The side of each clip. Pure.
-    pub fn assign(&self, clips: &[ClipRow]) -> Assigned {
-        let known::Told { mut rows, times, mut warnings, .. } = self.tell(clips);
-        let sides = match (self.by, self.group_by) {
-            (By::Share, GroupBy::Recording) => self.by_quota(clips, &rows),
-            (By::Share, _) => self.spread(clips, &rows),
-            (By::Time, _) => self.by_time(&rows, &times).map(|(sides, told)| {
+    /// The side of each clip, with `copies` of each other on one side. Pure.
+    pub fn assign(&self, clips: &[ClipRow], copies: &[[ClipId; 2]]) -> Assigned {
+        let known::Told { mut rows, times, mut warnings, joined, unjoined, .. } = self.tell(clips, copies);
+        let sides = match self.by {
+            By::Time => self.by_time(&rows, &times).map(|(sides, told)| {
                 warnings.extend(told);
                 sides
             }),
+            By::Share => {
+                let (given, told) = self.given_sides(&rows);
+                let sides = self.check_sides_of_folds(&rows, &unjoined).and_then(|()| match self.group_by {
+                    GroupBy::Recording => Ok(self.by_quota(clips, &rows, &given)),
+                    _ => self.spread(clips, &rows, &given),
+                });
+                warnings.extend(told.filter(|_| sides.is_ok()));
+                sides
+            }
         };
         let problem = match sides {
             Ok(sides) => {
@@ -224,7 +265,15 @@ impl Split {
             }
             Err(problem) => Some(problem),
         };
-        Assigned { rows, warnings, problem }
+        Assigned { rows, warnings, joined, problem }
+    }
+
+    /// The pairs of copies whose recordings are to be joined.
+    fn joined_pairs(&self, layout: &Layout) -> Vec<Pair> {
+        match self.copies {
+            Copies::Join => copies::known(layout).into_iter().map(|row| row.clips).collect(),
+            Copies::Stop => Vec::new(),
+        }
     }
 
     fn asks_for_times(&self) -> bool {

@@ -178,6 +178,18 @@ impl RowCounts {
         counts
     }
 
+    /// What became of rows in two passes of a run, of which this was the first. What it made is reused by the second, but was not there before the run.
+    #[must_use]
+    pub fn then(self, second: Self) -> Self {
+        Self {
+            new: self.new + second.new,
+            changed: self.changed + second.changed,
+            reused: second.reused.saturating_sub(self.new + self.changed),
+            retired: self.retired + second.retired,
+            failed: second.failed,
+        }
+    }
+
     /// Rows that are not as they were.
     pub fn touched(self) -> u64 {
         self.new + self.changed + self.retired

@@ -65,7 +65,7 @@ pub struct StepTime {
     pub cpu_s: f64,
 }
 
-/// What a stage has cost.
+/// What a stage has cost in a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StageTime {
     /// Its word.
@@ -74,6 +74,22 @@ pub struct StageTime {
     pub cpu_s: f64,
     /// Its steps, where it tells them apart; what they leave of `cpu_s` went elsewhere.
     pub steps: Vec<StepTime>,
+}
+
+impl StageTime {
+    /// Adds what the stage has cost in another pass of the run.
+    pub fn add(&mut self, other: &Self) {
+        self.cpu_s += other.cpu_s;
+        for time in &other.steps {
+            match self.steps.iter_mut().find(|known| known.step == time.step) {
+                Some(known) => {
+                    known.items += time.items;
+                    known.cpu_s += time.cpu_s;
+                }
+                None => self.steps.push(time.clone()),
+            }
+        }
+    }
 }
 
 /// Sums what steps cost; shared by all threads.

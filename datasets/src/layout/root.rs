@@ -101,6 +101,11 @@ impl Layout {
         self.index().join("sounds.parquet")
     }
 
+    /// Pairs of clips of which one is a copy of the other.
+    pub fn copies_index(&self) -> PathBuf {
+        self.index().join("copies.parquet")
+    }
+
     /// The table of tracks and the outbox.
     pub fn tracks(&self) -> PathBuf {
         self.index().join("tracks.db")

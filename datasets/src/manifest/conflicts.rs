@@ -1,6 +1,7 @@
 //! The same bytes more than once: harmless under one label, a contradiction under two.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::key::ClipId;
 use crate::tables::{ClipRow, QuarantineRow};
@@ -10,10 +11,25 @@ use crate::tables::{ClipRow, QuarantineRow};
 pub struct Distinct {
     /// One row per clip, ordered by uri.
     pub rows: Vec<ClipRow>,
-    /// Uris left out because an earlier one has the same bytes and label.
-    pub duplicates: Vec<String>,
+    /// Files left out because an earlier one has the same bytes and label, ordered by uri.
+    pub duplicates: Vec<Duplicate>,
     /// One row for each file whose bytes also stand under another label.
     pub conflicts: Vec<QuarantineRow>,
+}
+
+/// A file that repeats the bytes of another with the same label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Duplicate {
+    /// Path of the file below the source.
+    pub uri: String,
+    /// Path of the one that is kept.
+    pub of: String,
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` repeats the bytes of `{}`", self.uri, self.of)
+    }
 }
 
 /// Keeps one row per clip: of equal bytes under one label the first by uri; of equal bytes under several labels none.
@@ -37,9 +53,10 @@ pub fn distinct(rows: Vec<ClipRow>, stage: &str) -> Distinct {
                 key: None,
             }));
         } else {
+            let of = same[0].uri.clone();
             let mut same = same.into_iter();
             result.rows.extend(same.next());
-            result.duplicates.extend(same.map(|row| row.uri));
+            result.duplicates.extend(same.map(|row| Duplicate { uri: row.uri, of: of.clone() }));
         }
     }
     result.rows.sort_by(|a, b| (&a.uri, a.clip_id).cmp(&(&b.uri, b.clip_id)));
@@ -77,7 +94,8 @@ mod tests {
         let rows = vec![row("b", "dog", "1"), row("a", "dog", "1"), row("c", "dog", "2"), row("d", "cat", "2")];
         let result = distinct(rows, "manifest");
         assert_eq!(result.rows.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(), ["a"]);
-        assert_eq!(result.duplicates, ["b"]);
+        assert_eq!(result.duplicates, [Duplicate { uri: "b".into(), of: "a".into() }]);
+        assert_eq!(result.duplicates[0].to_string(), "`b` repeats the bytes of `a`");
         assert_eq!(result.conflicts.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(), ["c", "d"]);
         assert!(result.conflicts[0].message.contains("`c` (dog), `d` (cat)"));
     }

@@ -12,7 +12,7 @@ mod source;
 pub use annotation::{Annotation, LineProblem};
 pub use audacity::read_audacity;
 pub use beside::Beside;
-pub use conflicts::{Distinct, distinct};
+pub use conflicts::{Distinct, Duplicate, distinct};
 pub use corrections::{Correction, Corrections};
 pub use file::read_manifest_file;
 pub use raven::read_raven;

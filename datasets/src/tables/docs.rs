@@ -1,7 +1,7 @@
 //! The page that documents every table and column, made of what [`schema`](super::schema) says.
 
 use super::schema::{
-    ALL, Column, ColumnKind, EMBED_INDEX, FILE_EMBEDDINGS, FILES_INDEX, KNOWN_CLIPS, SLICES, SOUNDS_INDEX,
+    ALL, COPIES_INDEX, Column, ColumnKind, EMBED_INDEX, FILE_EMBEDDINGS, FILES_INDEX, KNOWN_CLIPS, SLICES, SOUNDS_INDEX,
     TRAINING_HISTORY, Table,
 };
 
@@ -26,6 +26,7 @@ pub fn markdown() -> String {
     section(&mut text, &EMBED_INDEX, "index/embed.parquet");
     section(&mut text, &FILES_INDEX, "index/files.parquet");
     section(&mut text, &SOUNDS_INDEX, "index/sounds.parquet");
+    section(&mut text, &COPIES_INDEX, "index/copies.parquet");
     for table in [&TRAINING_HISTORY, &SLICES, &KNOWN_CLIPS] {
         section(&mut text, table, &format!("models/<version>/{}.parquet", table.name));
     }
@@ -82,7 +83,8 @@ mod tests {
     #[test]
     fn every_column_has_a_row() {
         let text = markdown();
-        let others = [&EMBED_INDEX, &FILES_INDEX, &SOUNDS_INDEX, &TRAINING_HISTORY, &SLICES, &FILE_EMBEDDINGS];
+        let others =
+            [&EMBED_INDEX, &FILES_INDEX, &SOUNDS_INDEX, &COPIES_INDEX, &TRAINING_HISTORY, &SLICES, &FILE_EMBEDDINGS];
         let columns: usize = ALL.iter().chain(others).map(|t| t.columns.len()).sum();
         assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), columns);
     }

@@ -3,6 +3,7 @@
 //! Format: one folder per table holding `part-*.parquet`, zstd, written by [`PartWriter`]; [`schema`] is the one place where columns
 //! are named and documented.
 
+mod copies;
 mod digest;
 mod docs;
 mod embed;
@@ -21,6 +22,7 @@ mod unit;
 mod units;
 mod write;
 
+pub use copies::CopyRow;
 pub use digest::{Digests, column_digests};
 pub use docs::markdown;
 pub use embed::{EmbedFormat, EmbedWriter};

@@ -265,7 +265,7 @@ impl Row for RecipeRow {
 }
 
 /// A row of `quarantine`: a clip that could not be used, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct QuarantineRow {
     /// The clip, where its bytes could be read.
     pub clip_id: Option<ClipId>,

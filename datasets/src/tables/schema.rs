@@ -304,6 +304,21 @@ pub const SOUNDS_INDEX: Table = Table {
     ],
 };
 
+/// One row per pair of clips that are copies; lies in the index as `copies.parquet`.
+pub const COPIES_INDEX: Table = Table {
+    name: "index of copies",
+    doc: "one row per pair of clips of which `audit` found one to be a copy of the other; `split` keeps them on one side (`split.copies`). Where the file \
+          is removed, the next run finds them again",
+    columns: &[
+        column("clip_a", Text, "identity of the one clip, the lower of the two"),
+        column("clip_b", Text, "identity of the other"),
+        column("kind", Text, "`file`, `audio` or `near`, as in `audit`"),
+        optional("similarity", Float64, "as in `audit`"),
+        optional("offset_s", Float64, "where the other begins in the one, in seconds"),
+        optional("overlap_s", Float64, "how long they agree, in seconds"),
+    ],
+};
+
 /// One row per part of the test side; lies in the model's folder as `slices.parquet`.
 pub const SLICES: Table = Table {
     name: "slices",

@@ -170,7 +170,7 @@ pub(crate) struct RetrainArgs {
     /// Publish the new model although the gate refuses it; that is recorded
     #[arg(long)]
     pub(crate) force_publish: bool,
-    /// Go on although copies of clips lie on different sides of the split; figures are marked as leaky then
+    /// Go on although copies of clips lie on different sides of the split, without joining them; figures are marked as leaky then
     #[arg(long)]
     pub(crate) allow_leak: bool,
     /// Train although the source has lost a class, or more than `publish.max_loss` of the recordings, of the model in production

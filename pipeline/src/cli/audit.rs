@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::key::ClipId;
-use ecosight_datasets::tables::{ClipRow, LeakRow, PredictionRow, Row, Side, read_rows};
+use ecosight_datasets::tables::{ClipRow, CopyRow, LeakRow, PredictionRow, Row, Side, SplitRow, read_file, read_rows};
 use serde::Serialize;
 
 use super::args::{AuditArgs, AuditVerb};
@@ -133,15 +133,29 @@ struct Leak<'a> {
 fn leaks(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let found: Vec<LeakRow> = rows(globals)?;
     let leaks: Vec<Leak<'_>> = found.iter().map(leak).collect();
+    let copies = copies(globals)?;
     if printer.json {
-        printer.document(&serde_json::json!({ "leaks": leaks }))?;
+        printer.document(&serde_json::json!({ "leaks": leaks, "copies": copies }))?;
         return Ok(ExitStatus::Ok);
+    }
+    if !copies.is_empty() {
+        let cells = |copy: &Copy| {
+            let words = [&copy.kind, &copy.uri_a, &copy.uri_b].map(Clone::clone).to_vec();
+            let joined = if copy.is_joined { "yes" } else { "no" }.to_owned();
+            [words, [copy.similarity, copy.offset_s, copy.overlap_s].map(figure).to_vec(), vec![joined]].concat()
+        };
+        let header = ["kind", "clip", "copy", "similarity", "offset s", "overlap s", "joined"];
+        printer.result(&listing(&header, copies.iter().map(cells)))?;
+        let joined = copies.iter().filter(|copy| copy.is_joined).count();
+        printer.note(&format!(
+            "{} pair(s) of clips are known to be copies; the recordings of {joined} are joined into one group, which is always on one side",
+            copies.len()
+        ));
     }
     if leaks.is_empty() {
         printer.note("no clip of one side is a copy of one of another");
         return Ok(ExitStatus::Ok);
     }
-    let figure = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"));
     let told = leaks.iter().map(|leak| {
         let sides = [leak.split_a, leak.split_b].map(|side| side.word().to_owned());
         let [a, b] = sides;
@@ -151,6 +165,51 @@ fn leaks(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     printer.result(&listing(&["kind", "clip", "side", "copy", "side", "similarity", "offset s", "overlap s"], told))?;
     printer.note(&format!("{} pair(s) of clips on different sides", leaks.len()));
     Ok(ExitStatus::Ok)
+}
+
+fn figure(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"))
+}
+
+/// Two clips of which one is known to be a copy of the other.
+#[derive(Serialize)]
+struct Copy {
+    kind: String,
+    uri_a: String,
+    uri_b: String,
+    similarity: Option<f64>,
+    offset_s: Option<f64>,
+    overlap_s: Option<f64>,
+    /// Whether the split keeps them together.
+    is_joined: bool,
+}
+
+/// The pairs in the index of copies whose clips are both there, in the order of their paths.
+fn copies(globals: &Globals) -> Result<Vec<Copy>, CliError> {
+    // It is there from the first copy on; one that cannot be read is made again.
+    let known: Vec<CopyRow> = read_file(&globals.layout.copies_index()).unwrap_or_default();
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let uris: HashMap<ClipId, String> =
+        rows(globals)?.into_iter().map(|clip: ClipRow| (clip.clip_id, clip.uri)).collect();
+    let groups: HashMap<ClipId, String> =
+        rows(globals)?.into_iter().map(|row: SplitRow| (row.clip_id, row.group_id)).collect();
+    let copy = |row: CopyRow| {
+        let [a, b] = row.clips;
+        Some(Copy {
+            kind: row.kind,
+            uri_a: uris.get(&a)?.clone(),
+            uri_b: uris.get(&b)?.clone(),
+            similarity: row.similarity,
+            offset_s: row.offset_s,
+            overlap_s: row.overlap_s,
+            is_joined: groups.get(&a).is_some_and(|group| groups.get(&b) == Some(group)),
+        })
+    };
+    let mut copies: Vec<Copy> = known.into_iter().filter_map(copy).collect();
+    copies.sort_by(|a, b| (&a.uri_a, &a.uri_b).cmp(&(&b.uri_a, &b.uri_b)));
+    Ok(copies)
 }
 
 fn leak(row: &LeakRow) -> Leak<'_> {

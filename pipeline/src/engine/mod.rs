@@ -8,6 +8,8 @@ mod graph;
 mod layers;
 mod lock;
 mod needs;
+#[cfg(test)]
+mod pass_tests;
 mod plan;
 mod prices;
 mod record;

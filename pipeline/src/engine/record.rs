@@ -29,6 +29,8 @@ pub struct Record {
     steps: Vec<StepTime>,
     /// When that stage began.
     begun: Instant,
+    /// The stage that has begun and not ended.
+    open: Option<String>,
 }
 
 /// What a run came to.
@@ -129,27 +131,35 @@ impl Record {
             published: false,
             pipeline: pipeline.table.clone(),
         };
-        Ok(Self { folder, events, outcome, steps: Vec::new(), begun: Instant::now() })
+        Ok(Self { folder, events, outcome, steps: Vec::new(), begun: Instant::now(), open: None })
     }
 
     /// Takes note of an event.
     pub fn note(&mut self, event: &Event) -> std::io::Result<()> {
         match event {
             Event::StageStarted { stage, why } => {
+                self.close();
                 self.begun = Instant::now();
-                let (stage, why, status) = ((*stage).to_owned(), why.clone(), "stopped".to_owned());
-                self.outcome.stages.retain(|known| known.stage != stage);
-                self.outcome.stages.push(StageRecord { stage, why, status, ..StageRecord::default() });
+                self.steps.clear();
+                let known = self.stage(stage);
+                // In a second pass, why it ran the first time matters more.
+                if known.why.is_empty() {
+                    known.why.clone_from(why);
+                }
+                "stopped".clone_into(&mut known.status);
+                self.open = Some((*stage).to_owned());
             }
             Event::StageFresh { stage, rows } => {
-                let (stage, rows, status) = ((*stage).to_owned(), *rows, "fresh".to_owned());
-                self.outcome.stages.retain(|known| known.stage != stage);
-                self.outcome.stages.push(StageRecord { stage, rows, status, ..StageRecord::default() });
-            }
-            Event::Rows { rows, .. } => {
-                if let Some(last) = self.outcome.stages.last_mut() {
-                    last.rows = *rows;
+                self.close();
+                let known = self.stage(stage);
+                // Unless it ran in an earlier pass.
+                if known.status != "ok" {
+                    (known.rows, known.status) = (*rows, "fresh".to_owned());
                 }
+            }
+            Event::Rows { stage, rows } => {
+                let known = self.stage(stage);
+                known.rows = known.rows.then(*rows);
             }
             // Progress is for the eye; a line for each step would only make the record long.
             Event::Progress { .. } => return Ok(()),
@@ -168,11 +178,16 @@ impl Record {
             Event::Published { model, .. } => self.outcome.published = self.outcome.model.as_ref() == Some(model),
             Event::Timed { steps, .. } => self.steps.clone_from(steps),
             Event::StageFinished { stage, seconds, cpu_s } => {
-                if let Some(last) = self.outcome.stages.last_mut() {
-                    (last.seconds, last.status) = (*seconds, "ok".to_owned());
-                }
+                self.open = None;
+                let known = self.stage(stage);
+                known.seconds += seconds;
+                "ok".clone_into(&mut known.status);
                 let steps = std::mem::take(&mut self.steps);
-                self.outcome.timings.push(StageTime { stage: (*stage).to_owned(), cpu_s: *cpu_s, steps });
+                let time = StageTime { stage: (*stage).to_owned(), cpu_s: *cpu_s, steps };
+                match self.outcome.timings.iter_mut().find(|known| known.stage == time.stage) {
+                    Some(known) => known.add(&time),
+                    None => self.outcome.timings.push(time),
+                }
             }
         }
         serde_json::to_writer(&mut self.events, event)?;
@@ -180,12 +195,28 @@ impl Record {
         self.events.flush()
     }
 
+    /// What is known of a stage of this run.
+    fn stage(&mut self, stage: &str) -> &mut StageRecord {
+        let stages = &mut self.outcome.stages;
+        let at = stages.iter().position(|known| known.stage == stage).unwrap_or_else(|| {
+            stages.push(StageRecord { stage: stage.to_owned(), ..StageRecord::default() });
+            stages.len() - 1
+        });
+        &mut stages[at]
+    }
+
+    /// Takes note of how long the stage took that did not come to its end, if there is one.
+    fn close(&mut self) {
+        if let Some(stage) = self.open.take() {
+            let seconds = self.begun.elapsed().as_secs_f64();
+            self.stage(&stage).seconds += seconds;
+        }
+    }
+
     /// Completes the record.
     pub fn finish(mut self, seconds: f64, exit: &str) -> Result<RunOutcome, DatasetError> {
         self.outcome.seconds = seconds;
-        if let Some(stopped) = self.outcome.stages.last_mut().filter(|stage| stage.status == "stopped") {
-            stopped.seconds = self.begun.elapsed().as_secs_f64();
-        }
+        self.close();
         exit.clone_into(&mut self.outcome.exit);
         write_atomic(&self.folder.join("run.json"), &json(&self.outcome))?;
         if !self.outcome.metrics.is_empty() {

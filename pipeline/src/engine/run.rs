@@ -1,7 +1,7 @@
 //! Execution: the selected stages, one after the other, each only if something is missing, under the lock of the data root.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use ecosight_datasets::files::{Condition, FileStamp, folder_of};
@@ -13,6 +13,10 @@ use ecosight_stages::{Context, Event, KeyPart, StageError, StageErrorKind};
 use super::plan::{Facts, Made, PlannedWork, Verdict, at_rest, judge, key_parts, plan};
 use super::state::State;
 use super::{Lock, LockError, PlannedStage, Selection};
+
+/// How often a run goes through its stages, because what one finds changes what others make. Each time at least one thing more is known, so it seldom takes
+/// more than two.
+const MAX_PASSES: usize = 10;
 
 /// A run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -107,32 +111,67 @@ pub fn foresee(selection: &Selection<'_>, context: &Context<'_>) -> Result<Vec<P
 }
 
 /// Runs the stages of `selection` that have something to do; the context's events tell what happens.
+///
+/// Where a stage asks for another pass, or a part turns out to be damaged, the stages are gone through again, and those run that are stale by then.
 pub fn run(selection: &Selection<'_>, context: &Context<'_>, _lock: &Lock) -> Result<(), RunError> {
-    let quarantined = Mutex::new(Vec::new());
+    let found = Mutex::new(Found::default());
     let outer = context.events;
     let events = |event: Event| {
-        if let Event::Quarantined(row) = &event {
-            quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(row.clone());
+        if found.lock().unwrap_or_else(PoisonError::into_inner).is_new(&event) {
+            outer(event);
         }
-        outer(event);
     };
     let context = &Context { events: &events, ..*context };
     let mut ran = Ran::default();
-    let mut result = run_stages(selection, context, &mut ran);
+    let mut passes = 1;
     let mut seen = HashSet::new();
-    while let Err(RunError::Stage(error)) = &result
-        && let Some(part) = damaged(error)
-        && seen.insert(part.clone())
-    {
-        set_aside(context, &part)?;
-        // What read the part was not the stage that makes it: that one runs again, and makes it anew.
-        let message = format!("part `{part}` is damaged; its rows are computed again");
-        context.emit(Event::Warning { stage: error.stage, message });
+    let mut result = run_stages(selection, context, &mut ran);
+    while let Err(RunError::Stage(error)) = &result {
+        if let Some(part) = damaged(error)
+            && seen.insert(part.clone())
+        {
+            set_aside(context, &part)?;
+            // What read the part was not the stage that makes it: that one runs again, and makes it anew.
+            let message = format!("part `{part}` is damaged; its rows are computed again");
+            context.emit(Event::Warning { stage: error.stage, message });
+        } else if let StageErrorKind::AnotherPass { why } = &*error.kind
+            && passes < MAX_PASSES
+        {
+            passes += 1;
+            context.emit(Event::Told { stage: error.stage, line: why.clone() });
+        } else {
+            break;
+        }
         result = run_stages(selection, context, &mut ran);
     }
-    let new = quarantined.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let new = std::mem::take(&mut found.lock().unwrap_or_else(PoisonError::into_inner).quarantined);
     let kept = write_quarantine(&ran, context, &new);
     result.and(kept)
+}
+
+/// What the stages have reported so far. A stage that runs in a second pass reports some of it again.
+#[derive(Default)]
+struct Found {
+    quarantined: Vec<QuarantineRow>,
+    seen: HashSet<QuarantineRow>,
+    warnings: HashSet<(&'static str, String)>,
+}
+
+impl Found {
+    /// Whether an event says anything that was not reported before.
+    fn is_new(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Quarantined(row) => {
+                let is_new = self.seen.insert(row.clone());
+                if is_new {
+                    self.quarantined.push(row.clone());
+                }
+                is_new
+            }
+            Event::Warning { stage, message } => self.warnings.insert((*stage, message.clone())),
+            _ => true,
+        }
+    }
 }
 
 /// Stages that ran to their end, and those that did not.
@@ -145,7 +184,9 @@ fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -
     let mut made = made_before(selection, context);
     let mut is_admitted = false;
     for stage in &selection.stages {
-        let facts = facts(stage, selection, context)?;
+        let mut facts = facts(stage, selection, context)?;
+        // It has done all of its work in this run.
+        facts.forced = facts.forced.filter(|_| !ran.whole.contains(stage.name));
         let verdict = judge(&facts, &made);
         let in_stage = |kind: StageErrorKind| StageError { stage: stage.name, kind: Box::new(kind) };
         let state = match (verdict, facts.state.clone()) {

@@ -16,13 +16,17 @@ const FOLDS: usize = 5;
 /// The fold of each clip.
 pub(super) fn folds(
     split: &Split,
-    told: &Told,
+    told: &mut Told,
     clips: &[ClipRow],
     folds: Folds,
 ) -> Result<HashMap<ClipId, String>, StageErrorKind> {
     let rows = &told.rows;
     match folds {
-        Folds::Given if rows.iter().any(|row| row.fold.is_some()) => given(split, rows),
+        Folds::Given if rows.iter().any(|row| row.fold.is_some()) => {
+            let (folds, warning) = given(split, rows, &told.unjoined)?;
+            told.warnings.extend(warning);
+            Ok(folds)
+        }
         Folds::Given => dealt(split, told, clips, None),
         Folds::Number(k) => dealt(split, told, clips, Some(k)),
         Folds::Each => {
@@ -50,15 +54,35 @@ fn groups(split: &Split, told: &Told) -> Result<usize, StageErrorKind> {
     }
 }
 
-/// The folds that the source or the pattern names.
-fn given(split: &Split, rows: &[SplitRow]) -> Result<HashMap<ClipId, String>, StageErrorKind> {
+/// The folds that the source or the pattern names, and what a person should know. Copies that they part are in the fold with most of the group's clips; of
+/// equals in the first by name. `unjoined` names the group of each clip without its copies, where any were joined.
+fn given(
+    split: &Split,
+    rows: &[SplitRow],
+    unjoined: &[String],
+) -> Result<(HashMap<ClipId, String>, Option<String>), StageErrorKind> {
     let given = rows.iter().filter(|row| row.fold.is_some()).count();
     if given < rows.len() {
         let message = format!("{given} of {} clips have a fold, the others have none", rows.len());
         return Err(StageErrorKind::data(message, "give each clip a fold, or ask for groups: `--groups 5`"));
     }
-    split.check_contradictions(rows, "or use `--groups 5`", |fold| Some(fold.to_owned()))?;
-    Ok(rows.iter().filter_map(|row| Some((row.clip_id, row.fold.clone()?))).collect())
+    split.check_contradictions(rows, unjoined, "or use `--groups 5`", |fold| Some(fold.to_owned()))?;
+    let mut clips_in: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    for row in rows {
+        *clips_in.entry(&row.group_id).or_default().entry(row.fold.as_deref().unwrap_or_default()).or_insert(0) += 1;
+    }
+    let most = |folds: &BTreeMap<&'_ str, usize>| {
+        let most = folds.values().max();
+        folds.iter().find(|(_, n)| Some(*n) == most).map_or_else(String::new, |(fold, _)| (*fold).to_owned())
+    };
+    let fold_of: BTreeMap<&str, String> = clips_in.iter().map(|(group, folds)| (*group, most(folds))).collect();
+    let moved: Vec<&str> = clips_in.iter().filter(|(_, folds)| folds.len() > 1).map(|(group, _)| *group).collect();
+    let warning = moved.first().map(|first| {
+        let (n, fold) = (moved.len(), &fold_of[first]);
+        format!("copies lie in different folds; each group of them is in the fold with most of its clips ({n}, first `{first}` in `{fold}`)")
+    });
+    let folds = rows.iter().map(|row| (row.clip_id, fold_of[row.group_id.as_str()].clone())).collect();
+    Ok((folds, warning))
 }
 
 /// As many folds as are wanted, each class spread over them.
@@ -85,18 +109,18 @@ fn dealt(
     Ok(rows.iter().map(named).collect())
 }
 
-/// Deals the recordings of each class to `k` folds in the order of a seeded hash.
+/// Deals the recordings of each class, with their copies, to `k` folds in the order of a seeded hash.
 fn recordings(rows: &[SplitRow], clips: &[ClipRow], k: usize, seed: u64) -> HashMap<ClipId, String> {
     let mut label_of: BTreeMap<&str, &str> = BTreeMap::new();
     for (row, clip) in rows.iter().zip(clips) {
-        label_of.entry(&row.recording_id).or_insert(&clip.label);
+        label_of.entry(&row.group_id).or_insert(&clip.label);
     }
     let rank = |recording: &str| KeyHasher::new("cross-validation").u64(seed).str(recording).finish();
     let mut ranked: Vec<_> = label_of.iter().map(|(recording, label)| (*label, rank(recording), *recording)).collect();
     ranked.sort_unstable();
     let fold: HashMap<&str, usize> =
         ranked.iter().enumerate().map(|(i, (.., recording))| (*recording, i % k)).collect();
-    let named = |row: &SplitRow| (row.clip_id, format!("group {}", fold[row.recording_id.as_str()] + 1));
+    let named = |row: &SplitRow| (row.clip_id, format!("group {}", fold[row.group_id.as_str()] + 1));
     rows.iter().map(named).collect()
 }
 

@@ -9,7 +9,7 @@ use super::nominate::Clips;
 /// The sets of clips whose rows are equal bit by bit and that lie on more than one side, whatever their groups. Each set
 /// is in ascending order, and the sets are in the order of their first clips.
 ///
-/// Clips without any sound have equal rows, too: see [`Fingerprint::is_blank`](super::Fingerprint::is_blank).
+/// Clips without any sound have equal rows, too: see [`Fingerprints::is_silent`](super::Fingerprints::is_silent).
 ///
 /// # Panics
 /// When the parts of `clips` differ in length.

@@ -15,10 +15,11 @@
 mod align;
 mod equal;
 mod fingerprint;
+mod fingerprints;
 mod nominate;
 mod products;
 
 pub(crate) use align::{Match, align};
 pub(crate) use equal::equal_rows;
-pub(crate) use fingerprint::Fingerprint;
+pub(crate) use fingerprints::Fingerprints;
 pub(crate) use nominate::{Clips, nominate};

@@ -72,8 +72,8 @@ impl Split {
 
     fn hint_for_sides(&self) -> String {
         match self.group_by {
-            GroupBy::Recording => "a class needs at least three recordings (not clips of one recording) to be on every side; add recordings, \
-                                   or check `split.pattern`"
+            GroupBy::Recording => "a class needs at least three recordings (clips of one recording, and copies, count as one) to be on every \
+                                   side; add recordings, or check `split.pattern`"
                 .to_owned(),
             _ => self.hint_for_train(),
         }

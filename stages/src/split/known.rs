@@ -1,6 +1,6 @@
 //! What is known of each clip before it has a side: its recording, where and when that was made, and by what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ecosight_datasets::moment::Moment;
 use ecosight_datasets::tables::{ClipRow, Side, SplitRow};
@@ -8,6 +8,7 @@ use regex::{Captures, Regex};
 
 use super::groups::Groups;
 use super::{GroupBy, Split};
+use crate::copies::Pair;
 
 /// The named groups of `split.pattern` that mean something.
 pub(super) const NAMES: [&str; 6] = ["recording", "fold", "site", "device", "day", "time"];
@@ -22,11 +23,19 @@ pub(crate) struct Told {
     pub(crate) ungrouped: usize,
     /// What a person should know.
     pub(crate) warnings: Vec<String>,
+    /// The recordings that were joined because they are copies, in words.
+    pub(crate) joined: Option<String>,
+    /// The group that each clip would be in without its copies; empty where nothing was joined.
+    pub(crate) unjoined: Vec<String>,
 }
 
+/// Groups of copies that are named.
+const NAMED: usize = 3;
+
 impl Split {
-    /// What is known of `clips`. A column of a manifest goes before the pattern, and that before the name of the file.
-    pub(crate) fn tell(&self, clips: &[ClipRow]) -> Told {
+    /// What is known of `clips`, and the groups they are in: with `copies` of each other in one. A column of a manifest goes before the pattern, and that before the
+    /// name of the file.
+    pub(crate) fn tell(&self, clips: &[ClipRow], copies: &[Pair]) -> Told {
         let pattern = (!self.pattern.is_empty()).then(|| Regex::new(&self.pattern).ok()).flatten();
         let (mut rows, mut times, mut unmatched) = (Vec::with_capacity(clips.len()), Vec::new(), Vec::new());
         let mut values = Vec::with_capacity(clips.len());
@@ -59,13 +68,49 @@ impl Split {
             ungrouped = alone;
             warnings.extend(told);
         }
-        Told { rows, times, ungrouped, warnings }
+        let mut told = Told { rows, times, ungrouped, warnings, joined: None, unjoined: Vec::new() };
+        self.join(&mut told, clips, &values, copies);
+        told
+    }
+
+    /// Puts recordings that are copies of each other into one group. For recordings, that has the name of the first, so that the ranks of all others stay.
+    fn join(&self, told: &mut Told, clips: &[ClipRow], values: &[Option<String>], copies: &[Pair]) {
+        if copies.is_empty() {
+            return;
+        }
+        let recordings: Vec<String> = told.rows.iter().map(|row| row.recording_id.clone()).collect();
+        let of_clip: HashMap<_, usize> = clips.iter().enumerate().map(|(at, clip)| (clip.clip_id, at)).collect();
+        let pairs: Vec<[usize; 2]> = copies
+            .iter()
+            .filter_map(|[a, b]| Some([*of_clip.get(a)?, *of_clip.get(b)?]))
+            .filter(|[a, b]| recordings[*a] != recordings[*b])
+            .collect();
+        if pairs.is_empty() {
+            return;
+        }
+        let groups = Groups::join(
+            recordings.iter().map(String::as_str).zip(values.iter().map(Option::as_deref)),
+            pairs.iter().map(|pair| pair.map(|clip| recordings[clip].as_str())),
+        );
+        told.unjoined = told.rows.iter().map(|row| row.group_id.clone()).collect();
+        for (row, recording) in told.rows.iter_mut().zip(&recordings) {
+            let group = groups.of(recording);
+            row.group_id = if self.group_by == GroupBy::Recording { group.recording.to_owned() } else { group.name() };
+        }
+        // By group, each of its copied recordings with the first of its copied clips.
+        let mut copied: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+        for &clip in pairs.iter().flatten() {
+            let first = copied.entry(&told.rows[clip].group_id).or_default().entry(&recordings[clip]).or_insert(clip);
+            *first = clip.min(*first);
+        }
+        told.joined = Some(joined(&copied, clips));
     }
 
     /// Puts the rows into their groups by `values`; how many have none, and what a person should know.
     fn group(&self, rows: &mut [SplitRow], values: &[Option<String>]) -> (usize, Vec<String>) {
         let recordings: Vec<String> = rows.iter().map(|row| row.recording_id.clone()).collect();
-        let groups = Groups::join(recordings.iter().map(String::as_str).zip(values.iter().map(Option::as_deref)));
+        let clips = recordings.iter().map(String::as_str).zip(values.iter().map(Option::as_deref));
+        let groups = Groups::join(clips, std::iter::empty());
         let (word, mut alone, mut first, mut joined) = (self.group_by.word(), 0, None, BTreeSet::new());
         for (row, recording) in rows.iter_mut().zip(&recordings) {
             let group = groups.of(recording);
@@ -94,6 +139,27 @@ impl Split {
         }
         (alone, warnings)
     }
+}
+
+/// The recordings that were joined, in words; each is called by the path of one of its clips.
+fn joined(copied: &BTreeMap<&str, BTreeMap<&str, usize>>, clips: &[ClipRow]) -> String {
+    let recordings: usize = copied.values().map(BTreeMap::len).sum();
+    let mut groups: Vec<Vec<usize>> = copied.values().map(|group| group.values().copied().collect()).collect();
+    groups.iter_mut().for_each(|group| group.sort_unstable());
+    groups.sort_unstable();
+    let n = groups.len();
+    let group = |group: &Vec<usize>| {
+        let names: Vec<_> = group.iter().take(NAMED).map(|&clip| format!("`{}`", clips[clip].uri)).collect();
+        let more = if group.len() > NAMED { format!(" and {} more", group.len() - NAMED) } else { String::new() };
+        format!("{}{more}", names.join(" + "))
+    };
+    let named: Vec<String> = groups.iter().take(NAMED).map(group).collect();
+    let more = if n > NAMED { format!("; and {} more", n - NAMED) } else { String::new() };
+    let into = if n == 1 { "a group".to_owned() } else { format!("{n} groups") };
+    format!(
+        "{recordings} recordings are copies of others, wholly or in part, and were joined into {into}: {}{more}",
+        named.join("; ")
+    )
 }
 
 /// Where groups of this kind come from, in words.

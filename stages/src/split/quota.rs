@@ -1,7 +1,7 @@
 //! Recordings, dealt out by quota.
 //!
 //! Recordings are ranked within their class by a seeded hash of their name (the class is not in it) and cut by quota, so adding one
-//! recording moves at most two others across a boundary.
+//! recording moves at most two others across a boundary. Recordings that are copies of each other count as one, with the name of the first.
 
 use std::collections::BTreeMap;
 
@@ -9,28 +9,27 @@ use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::{ClipRow, Side, SplitRow};
 
 use super::Split;
-use crate::StageErrorKind;
+
+/// Groups that are named.
+const NAMED: usize = 5;
 
 impl Split {
-    /// The side of each recording; an error where folds of different sides part one.
+    /// The side of each group of copies, most of which are single recordings.
     pub(super) fn by_quota(
         &self,
         clips: &[ClipRow],
         rows: &[SplitRow],
-    ) -> Result<BTreeMap<String, Side>, StageErrorKind> {
-        self.check_sides_of_folds(rows)?;
-        let mut recordings: BTreeMap<&str, Recording<'_>> = BTreeMap::new();
+        given: &BTreeMap<String, Side>,
+    ) -> BTreeMap<String, Side> {
+        let mut labels: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
         for (clip, row) in clips.iter().zip(rows) {
-            let recording = recordings.entry(&row.recording_id).or_default();
-            *recording.labels.entry(&clip.label).or_insert(0) += 1;
-            recording.given = recording.given.or_else(|| row.fold.as_deref().and_then(|fold| self.given(fold)));
+            *labels.entry(&row.group_id).or_default().entry(&clip.label).or_insert(0) += 1;
         }
-        let mut sides = BTreeMap::new();
+        let mut sides = given.clone();
         let mut ranked: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
-        for (name, recording) in &recordings {
-            match recording.given {
-                Some(side) => drop(sides.insert((*name).to_owned(), side)),
-                None => ranked.entry(recording.class()).or_default().push((self.rank(name), name)),
+        for (name, labels) in &labels {
+            if !given.contains_key(*name) {
+                ranked.entry(class(labels)).or_default().push((self.rank(name), name));
             }
         }
         for (_, mut names) in ranked {
@@ -47,7 +46,32 @@ impl Split {
                 sides.insert(name.to_owned(), side);
             }
         }
-        Ok(sides)
+        sides
+    }
+
+    /// The side of each group that has clips in folds which stand for one. Where they stand for several it is test before val before train, so that
+    /// official test clips stay test clips; these groups are named in the second value.
+    pub(super) fn given_sides(&self, rows: &[SplitRow]) -> (BTreeMap<String, Side>, Option<String>) {
+        let mut sides: BTreeMap<String, Side> = BTreeMap::new();
+        let mut moved: BTreeMap<&str, Side> = BTreeMap::new();
+        for row in rows {
+            let Some(side) = row.fold.as_deref().and_then(|fold| self.given(fold)) else { continue };
+            let found = *sides.entry(row.group_id.clone()).or_insert(side);
+            if found != side {
+                let most = found.max(side);
+                sides.insert(row.group_id.clone(), most);
+                moved.insert(&row.group_id, most);
+            }
+        }
+        let named: Vec<_> =
+            moved.iter().take(NAMED).map(|(name, side)| format!("`{name}` ({})", side.word())).collect();
+        let (n, more) = (moved.len(), if moved.len() > NAMED { ", …" } else { "" });
+        let warning = format!(
+            "copies of recordings lie in folds of different sides; all of their clips are on the test side before val before train ({n}): \
+             {}{more}",
+            named.join(", ")
+        );
+        (sides, (n > 0).then_some(warning))
     }
 
     /// The side that a fold stands for, if it stands for one.
@@ -81,16 +105,8 @@ impl Split {
     }
 }
 
-#[derive(Default)]
-struct Recording<'a> {
-    labels: BTreeMap<&'a str, usize>,
-    given: Option<Side>,
-}
-
-impl<'a> Recording<'a> {
-    /// The label of most of its clips; of equals the first by name.
-    fn class(&self) -> &'a str {
-        let most = self.labels.values().max();
-        self.labels.iter().find(|(_, n)| Some(*n) == most).map_or("", |(label, _)| label)
-    }
+/// The label of most clips; of equals the first by name.
+fn class<'a>(labels: &BTreeMap<&'a str, usize>) -> &'a str {
+    let most = labels.values().max();
+    labels.iter().find(|(_, n)| Some(*n) == most).map_or("", |(label, _)| label)
 }

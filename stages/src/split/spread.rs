@@ -38,17 +38,16 @@ pub(crate) fn wholes<'a>(clips: &'a [ClipRow], rows: &'a [SplitRow]) -> Wholes<'
 }
 
 impl Split {
-    /// The side of each group.
+    /// The side of each group; `given` holds those that folds stand for.
     pub(super) fn spread(
         &self,
         clips: &[ClipRow],
         rows: &[SplitRow],
+        given: &BTreeMap<String, Side>,
     ) -> Result<BTreeMap<String, Side>, StageErrorKind> {
-        self.check_sides_of_folds(rows)?;
         let mut wholes = wholes(clips, rows);
-        for row in rows {
-            let Some(side) = row.fold.as_deref().and_then(|fold| self.given(fold)) else { continue };
-            wholes.get_mut(row.group_id.as_str()).expect("each row has a group").given = Some(side as usize);
+        for (name, whole) in &mut wholes {
+            whole.given = given.get(*name).map(|side| *side as usize);
         }
         if wholes.len() < Side::ALL.len() {
             let (word, n) = (self.group_by.word(), wholes.len());

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listed", type=options.count, default=LISTED, metavar="N", help=text)
     text = f"clips of {CLIP_BYTES} bytes that are fetched (default: %(default)s)"
     parser.add_argument("--fetched", type=options.count, default=FETCHED, metavar="N", help=text)
+    options.ours_only(parser, f"`{AWS}`")
 
 
 def compare(a: argparse.Namespace) -> list[dict]:
@@ -67,12 +68,12 @@ def _fetching(ours: Path, server: Path, work: Path, a: argparse.Namespace) -> li
     """The same clips from the same server by both, in turns, into an empty folder each time."""
     log(f"writing {a.fetched} clips")
     _write_clips(work / BUCKET / "clips", a.fetched)
-    names = ["ecosight", AWS]
+    names = ["ecosight"]
     try:
-        aws = places.aws()
+        aws = None if a.ours_only else places.aws()
+        names += [AWS] if aws else []
     except (Unusable, OSError, subprocess.CalledProcessError) as error:
         log(f"skipped: {error}")
-        names.remove(AWS)
     runs: dict[str, list[Run]] = {name: [] for name in names}
     with _serve(server, work) as variables:
         environment = os.environ | variables | {"ECOSIGHT_CACHE_DIR": str(work / "cache"), "ECOSIGHT_CACHE_MB": "100000"}

@@ -1,6 +1,6 @@
 """Values of options, checked."""
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
 PRECISIONS = ("f32", "bf16")
@@ -16,6 +16,11 @@ def count(text: str) -> int:
 def counts(text: str) -> list[int]:
     """Such as `1,2`, each once."""
     return list(dict.fromkeys(count(word) for word in text.split(",")))
+
+
+def ours_only(parser: ArgumentParser, peer: str) -> None:
+    """The option that leaves `peer` out."""
+    parser.add_argument("--ours-only", action="store_true", help=f"leave out {peer}, which then need not be installed")
 
 
 def file(text: str) -> Path:

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--clips", type=options.count, metavar="N", help="repeat the clips, with other bytes, until there are N"
     )
     parser.add_argument("--peer-too", action="store_true", help="run the Python pipeline on --clips as well")
+    options.ours_only(parser, "the Python pipeline")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="passed to `ecosight retrain`")
 
 
@@ -53,7 +54,7 @@ def compare(a: argparse.Namespace) -> list[dict]:
     data = a.data or places.test_data() / "audio" / "esc10"
     peer = places.test_data() / "peers" / "ecosight_python.py"
     names = [("ecosight", precision) for precision in a.precision]
-    if a.clips is None or a.peer_too:
+    if (a.clips is None or a.peer_too) and not a.ours_only:
         names.append((PEER, "f32"))
     if weights is None or not data.is_dir():
         missing = f"no {data}" if not data.is_dir() else "no weights; see --weights"

@@ -26,15 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clips", type=options.count, action="append", metavar="N", help="number of clips (default: 3500, then 100000)"
     )
+    options.ours_only(parser, "DVC")
 
 
 def compare(a: argparse.Namespace) -> list[dict]:
     """Measures; the rows."""
     binary = places.build("--bin", "ecosight")["ecosight"]
-    return [row for clips in a.clips or CLIPS for row in _compare(binary, clips, a.rounds)]
+    return [row for clips in a.clips or CLIPS for row in _compare(binary, clips, a)]
 
 
-def _compare(binary: Path, clips: int, rounds: int) -> list[dict]:
+def _compare(binary: Path, clips: int, a: argparse.Namespace) -> list[dict]:
     with tempfile.TemporaryDirectory(prefix="ecosight-peers-") as folder:
         work = Path(folder)
         log(f"writing {clips} clips")
@@ -49,16 +50,16 @@ def _compare(binary: Path, clips: int, rounds: int) -> list[dict]:
         commands = {name: [ours, verb, *settings] for name, verb in OURS.items()}
         reason = None
         try:
-            commands |= _dvc(work, environment)
+            commands |= {} if a.ours_only else _dvc(work, environment)
         except (Unusable, OSError, subprocess.CalledProcessError) as error:
             reason = str(error)
             log(f"skipped: {reason}")
         names = list(commands)
         runs: dict[str, list[Run]] = {name: [] for name in names}
-        for turn in range(rounds):
+        for turn in range(a.rounds):
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 run = measure(commands[name], work, environment)
-                log(f"round {turn + 1} of {rounds}: {name}: {run.wall_s:.2f} s")
+                log(f"round {turn + 1} of {a.rounds}: {name}: {run.wall_s:.2f} s")
                 runs[name].append(run)
         skipped = [{"runtime": name, "clips": clips, "skipped": reason} for name in THEIRS if reason]
         return [_row(name, clips, runs) for name in names] + skipped

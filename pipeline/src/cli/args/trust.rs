@@ -32,9 +32,13 @@ probability of the given label: the lower, the sooner. To correct them: `ecosigh
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Clips on different sides of the split of which one is a copy of the other
-    #[command(after_help = "Example:
+    /// Pairs of clips of which one is a copy of the other: those that are known, and those on different sides of the split
+    #[command(after_help = "Examples:
   ecosight audit leaks
+  ecosight audit leaks --json | jq '.copies[] | select(.is_joined | not)'
+
+Copies that a run has found are kept, and their recordings joined into one group (`split.copies`), which is always on one side. Leaks are copies on
+different sides: there are some after a run that was let go on with them (`--allow-leak`), or that stopped at them (`split.copies = \"stop\"`).
 
 Kinds: `file` (spans of one file), `audio` (equal sound), `near` (cut, shifted, encoded again or scaled).")]
     Leaks,

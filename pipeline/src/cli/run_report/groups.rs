@@ -1,6 +1,6 @@
 //! How many clips of each site, device and other group there are on each side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ecosight_datasets::tables::{Side, SplitRow};
 
@@ -9,18 +9,22 @@ use crate::report::GroupCount;
 /// Groups of one kind that are shown, the largest.
 const SHOWN: usize = 40;
 
-/// The name of a clip's group.
-type NameOf = fn(&SplitRow) -> Option<&str>;
-
 /// The counts; none of a kind that all clips share, or that nobody has told.
 pub(super) fn counts(clips: &[&SplitRow]) -> Vec<GroupCount> {
-    let kinds: [(&str, NameOf); 3] =
-        [("site", |row| row.site.as_deref()), ("device", |row| row.device.as_deref()), ("group", group)];
+    // Of recordings that are copies of each other, one gives the group its name.
+    let groups: BTreeSet<&str> = clips.iter().filter_map(|row| group(row)).collect();
     let mut counts = Vec::new();
-    for (by, name) in kinds {
+    for by in ["site", "device", "group"] {
         let mut of_kind: BTreeMap<&str, [u64; 3]> = BTreeMap::new();
-        for (name, side) in clips.iter().filter_map(|row| Some((name(row)?, row.side))) {
-            of_kind.entry(name).or_default()[side as usize] += 1;
+        for row in clips {
+            let name = match by {
+                "site" => row.site.as_deref(),
+                "device" => row.device.as_deref(),
+                _ => Some(row.group_id.as_str()).filter(|name| groups.contains(name)),
+            };
+            if let Some(name) = name {
+                of_kind.entry(name).or_default()[row.side as usize] += 1;
+            }
         }
         let mut of_kind: Vec<(&str, [u64; 3])> = of_kind.into_iter().collect();
         if of_kind.len() < 2 {

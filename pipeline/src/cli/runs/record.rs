@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::layout::Layout;
+use ecosight_stages::RowCounts;
 use serde_json::{Map, Value, json};
 
 use crate::cli::error::CliError;
@@ -152,21 +153,30 @@ fn from_events(lines: &str) -> Value {
     // The last line may be cut off.
     for event in lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         match event["event"].as_str().unwrap_or_default() {
-            "stage_started" => {
-                stages.push(json!({ "stage": event["stage"], "why": event["why"], "status": "stopped" }));
-            }
-            "stage_fresh" => {
-                stages.push(json!({ "stage": event["stage"], "rows": event["rows"], "status": "fresh" }));
+            kind @ ("stage_started" | "stage_fresh") => {
+                let known = stages.iter_mut().find(|known| known["stage"] == event["stage"]);
+                match (kind, known) {
+                    // In a second pass of the run.
+                    ("stage_started", Some(known)) => known["status"] = "stopped".into(),
+                    (_, Some(_)) => {}
+                    ("stage_started", None) => {
+                        stages.push(json!({ "stage": event["stage"], "why": event["why"], "status": "stopped" }));
+                    }
+                    (_, None) => {
+                        stages.push(json!({ "stage": event["stage"], "rows": event["rows"], "status": "fresh" }));
+                    }
+                }
             }
             "warning" => warnings.push(json!([event["stage"], event["message"]])),
             "quarantined" => quarantined.push(event),
             kind => {
-                if let Some(last) = stages.last_mut() {
+                if let Some(known) = stages.iter_mut().find(|known| known["stage"] == event["stage"]) {
                     match kind {
-                        "rows" => last["rows"] = event["rows"].clone(),
+                        "rows" => known["rows"] = passes(known.get("rows"), &event["rows"]),
                         "stage_finished" => {
-                            last["status"] = "ok".into();
-                            last["seconds"] = event["seconds"].clone();
+                            known["status"] = "ok".into();
+                            let before = known.get("seconds").and_then(Value::as_f64).unwrap_or(0.0);
+                            known["seconds"] = event["seconds"].as_f64().map(|seconds| before + seconds).into();
                         }
                         _ => {}
                     }
@@ -175,6 +185,12 @@ fn from_events(lines: &str) -> Value {
         }
     }
     json!({ "exit": UNFINISHED, "stages": stages, "warnings": warnings, "quarantined": quarantined })
+}
+
+/// The counts of a stage in two passes of a run, of which the first may not have come to its end.
+fn passes(first: Option<&Value>, second: &Value) -> Value {
+    let counts = |value: &Value| serde_json::from_value::<RowCounts>(value.clone()).unwrap_or_default();
+    json!(first.map(counts).unwrap_or_default().then(counts(second)))
 }
 
 #[cfg(test)]
@@ -194,6 +210,24 @@ mod tests {
         let states: Vec<_> = run.list("stages").iter().map(|stage| stage["status"].as_str().unwrap()).collect();
         assert_eq!((states, run.computed(), run.seconds()), (vec!["ok", "stopped"], 4, None));
         assert_eq!((run.started().as_str(), run.exit()), ("2026-03-01T07:00:00Z", UNFINISHED));
+    }
+
+    #[test]
+    fn the_counts_of_a_stage_are_those_of_all_passes_of_the_run() {
+        let lines = [
+            r#"{"event":"stage_started","stage":"embed","why":"it has not run yet"}"#,
+            r#"{"event":"rows","stage":"embed","rows":{"new":30,"changed":0,"reused":5,"retired":0,"failed":1}}"#,
+            r#"{"event":"stage_finished","stage":"embed","seconds":2.0,"cpu_s":0.5}"#,
+            r#"{"event":"stage_started","stage":"audit","why":"x"}"#,
+            r#"{"event":"stage_started","stage":"embed","why":"y"}"#,
+            r#"{"event":"rows","stage":"embed","rows":{"new":4,"changed":0,"reused":33,"retired":2,"failed":1}}"#,
+            r#"{"event":"stage_finished","stage":"embed","seconds":0.5,"cpu_s":0.5}"#,
+            r#"{"event":"stage_fresh","stage":"embed","rows":{"new":0,"changed":0,"reused":37,"retired":0,"failed":1}}"#,
+        ];
+        let stages = from_events(&lines.join("\n"))["stages"].clone();
+        let rows = json!({ "new": 34, "changed": 0, "reused": 3, "retired": 2, "failed": 1 });
+        assert_eq!((&stages[0]["rows"], &stages[0]["seconds"]), (&rows, &json!(2.5)));
+        assert_eq!((&stages[0]["status"], &stages[1]["status"]), (&json!("ok"), &json!("stopped")));
     }
 
     #[test]

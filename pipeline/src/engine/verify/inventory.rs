@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::layout::Layout;
-use ecosight_datasets::tables::{EmbedParts, QuarantineRow};
+use ecosight_datasets::tables::{CopyRow, EmbedParts, QuarantineRow, read_file};
 
 use super::{Check, describe, files_index, is_readable};
 use crate::engine::files::{below, is_folder, name_of, relative};
@@ -18,6 +18,10 @@ pub(super) fn take(layout: &Layout) -> Result<Vec<(String, Check)>, DatasetError
     embeddings(layout, &mut checks, &mut named);
     if layout.files_index().exists() {
         checks.push(("index".to_owned(), Check::Readable(layout.files_index(), files_index(layout))));
+    }
+    if layout.copies_index().exists() {
+        let readable = read_file::<CopyRow>(&layout.copies_index()).map(drop).map_err(|error| describe(&error));
+        checks.push(("index".to_owned(), Check::Readable(layout.copies_index(), readable)));
     }
     quarantine(layout, &mut checks, &mut named)?;
     models(layout, &mut checks)?;
