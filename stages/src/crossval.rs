@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, Unit, UnitEntry};
 use ecosight_models::ModelError;
+use ecosight_models::decision::Decision;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::head::{Pooler, TrainConfig, train};
 use ecosight_models::metrics::Metrics;
@@ -25,7 +26,7 @@ use crate::embed::{Embed, Work, embed_all, unit_key};
 use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
-use crate::pooled::{Rows, read_pooled};
+use crate::pooled::{Clips, Rows, read_pooled};
 use crate::split::Split;
 use crate::stage::{Context, Event};
 use crate::stream::{Outcome, Piece};
@@ -212,9 +213,9 @@ fn score(
     labels: &Labels,
 ) -> Result<(Metrics, ByFold), StageErrorKind> {
     let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
-    // Where clips can be of several classes, each is predicted from a half on.
-    let judge = Judge::new(labels, vec![0.5; labels.classes.len()], &settings.train.background);
-    let (mut probabilities, mut truth, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+    let judge = Judge::new(labels);
+    let decision = Decision::plain(settings.train.labelling(), &labels.classes, &settings.train.background);
+    let mut all = Clips::default();
     let mut by_fold = ByFold::default();
     for name in names {
         context.check_cancelled()?;
@@ -231,14 +232,12 @@ fn score(
         let go_on = &mut |_: &_| ControlFlow::Continue(());
         let trained =
             train(fitted.take_examples(), None, labels.targets(), &settings.train, go_on).map_err(ModelError::from)?;
-        let clips = held_out.clips(&trained.head.probabilities(&held_out.x), labels.classes.len());
-        let metrics = judge.figures(&clips.scores, &clips.y).map_err(ModelError::from)?;
+        let clips = held_out.scored(&trained.head);
+        let metrics = judge.figures(&clips, &clips.answers(&decision)).map_err(ModelError::from)?;
         by_fold.accuracy.insert(name.clone(), metrics.accuracy);
         by_fold.clips.insert(name.clone(), metrics.n);
-        probabilities.extend(clips.scores);
-        truth.extend(clips.y);
-        groups.extend(clips.groups);
+        all.append(clips);
     }
-    let metrics = judge.measure(&probabilities, &truth, &groups)?;
+    let metrics = judge.measure(&all, &all.answers(&decision))?;
     Ok((metrics, by_fold))
 }

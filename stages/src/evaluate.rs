@@ -7,13 +7,14 @@ use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::tables::{EpochRow, PredictionRow, Row, Side, read_file, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, Facts, MODEL_FILE};
+use ecosight_models::decision::{Answer, Decision};
 use ecosight_models::metrics::Metrics;
 
 use crate::error::InStage;
 use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::params::{NoParams, parse};
-use crate::pooled::{Rows, read_sides};
+use crate::pooled::read_sides;
 use crate::rows::replace;
 use crate::slices::{SLICES_FILE, slices};
 use crate::stage::{Context, Definition, Event, Input, KeyPart, Output, RowCounts, Stage};
@@ -25,7 +26,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 3,
+    version: 4,
     about: "measure the model on the test recordings, which had no part in it",
     inputs: &["manifest", "split", "embed", "train"],
     parameters: &[],
@@ -82,14 +83,14 @@ impl Stage for Evaluate {
             ))
             .in_stage(NAME);
         }
-        let test = &sides.test;
-        tell_unknown(context, &artefact, test);
-        let test = test.clips(&artefact.head.probabilities(&test.x), labels.classes.len());
-        let judge = Judge::of(&labels, &artefact.meta);
-        let metrics = judge.measure(&test.scores, &test.y, &test.groups).in_stage(NAME)?;
+        let (test, decision) = (sides.test.scored(&artefact.head), artefact.meta.decision());
+        let answers = test.answers(&decision);
+        tell_unknown(context, &decision, &answers);
+        let judge = Judge::new(&labels);
+        let metrics = judge.measure(&test, &answers).in_stage(NAME)?;
         let metrics = Metrics { is_leaky: artefact.meta.is_leaky, ..metrics };
-        let tested = judge.predictions(Side::Test, test.units.iter(), &test.scores, &test.y).in_stage(NAME)?;
-        let slices = slices(context, NAME, &test, &labels, &judge).in_stage(NAME)?;
+        let tested = judge.predictions(Side::Test, &test, &decision).in_stage(NAME)?;
+        let slices = slices(context, NAME, &test, &labels, &decision).in_stage(NAME)?;
         TestUse::note(context, &folder, test.units.len() as u64).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
@@ -119,13 +120,12 @@ impl Evaluate {
     }
 }
 
-/// Tells how many of the test clips, rows `x`, `predict` would call unknown.
-fn tell_unknown(context: &Context<'_>, artefact: &Artefact, test: &Rows) {
-    let Some(limit) = artefact.meta.unknown() else { return };
-    let classes = artefact.meta.classes.len();
-    let logits = test.clips(&artefact.head.logits(&test.x), classes).scores;
-    let clips = logits.chunks_exact(classes);
-    let (n, unknown) = (clips.len(), clips.filter(|row| limit.excludes(row)).count());
+/// Reports how many of the test clips are answered `unknown`, where some could be.
+fn tell_unknown(context: &Context<'_>, decision: &Decision, answers: &[Answer]) {
+    if !decision.can_be_unknown() {
+        return;
+    }
+    let (n, unknown) = (answers.len(), answers.iter().filter(|answer| **answer == Answer::Unknown).count());
     let share = 100.0 * unknown as f64 / n as f64;
     let line = format!("{unknown} of {n} test clips ({share:.1} %), all of known classes, are taken for unknown");
     context.emit(Event::Told { stage: NAME, line });

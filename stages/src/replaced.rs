@@ -49,20 +49,20 @@ pub fn compare(context: &Context<'_>, file: &Path) -> Result<Replaced, StageErro
     let (head, names) = read(file)?;
     let mut classes = labels.classes.clone();
     classes.extend(names.iter().filter(|name| !labels.classes.contains(name)).cloned());
-    let place = |name: &String| classes.iter().position(|class| class == name).unwrap_or_default();
+    // None for `unknown`, which is no class.
+    let place = |name: &String| classes.iter().position(|class| class == name);
 
     let rows = mean_embeddings(context, &labels, head.input_dim())?;
     let tested: Vec<PredictionRow> = read_file(&folder.join(TEST_FILE))?;
     let known = |row: &&PredictionRow| names.contains(&row.label) && rows.contains_key(&row.clip_id);
     let common: Vec<&PredictionRow> = tested.iter().filter(known).collect();
-    let certain = |class: usize| (0..classes.len()).map(move |other| if other == class { 1.0 } else { 0.0 });
     let (mut theirs, mut ours, mut truth, mut groups) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for row in &common {
         let scores = head.predict(&rows[&row.clip_id]);
         let best = (0..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
-        theirs.extend(certain(place(&names[best])));
-        ours.extend(certain(place(&row.predicted)));
-        truth.push(place(&row.label));
+        theirs.push(place(&names[best]));
+        ours.push(place(&row.predicted));
+        truth.extend(place(&row.label));
         groups.push(labels.clips[&row.clip_id].group);
     }
     if common.is_empty() {

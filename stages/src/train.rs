@@ -11,13 +11,14 @@ use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, Unit, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
+use ecosight_models::decision::Decision;
 use ecosight_models::embedder::EmbedderId;
 use ecosight_models::head::{
-    Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, UnknownLimit, Watch, train_on,
+    Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, Watch, train_on,
 };
 use ecosight_models::metrics::Metrics;
 
-use crate::calibration::{Calibration, thresholds};
+use crate::calibration::{Calibration, Decided, decide};
 use crate::checkpoint::Checkpoint;
 use crate::earlier::{recount, trained_before, wait};
 use crate::error::InStage;
@@ -25,7 +26,7 @@ use crate::evaluate::candidate;
 use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::params::{Params, Problem, parse};
-use crate::pooled::{Clips, Sides, check_usable, read_sides};
+use crate::pooled::{Clips, OfRows, Rows, Sides, check_usable, read_sides};
 use crate::search::{Chosen, Searched, checkpoint, search};
 use crate::stage::{Context, Definition, Event, Input, Output, RowCounts, Stage};
 use crate::waiting;
@@ -36,7 +37,7 @@ pub use crate::pointer::Pointer;
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 2,
+    version: 3,
     about: "choose the settings of the classifier head on the train and val sides, and fit it on both",
     inputs: &["manifest", "split", "embed", "audit"],
     parameters: TrainConfig::KEYS,
@@ -169,7 +170,8 @@ impl Material<'_> {
     ) -> Result<(String, Key), StageErrorKind> {
         let key = self.key(config, &fingerprint);
         let mut trained = fit(config, self.context, key, &mut sides, self.labels)?;
-        let mut judged = judge(config, &sides, self.labels, &mut trained)?;
+        let unit = self.context.setting("split.group_by").unwrap_or("recording");
+        let mut judged = judge(config, &sides, self.labels, &mut trained, unit)?;
         judged.metrics.values_mut().for_each(|metrics| metrics.is_leaky = self.is_leaky);
         let meta = ModelMeta {
             schema_version: SCHEMA_VERSION,
@@ -178,12 +180,16 @@ impl Material<'_> {
             embedder: self.embedder,
             train: config.clone(),
             seeds: BTreeMap::from([(NAME.to_owned(), config.seed)]),
+            decision: Some(judged.decision),
             selection: Some(judged.selection),
             is_leaky: self.is_leaky,
             data_fingerprint: fingerprint,
             counts: counts(&sides),
             metrics: judged.metrics,
         };
+        for message in meta.unmet_thresholds() {
+            self.context.emit(Event::Warning { stage: NAME, message });
+        }
         let (rows, epochs) = (sides.train.len(), trained.history.len());
         self.context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
         let version = save(self.context, meta, trained, &judged.predictions, searched)?;
@@ -253,6 +259,7 @@ pub(crate) fn write_file<R: Row>(path: &Path, rows: &[R]) -> Result<(), StageErr
 
 /// What is known of a head before anything is asked of the test side.
 struct Judged {
+    decision: Decision,
     selection: Selection,
     metrics: BTreeMap<String, Metrics>,
     predictions: Vec<PredictionRow>,
@@ -265,6 +272,7 @@ fn judge(
     sides: &Sides,
     labels: &Labels,
     trained: &mut Trained,
+    unit: &str,
 ) -> Result<Judged, StageErrorKind> {
     let k = labels.classes.len();
     let (train, val) = (&sides.train, &sides.val);
@@ -273,13 +281,15 @@ fn judge(
     let logits = [trained.unseen.train.as_deref().unwrap_or_default(), &trained.unseen.val].concat();
     let units: Vec<Unit> = originals.iter().map(|&row| train.units[row]).chain(val.units.iter().copied()).collect();
     let y: Vec<usize> = originals.iter().map(|&row| train.y[row]).chain(val.y.iter().copied()).collect();
-    let groups: Vec<u32> = originals.iter().map(|&row| train.groups[row]).chain(val.groups.iter().copied()).collect();
-    let Calibration { temperature, scores } = Calibration::of(config, labels, &logits, &y)?;
-    let clips = Clips::of(&units, &y, &groups, &scores, k);
-    let thresholds = thresholds(config, labels, &clips)?;
+    let numbers = |of: fn(&Rows) -> &Vec<u32>| -> Vec<u32> {
+        originals.iter().map(|&row| of(train)[row]).chain(of(val).iter().copied()).collect()
+    };
+    let (groups, kept) = (numbers(|rows| &rows.groups), numbers(|rows| &rows.kept));
+    let Calibration { temperature, scored } = Calibration::of(config, labels, &logits, &y)?;
+    let clips = Clips::of(OfRows { units: &units, y: &y, groups: &groups, kept: &kept }, &scored, k);
+    let Decided { decision, thresholds, positives } = decide(config, labels, &clips, unit);
     trained.head = trained.head.clone().cooled(temperature);
-    let limits = thresholds.iter().map(|found| found.map_or(f32::INFINITY, |found| found.threshold)).collect();
-    let judge = Judge::new(labels, limits, &config.background);
+    let judge = Judge::new(labels);
 
     let (mut metrics, mut rows) = (BTreeMap::new(), Vec::new());
     let on_train = clips.units.iter().position(|unit| val.units.first() == Some(unit)).unwrap_or(clips.units.len());
@@ -287,9 +297,10 @@ fn judge(
         if of.is_empty() {
             continue;
         }
-        let (scores, y) = (&clips.scores[of.start * k..of.end * k], &clips.y[of.clone()]);
-        metrics.insert(side.word().to_owned(), judge.measure(scores, y, &clips.groups[of.clone()])?);
-        rows.extend(judge.predictions(side, clips.units[of].iter(), scores, y)?);
+        let of_side = clips.some(&of.collect::<Vec<_>>(), k);
+        let found = judge.measure(&of_side, &of_side.answers(&decision))?;
+        metrics.insert(side.word().to_owned(), Metrics { selected_on: true, ..found });
+        rows.extend(judge.predictions(side, &of_side, &decision)?);
     }
     let selection = Selection {
         l2: trained.l2,
@@ -298,33 +309,24 @@ fn judge(
         temperature,
         thresholds,
         calibrated_on: clips.units.len() as u64,
-        unknown: limit(config, &logits, &units, k, temperature),
+        positives,
+        unknown: None,
     };
-    Ok(Judged { selection, metrics, predictions: rows })
+    Ok(Judged { decision, selection, metrics, predictions: rows })
 }
 
-/// Refuses classes of which predictions could not be told from clips of no class.
+/// Refuses a class whose name is what clips of no known class are called, where there could be such.
 fn check_names(config: &TrainConfig, classes: &[String]) -> Result<(), StageErrorKind> {
-    if config.unknown == Unknown::Off || classes.iter().all(|class| class != UNKNOWN) {
+    let has_thresholds = config.thresholds.wish(config.labelling()).is_some();
+    let plain = Decision::plain(config.labelling(), classes, &config.background);
+    let thresholds = if has_thresholds { vec![None; classes.len()] } else { plain.thresholds.clone() };
+    let can_be_unknown = config.unknown != Unknown::Off || Decision { thresholds, ..plain }.can_be_unknown();
+    if !can_be_unknown || classes.iter().all(|class| class != UNKNOWN) {
         return Ok(());
     }
     let message = format!("there is a class `{UNKNOWN}`, which is what clips of no known class would be called");
-    Err(StageErrorKind::data(message, "call the class something else, or set `train.unknown = \"off\"`"))
-}
-
-/// From where on a clip is of no known class, by the `logits` of clips that were scored without their recording.
-fn limit(
-    config: &TrainConfig,
-    logits: &[f32],
-    units: &[Unit],
-    classes: usize,
-    temperature: f64,
-) -> Option<UnknownLimit> {
-    let calibrated: Vec<f32> = logits.iter().map(|&logit| (f64::from(logit) / temperature) as f32).collect();
-    // Labels and recordings have no part in it.
-    let nothing = (vec![0; units.len()], vec![0; units.len()]);
-    let clips = Clips::of(units, &nothing.0, &nothing.1, &calibrated, classes);
-    UnknownLimit::choose(config.unknown, config.known_recall, &clips.scores, classes)
+    let hint = "call the class something else, or set `train.unknown = \"off\"` and `train.thresholds = \"auto\"`";
+    Err(StageErrorKind::data(message, hint))
 }
 
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.

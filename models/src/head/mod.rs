@@ -42,7 +42,7 @@ pub use examples::Examples;
 pub use features::Features;
 pub(crate) use features::REACH;
 pub(crate) use mlp::HIDDEN;
-pub use model::{Head, mean_of_rows};
+pub use model::{Head, Scored, mean_of_rows};
 pub use normaliser::Normaliser;
 pub use out_of_fold::{Expected, expected};
 pub use pooling::{Pooler, Pooling, Summary};

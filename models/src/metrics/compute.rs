@@ -6,23 +6,32 @@ use super::log_loss::log_loss;
 use super::reliability::top_reliability;
 use super::tally::Tally;
 use super::{BINS, ClassMetrics, Metrics, MetricsError, Ranking, check, expected_calibration_error};
-use crate::head::argmax;
 
 impl Metrics {
-    /// Computes all metrics of `probabilities` (`[n, classes]` row-major) against the true class of each row, `[n]`; without
-    /// intervals, which need to know the recordings.
+    /// Computes all metrics of `probabilities` (`[n, classes]` row-major), and of the classes `predicted` from them (`[n]`; none where a row was
+    /// answered `unknown`), against the true class of each row, `[n]`; without intervals, which need to know the recordings.
+    ///
+    /// A row that is predicted as no class is wrong, and belongs to no column of the confusion matrix. Log loss, ECE, average precision and AUROC are
+    /// about the probabilities alone.
     ///
     /// # Errors
     ///
-    /// [`MetricsError`] for no rows, shapes that do not fit, a true class out of range, and values that are not finite.
-    pub fn compute(probabilities: &[f32], truth: &[usize], classes: &[String]) -> Result<Self, MetricsError> {
+    /// [`MetricsError`] for no rows, shapes that do not fit, a class out of range, and values that are not finite.
+    pub fn compute(
+        probabilities: &[f32],
+        truth: &[usize],
+        predicted: &[Option<usize>],
+        classes: &[String],
+    ) -> Result<Self, MetricsError> {
         let width = classes.len();
         check::rows(probabilities, truth, width)?;
+        check::predicted(predicted, truth, width)?;
         let mut confusion = vec![vec![0_u64; width]; width];
         let mut tally = Tally::new(width);
-        for (row, &class) in probabilities.chunks_exact(width).zip(truth) {
-            let predicted = argmax(row);
-            confusion[class][predicted] += 1;
+        for (&class, &predicted) in truth.iter().zip(predicted) {
+            if let Some(predicted) = predicted {
+                confusion[class][predicted] += 1;
+            }
             tally.add(class, predicted, 1);
         }
         let class_metrics = |(index, name): (usize, &String)| {
@@ -45,8 +54,10 @@ impl Metrics {
             weighted_f1: Some(tally.weighted_f1()),
             log_loss: Some(log_loss(probabilities, truth, width)),
             ece: Some(expected_calibration_error(&top_reliability(probabilities, truth, width, BINS))),
+            ece_bins: Some(BINS),
             ci95: None,
             is_leaky: false,
+            selected_on: false,
             per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
             confusion_matrix: confusion,
         })
@@ -58,7 +69,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::metrics::{Bootstrap, Interval, Intervals, Threshold, Wish, intervals};
+    use crate::head::argmax;
+    use crate::metrics::{Bootstrap, Candidate, Interval, Intervals, Threshold, Wish, intervals};
 
     #[derive(Deserialize)]
     struct Golden {
@@ -91,6 +103,11 @@ mod tests {
         (0..classes).map(|class| format!("class {class}")).collect()
     }
 
+    /// The most probable class of each row.
+    fn most_probable(probabilities: &[f32], classes: usize) -> Vec<Option<usize>> {
+        probabilities.chunks_exact(classes).map(|row| Some(argmax(row))).collect()
+    }
+
     fn close(found: f64, expected: f64, what: &str) {
         assert!((found - expected).abs() < 1e-12, "{what}: {found} instead of {expected}");
     }
@@ -110,7 +127,8 @@ mod tests {
         let cases = golden();
         assert_eq!(cases.len(), 5);
         for case in cases {
-            let metrics = Metrics::compute(&case.probabilities, &case.truth, &names(case.classes)).unwrap();
+            let predicted = most_probable(&case.probabilities, case.classes);
+            let metrics = Metrics::compute(&case.probabilities, &case.truth, &predicted, &names(case.classes)).unwrap();
             close(metrics.accuracy, case.accuracy, &case.name);
             close(metrics.balanced_accuracy, case.balanced_accuracy, &case.name);
             close(metrics.macro_f1, case.macro_f1, &case.name);
@@ -136,11 +154,15 @@ mod tests {
             let rankings = Ranking::of_classes(&case.probabilities, &case.truth, case.classes).unwrap();
             for (index, ranking) in rankings.iter().enumerate() {
                 let what = format!("{}, class {index}", case.name);
+                let scores = case.probabilities.iter().skip(index).step_by(case.classes);
+                let candidate = |((&score, &truth), cluster)| Candidate { score, is_positive: truth == index, cluster };
+                let candidates: Vec<Candidate> = scores.zip(&case.truth).zip(0..).map(candidate).collect();
+                let positives = case.truth.iter().filter(|truth| **truth == index).count();
                 let threshold = |wish| {
-                    let found: Option<Threshold> = ranking.threshold(wish);
+                    let found = Threshold::choose(wish, candidates.clone(), positives);
                     found.map(|found| [f64::from(found.threshold), found.precision, found.recall])
                 };
-                for (wish, expected) in [(Wish::BestF1, &case.best_f1), (Wish::Precision(0.7), &case.precise)] {
+                for (wish, expected) in [(Wish::BestF1, &case.best_f1), (Wish::Precision(0.3), &case.precise)] {
                     let (found, expected) = (threshold(wish), expected[index]);
                     assert_eq!(found.is_some(), expected.is_some(), "{what}, {wish:?}");
                     for (found, expected) in found.into_iter().flatten().zip(expected.into_iter().flatten()) {
@@ -170,7 +192,8 @@ mod tests {
         let mut compared = 0;
         for (groups, expected, case) in with_groups {
             let draws = Bootstrap { resamples: 20_000, seed: 3 };
-            let found = intervals(&case.probabilities, &case.truth, case.classes, &groups, draws).unwrap().unwrap();
+            let predicted = most_probable(&case.probabilities, case.classes);
+            let found = intervals(&predicted, &case.truth, case.classes, &groups, draws).unwrap().unwrap();
             // Both sides are drawn; the accuracy moves in steps of a row, 1 / 60.
             let figures = [(found.accuracy, 0.018), (found.balanced_accuracy, 0.005), (found.macro_f1, 0.005)];
             for ((found, slack), [low, high]) in figures.into_iter().zip(expected) {
@@ -184,7 +207,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_evaluated_is_named() {
-        let compute = |p: &[f32], truth: &[usize]| Metrics::compute(p, truth, &names(2)).map(|_| ());
+        let compute = |p: &[f32], truth: &[usize]| {
+            let predicted = vec![Some(0); truth.len()];
+            Metrics::compute(p, truth, &predicted, &names(2)).map(|_| ())
+        };
         assert_eq!(compute(&[], &[]), Err(MetricsError::NoRows));
         assert_eq!(
             compute(&[0.5, 0.5, 1.0], &[0, 1]),
@@ -192,11 +218,28 @@ mod tests {
         );
         assert_eq!(compute(&[0.5, 0.5], &[2]), Err(MetricsError::Truth { row: 0, class: 2, classes: 2 }));
         assert_eq!(compute(&[0.5, f32::NAN], &[0]), Err(MetricsError::NotANumber { row: 0 }));
+        let outside = Metrics::compute(&[0.5, 0.5], &[0], &[Some(2)], &names(2)).map(|_| ());
+        assert_eq!(outside, Err(MetricsError::Predicted { row: 0, class: 2, classes: 2 }));
+        let missing = Metrics::compute(&[0.5, 0.5], &[0], &[], &names(2)).map(|_| ());
+        assert_eq!(missing, Err(MetricsError::Length { what: "predictions", found: 0, expected: 1 }));
+    }
+
+    #[test]
+    fn a_row_that_is_answered_unknown_is_wrong_and_in_no_column() {
+        let probabilities = [0.9, 0.1, 0.3, 0.7, 0.6, 0.4, 0.8, 0.2];
+        let predicted = [Some(0), Some(1), None, None];
+        let metrics = Metrics::compute(&probabilities, &[0, 1, 1, 0], &predicted, &names(2)).unwrap();
+        assert_eq!(metrics.confusion_matrix, [[1, 0], [0, 1]]);
+        assert_eq!(metrics.unknown_rows(), [1, 1]);
+        assert_eq!((metrics.accuracy, metrics.balanced_accuracy, metrics.per_class[0].precision), (0.5, 0.5, 1.0));
+        // Both classes: one of two found, nothing taken for it.
+        close(metrics.macro_f1, 2.0 / 3.0, "macro F1");
     }
 
     #[test]
     fn metrics_survive_json() {
-        let mut metrics = Metrics::compute(&[0.9, 0.1, 0.3, 0.7, 0.6, 0.4], &[0, 1, 1], &names(2)).unwrap();
+        let (p, predicted) = ([0.9, 0.1, 0.3, 0.7, 0.6, 0.4], [Some(0), Some(1), None]);
+        let mut metrics = Metrics::compute(&p, &[0, 1, 1], &predicted, &names(2)).unwrap();
         let interval = Interval { low: 0.1, high: 0.9 };
         let json = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::Groups;
 use super::tally::Tally;
 use super::{Bootstrap, Interval, MetricsError, check};
-use crate::head::argmax;
 
 /// 95 % percentile bootstrap intervals, by recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,21 +22,20 @@ pub struct Intervals {
     pub resamples: u32,
 }
 
-/// Intervals of the figures of `probabilities` (`[n, classes]` row-major) against the true class of each row, `[n]`.
+/// Intervals of the figures of `predicted` classes (none for `unknown`) against the true class of each row, `[n]` each.
 ///
 /// `groups`, `[n]`, names the recording of each row by any number: recordings are drawn as a whole. None with fewer than two
 /// recordings, of which nothing can be said, and without resamples.
 pub fn intervals(
-    probabilities: &[f32],
+    predicted: &[Option<usize>],
     truth: &[usize],
     classes: usize,
     groups: &[u32],
     bootstrap: Bootstrap,
 ) -> Result<Option<Intervals>, MetricsError> {
-    check::rows(probabilities, truth, classes)?;
+    check::predicted(predicted, truth, classes)?;
     check::length("groups", groups.len(), truth.len())?;
-    let rows: Vec<(usize, usize)> =
-        truth.iter().zip(probabilities.chunks_exact(classes)).map(|(&class, row)| (class, argmax(row))).collect();
+    let rows: Vec<(usize, Option<usize>)> = truth.iter().copied().zip(predicted.iter().copied()).collect();
     let groups = Groups::new(&rows, groups);
     let tallies = groups.resample(bootstrap, |cells| {
         let mut tally = Tally::new(classes);
@@ -65,19 +63,18 @@ impl Intervals {
 mod tests {
     use super::*;
 
-    /// `n` rows of two classes, each right with the odds 4 : 1, as probabilities.
-    fn rows(n: usize) -> (Vec<f32>, Vec<usize>) {
+    /// Predicted and true classes of `n` rows of two classes, each right with the odds 4 : 1.
+    fn rows(n: usize) -> (Vec<Option<usize>>, Vec<usize>) {
         let truth: Vec<usize> = (0..n).map(|row| row / 7 % 2).collect();
-        let right = |row: usize| !row.is_multiple_of(5);
-        let row = |row: usize| if (truth[row] == 0) == right(row) { [0.8, 0.2] } else { [0.2, 0.8] };
-        ((0..n).flat_map(row).collect(), truth)
+        let predicted = |row: usize| Some(if row.is_multiple_of(5) { 1 - truth[row] } else { truth[row] });
+        ((0..n).map(predicted).collect(), truth)
     }
 
     #[test]
     fn single_rows_vary_like_coins() {
-        let (probabilities, truth) = rows(400);
+        let (predicted, truth) = rows(400);
         let groups: Vec<u32> = (0..400).collect();
-        let found = intervals(&probabilities, &truth, 2, &groups, Bootstrap::default()).unwrap().unwrap();
+        let found = intervals(&predicted, &truth, 2, &groups, Bootstrap::default()).unwrap().unwrap();
         // Normal approximation of the binomial with n = 400 and p = 0.8: 0.8 ± 1.96 · 0.02.
         assert!((found.accuracy.low - 0.7608).abs() < 0.004, "{found:?}");
         assert!((found.accuracy.high - 0.8392).abs() < 0.004, "{found:?}");
@@ -86,18 +83,18 @@ mod tests {
 
     #[test]
     fn copies_of_a_recording_make_no_interval_narrower() {
-        let (probabilities, truth) = rows(50);
+        let (predicted, truth) = rows(50);
         let groups: Vec<u32> = (0..50).collect();
-        let once = intervals(&probabilities, &truth, 2, &groups, Bootstrap::default()).unwrap();
-        let thrice = intervals(&probabilities.repeat(3), &truth.repeat(3), 2, &groups.repeat(3), Bootstrap::default());
+        let once = intervals(&predicted, &truth, 2, &groups, Bootstrap::default()).unwrap();
+        let thrice = intervals(&predicted.repeat(3), &truth.repeat(3), 2, &groups.repeat(3), Bootstrap::default());
         assert_eq!(once, thrice.unwrap());
     }
 
     #[test]
     fn one_recording_has_no_interval() {
-        let found = intervals(&[0.9, 0.1, 0.2, 0.8], &[0, 1], 2, &[5, 5], Bootstrap::default());
+        let found = intervals(&[Some(0), Some(1)], &[0, 1], 2, &[5, 5], Bootstrap::default());
         assert_eq!(found, Ok(None));
         let missing = MetricsError::Length { what: "groups", found: 1, expected: 2 };
-        assert_eq!(intervals(&[0.9, 0.1, 0.2, 0.8], &[0, 1], 2, &[5], Bootstrap::default()), Err(missing));
+        assert_eq!(intervals(&[Some(0), Some(1)], &[0, 1], 2, &[5], Bootstrap::default()), Err(missing));
     }
 }

@@ -19,6 +19,7 @@ mod multi_label;
 mod paired;
 mod platt;
 mod poisson;
+mod proportion;
 mod ranking;
 mod reliability;
 mod report;
@@ -44,4 +45,4 @@ pub use reliability::{BINS, ReliabilityBin, expected_calibration_error, reliabil
 pub use report::{ClassMetrics, Metrics};
 pub use slices::{Band, DURATION_EDGES_S, MIN_ROWS, SNR_EDGES_DB, bucketed, rows_of_slices};
 pub use temperature::{temperature, tempered};
-pub use thresholds::{Threshold, Wish};
+pub use thresholds::{Candidate, Threshold, Wish};

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::Groups;
 use super::tally::Tally;
 use super::{Bootstrap, Interval, MetricsError, check};
-use crate::head::argmax;
 
 /// How much one figure of model b is above that of model a.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -46,6 +45,9 @@ pub struct PairedDifferences {
     pub groups: u64,
 }
 
+/// The true class of a row, and what each model predicts.
+type Cell = (usize, (Option<usize>, Option<usize>));
+
 /// Figures of one model in one resample: accuracy, balanced accuracy, macro F1, then the recall of each class.
 pub(super) type Figures = Vec<Option<f64>>;
 
@@ -55,24 +57,24 @@ fn figures(tally: &Tally, classes: usize) -> Figures {
     overall.into_iter().map(Some).chain(recall).collect()
 }
 
-/// Compares the probabilities of models `a` and `b`, `[n, classes]` row-major each, on the same true classes, `[n]`.
+/// Compares the classes that models `a` and `b` predict (none for `unknown`), `[n]` each, on the same true classes, `[n]`.
 ///
 /// Both are judged on the same draws, so what makes a recording hard for both cancels. `groups`, `[n]`, names the recording
 /// of each row by any number; recordings are drawn as a whole.
 pub fn paired_bootstrap(
-    a: &[f32],
-    b: &[f32],
+    a: &[Option<usize>],
+    b: &[Option<usize>],
     truth: &[usize],
     classes: usize,
     groups: &[u32],
     bootstrap: Bootstrap,
 ) -> Result<PairedDifferences, MetricsError> {
-    check::rows(a, truth, classes)?;
-    check::rows(b, truth, classes)?;
+    check::predicted(a, truth, classes)?;
+    check::predicted(b, truth, classes)?;
     check::length("groups", groups.len(), truth.len())?;
-    let predicted = a.chunks_exact(classes).zip(b.chunks_exact(classes)).map(|(a, b)| (argmax(a), argmax(b)));
-    let rows: Vec<(usize, (usize, usize))> = truth.iter().copied().zip(predicted).collect();
-    let compare = |cells: &mut dyn Iterator<Item = ((usize, (usize, usize)), u64)>| {
+    let predicted = a.iter().copied().zip(b.iter().copied());
+    let rows: Vec<Cell> = truth.iter().copied().zip(predicted).collect();
+    let compare = |cells: &mut dyn Iterator<Item = (Cell, u64)>| {
         let (mut of_a, mut of_b) = (Tally::new(classes), Tally::new(classes));
         for ((truth, (by_a, by_b)), rows) in cells {
             of_a.add(truth, by_a, rows);
@@ -125,13 +127,13 @@ pub(super) fn differences<C: Copy + Ord + Send + Sync>(
 mod tests {
     use super::*;
 
-    fn certain(predicted: &[usize], classes: usize) -> Vec<f32> {
-        predicted.iter().flat_map(|&p| (0..classes).map(move |class| f32::from(u8::from(class == p)))).collect()
+    fn all(predicted: &[usize]) -> Vec<Option<usize>> {
+        predicted.iter().copied().map(Some).collect()
     }
 
     #[test]
     fn a_model_compared_with_itself_differs_in_nothing() {
-        let p = certain(&[0, 1, 1, 0], 3);
+        let p = all(&[0, 1, 1, 0]);
         let found = paired_bootstrap(&p, &p, &[0, 1, 0, 1], 3, &[0, 1, 2, 3], Bootstrap::default()).unwrap();
         for difference in [found.accuracy, found.macro_f1, found.recall[0].unwrap()] {
             assert_eq!(difference.ci95, Some(Interval { low: 0.0, high: 0.0 }));
@@ -148,8 +150,7 @@ mod tests {
         let a: Vec<usize> = (0..60).map(|row| if row < 6 { 1 } else { row / 30 }).collect();
         let b: Vec<usize> = (0..60).map(|row| if row >= 54 { 0 } else { row / 30 }).collect();
         let groups: Vec<u32> = (0..60).collect();
-        let found =
-            paired_bootstrap(&certain(&a, 2), &certain(&b, 2), &truth, 2, &groups, Bootstrap::default()).unwrap();
+        let found = paired_bootstrap(&all(&a), &all(&b), &truth, 2, &groups, Bootstrap::default()).unwrap();
         assert!(found.accuracy.difference.abs() < 1e-12);
         assert!((found.accuracy.worse.unwrap() - 0.44).abs() < 0.05, "{:?}", found.accuracy);
         let (gains, loses) = (found.recall[0].unwrap(), found.recall[1].unwrap());
@@ -160,13 +161,13 @@ mod tests {
 
     #[test]
     fn one_recording_gives_differences_without_intervals() {
-        let found = paired_bootstrap(&[1.0, 0.0], &[0.0, 1.0], &[0], 2, &[9], Bootstrap::default()).unwrap();
+        let found = paired_bootstrap(&all(&[0]), &all(&[1]), &[0], 2, &[9], Bootstrap::default()).unwrap();
         assert_eq!((found.accuracy.difference, found.accuracy.ci95, found.accuracy.worse), (-1.0, None, None));
     }
 
     #[test]
-    fn both_models_need_a_row_for_each_true_class() {
-        let found = paired_bootstrap(&[1.0, 0.0], &[1.0], &[0], 2, &[0], Bootstrap::default());
-        assert_eq!(found, Err(MetricsError::Shape { probabilities: 1, rows: 1, classes: 2 }));
+    fn both_models_need_a_prediction_for_each_true_class() {
+        let found = paired_bootstrap(&[None], &[], &[0], 2, &[0], Bootstrap::default());
+        assert_eq!(found, Err(MetricsError::Length { what: "predictions", found: 0, expected: 1 }));
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Intervals;
+use super::{BINS, Intervals};
 
-/// Metrics of one set of rows; the predicted class of a row is its most probable one, the first of equals.
+/// Metrics of one set of rows; what is predicted of a row is what the model's [`Decision`](crate::decision::Decision) answers.
 ///
 /// What is none or missing here was not computed by the version that wrote the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,19 +24,39 @@ pub struct Metrics {
     /// Mean `−ln p` of the true class, nats (`log_loss`, which clips probabilities to 1.19e-7 … 1 − 1.19e-7).
     #[serde(default)]
     pub log_loss: Option<f64>,
-    /// Expected calibration error of the most probable class, 15 bins of equal width (Guo et al. 2017).
+    /// Expected calibration error of the most probable class, bins of equal width (Guo et al. 2017).
     #[serde(default)]
     pub ece: Option<f64>,
+    /// Number of bins of the expected calibration error; files of before say none and had 15.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ece_bins: Option<usize>,
     /// 95 % bootstrap intervals by recording; whoever knows the recordings adds them ([`intervals`](super::intervals)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
     /// Whether copies of these rows were trained on: the figures are too good to be true then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_leaky: bool,
+    /// Whether thresholds and temperature were chosen on these very rows: the figures that depend on them are optimistic then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub selected_on: bool,
     /// One entry for each class, in index order.
     pub per_class: Vec<ClassMetrics>,
-    /// Counts, rows are true classes and columns predicted ones, `[classes][classes]`.
+    /// Counts, rows are true classes and columns predicted ones, `[classes][classes]`. Rows that were answered `unknown` are in no column
+    /// ([`Metrics::unknown_rows`]).
     pub confusion_matrix: Vec<Vec<u64>>,
+}
+
+impl Metrics {
+    /// Rows of each class that were answered `unknown`: what the confusion matrix lacks of the support. Empty without a matrix.
+    pub fn unknown_rows(&self) -> Vec<u64> {
+        let counted = self.confusion_matrix.iter().map(|row| row.iter().sum::<u64>());
+        self.per_class.iter().zip(counted).map(|(class, counted)| class.support.saturating_sub(counted)).collect()
+    }
+
+    /// Number of bins of the expected calibration error.
+    pub fn ece_bins(&self) -> usize {
+        self.ece_bins.unwrap_or(BINS)
+    }
 }
 
 /// Metrics of one class against all others; a ratio whose denominator is zero is 0 (`zero_division=0`).

@@ -178,8 +178,10 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     };
     let ci95 = metrics.ci95.as_ref().map(|ci95| ci95.accuracy);
     let ci95 = ci95.map_or(String::new(), |ci95| format!(" (95 %: {:.1}–{:.1})", 100.0 * ci95.low, 100.0 * ci95.high));
+    let selected = if metrics.selected_on { "thresholds and temperature were chosen on these clips\n" } else { "" };
+    let ece = metrics.ece.map_or(String::new(), |ece| format!(" · ECE ({} bins) {ece:.3}", metrics.ece_bins()));
     let mut text = format!(
-        "{leaky}accuracy {}{ci95} · balanced accuracy {} · macro F1 {:.3}\n\n",
+        "{leaky}{selected}accuracy {}{ci95} · balanced accuracy {} · macro F1 {:.3}{ece}\n\n",
         percent(metrics.accuracy),
         percent(metrics.balanced_accuracy),
         metrics.macro_f1
@@ -193,13 +195,21 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     if metrics.confusion_matrix.is_empty() {
         return text;
     }
-    let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();
-    let header = [&["true \\ predicted"], names.as_slice()].concat();
-    let rows = names
-        .iter()
-        .zip(&metrics.confusion_matrix)
-        .map(|(name, row)| [vec![(*name).to_owned()], row.iter().map(|n| count(*n)).collect()].concat());
     text.push('\n');
-    text.push_str(&table(&header, rows));
+    text.push_str(&confusions(metrics));
     text
+}
+
+/// The confusion matrix, with a column of its own for rows that were answered `unknown`, where there are any.
+fn confusions(metrics: &Metrics) -> String {
+    let unknown = metrics.unknown_rows();
+    let has_unknown = unknown.iter().any(|rows| *rows > 0);
+    let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();
+    let last: &[&str] = if has_unknown { &["(unknown)"] } else { &[] };
+    let header = [&["true \\ predicted"], names.as_slice(), last].concat();
+    let rows = names.iter().zip(&metrics.confusion_matrix).zip(&unknown).map(|((name, row), unknown)| {
+        let last = has_unknown.then(|| count(*unknown));
+        std::iter::once((*name).to_owned()).chain(row.iter().map(|n| count(*n))).chain(last).collect()
+    });
+    table(&header, rows)
 }

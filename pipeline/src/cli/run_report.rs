@@ -14,9 +14,10 @@ use ecosight_datasets::manifest::Source;
 use ecosight_datasets::store::Place;
 use ecosight_datasets::tables::{EpochRow, SliceRow, read_file};
 use ecosight_models::ModelError;
-use ecosight_models::artefact::{Artefact, ModelMeta};
+use ecosight_models::artefact::{Artefact, ModelMeta, Selection};
+use ecosight_models::decision::Labelling;
 use ecosight_models::head::{Features, HeadKind, Pooling};
-use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics};
+use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics, Wish};
 use ecosight_stages::slices::SLICES_FILE;
 use serde_json::Value;
 
@@ -120,6 +121,7 @@ fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
         protocol: protocol(run, meta),
         overall: test.map(figures).unwrap_or_default(),
         confusion: test.map(|test| test.confusion_matrix.clone()).unwrap_or_default(),
+        unknown: test.map(Metrics::unknown_rows).unwrap_or_default(),
         per_class: test.map(|test| per_class(test, meta)).unwrap_or_default(),
         timings: run.timings(),
         lineage: run.lineage(meta),
@@ -158,7 +160,9 @@ fn figures(test: &Metrics) -> Vec<Figure> {
 }
 
 fn per_class(test: &Metrics, meta: &ModelMeta) -> Vec<ClassFigures> {
-    let threshold = |class: usize| meta.selection.as_ref()?.thresholds[class].map(|found| f64::from(found.threshold));
+    let decision = meta.decision();
+    // A threshold of 0 is none.
+    let threshold = |class: usize| decision.thresholds[class].filter(|threshold| *threshold > 0.0).map(f64::from);
     let of = |(number, class): (usize, &ClassMetrics)| {
         // A ratio of nothing to nothing is written as 0.
         // Of clips of several classes there is no matrix, and it cannot be told.
@@ -195,18 +199,39 @@ fn protocol(run: &RunRecord, meta: &ModelMeta) -> Protocol {
                 "{searched}{chosen}; then fitted on {}; the test side had no part in it",
                 selection.fitted_on.join(" + ")
             );
-            let wish = serde_json::to_value(meta.train.thresholds).unwrap_or_default();
-            let wish =
-                if wish == "best_f1" { "the best F1".to_owned() } else { format!("a precision of at least {wish}") };
-            let n = selection.calibrated_on;
-            (
-                fitting,
-                format!("for {wish}, on {n} train and val clips scored by heads that had not heard their recordings"),
-            )
+            (fitting, thresholds(meta, selection))
         }
         None => ("as the version of EcoSight did that made it".to_owned(), "none".to_owned()),
     };
-    Protocol { split: run.split(), fitting, thresholds, intervals, ..Protocol::default() }
+    Protocol {
+        split: run.split(),
+        fitting,
+        thresholds,
+        intervals,
+        limits: meta.unmet_thresholds(),
+        ..Protocol::default()
+    }
+}
+
+/// How the thresholds were chosen, and what they decide.
+fn thresholds(meta: &ModelMeta, selection: &Selection) -> String {
+    let decision = meta.decision();
+    let wish = match meta.train.thresholds.wish(decision.labelling) {
+        None => return "none: the most probable class is the answer".to_owned(),
+        Some(Wish::BestF1) => "the best F1".to_owned(),
+        Some(Wish::Precision(precision)) => {
+            format!("a precision of at least {precision} with one-sided 95 % confidence")
+        }
+    };
+    let n = selection.calibrated_on;
+    let chosen = format!("for {wish}, on {n} train and val clips scored by heads that had not heard their recordings");
+    let below = decision.name(&decision.fallback());
+    match decision.labelling {
+        Labelling::Multi => chosen,
+        // Models of before had thresholds, and answered the most probable class whatever they were.
+        Labelling::Single if meta.decision.is_none() => format!("{chosen}; they change no answer"),
+        Labelling::Single => format!("{chosen}; below that of the most probable class the answer is `{below}`"),
+    }
 }
 
 fn epoch(row: &EpochRow) -> Epoch {

@@ -26,6 +26,9 @@ pub struct ReportData {
     pub overall: Vec<Figure>,
     /// Test clips by true class (row) and predicted class (column), `[classes, classes]`.
     pub confusion: Vec<Vec<u64>>,
+    /// Test clips of each class that were answered `unknown`, in class order: they are in no column of the matrix. Empty where there are none.
+    #[serde(default)]
+    pub unknown: Vec<u64>,
     /// Figures of each class, in class order.
     pub per_class: Vec<ClassFigures>,
     /// Precision over recall, in class order; empty where there are none.
@@ -228,6 +231,9 @@ pub struct PrCurve {
 pub struct Calibration {
     /// The method with its parameter and the side that it was fitted on.
     pub method: String,
+    /// Number of bins, of equal width, of the expected calibration error; 0 where that is not known.
+    #[serde(default)]
+    pub ece_bins: usize,
     /// Without it.
     pub before: Reliability,
     /// With it.
@@ -289,7 +295,7 @@ pub struct MapPoint {
     pub y: f32,
     /// Index of its label.
     pub class: usize,
-    /// Whether the model takes it for another class.
+    /// Whether the model answers anything else than its label.
     pub is_error: bool,
     /// Side of the split.
     pub side: Side,

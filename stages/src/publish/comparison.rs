@@ -6,6 +6,7 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{EmbedReader, PredictionRow, Unit, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
+use ecosight_models::decision::{Answer, patterns_of};
 use ecosight_models::metrics::{Bootstrap, Difference, MultiLabel, PairedDifferences, paired_bootstrap};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use super::gate::test_rows;
 use crate::StageErrorKind;
 use crate::evaluate::TEST_FILE;
 use crate::labels::Labels;
-use crate::pooled::{Clips, Rows, embedder_of};
+use crate::pooled::{Rows, embedder_of};
 use crate::stage::Context;
 
 /// How the new model (b) does beside the one in production (a).
@@ -77,27 +78,26 @@ pub(super) fn compare(
     };
     let tests = test.units.chunk_by(|a, b| a == b).count();
     let (clips, left_out) = (of_new.units.len() as u64, (tests - of_new.units.len()) as u64);
-    let Clips { y, groups, scores: of_new, .. } = of_new;
-    let of_old = of_old.scores;
+    let (y, groups) = (&of_new.y, &of_new.groups);
+    // Each answers by its own rule.
+    let answers = [of_old.answers(&old.meta.decision()), of_new.answers(&challenger.meta.decision())];
     let mut classes = challenger.meta.classes.clone();
-    if let Some(sets) = labels.sets() {
-        let [thresholds_old, thresholds] = [&old, challenger].map(|artefact| artefact.meta.thresholds());
-        let a = spread(&of_old, &old.meta.classes, &classes, 0.0);
-        let limits = spread(&thresholds_old, &old.meta.classes, &classes, f32::INFINITY);
-        let a = (MultiLabel { sets, thresholds: &limits }, &a[..]);
-        let b = (MultiLabel { sets, thresholds: &thresholds }, &of_new[..]);
-        let differences = MultiLabel::compare(a, b, &y, &groups, Bootstrap::default()).map_err(ModelError::from)?;
-        let differences = without_few(differences, &recordings(&classes, labels, &y, &groups));
-        return Ok(Ok(Comparison { clips, left_out, classes, differences }));
-    }
-    classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
-    let place = |class: &String| classes.iter().position(|other| other == class);
-    let truth: Option<Vec<usize>> = y.iter().map(|&label| place(&labels.names[label])).collect();
-    let a = spread(&of_old, &old.meta.classes, &classes, 0.0);
-    let b = spread(&of_new, &challenger.meta.classes, &classes, 0.0);
-    let truth = truth.unwrap_or_default();
-    let differences = paired_bootstrap(&a, &b, &truth, classes.len(), &groups, Bootstrap::default());
-    let differences = without_few(differences.map_err(ModelError::from)?, &recordings(&classes, labels, &y, &groups));
+    let differences = if let Some(sets) = labels.sets() {
+        let [a, b] = [&old.meta.classes, &challenger.meta.classes];
+        let a = spread(&patterns_of(&answers[0], a.len()), a, &classes);
+        let b = patterns_of(&answers[1], b.len());
+        MultiLabel { sets }.compare(&a, &b, y, groups, Bootstrap::default())
+    } else {
+        classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
+        let place = |class: &String| classes.iter().position(|other| other == class);
+        let truth: Option<Vec<usize>> = y.iter().map(|&label| place(&labels.names[label])).collect();
+        let predicted = |answers: &[Answer], names: &[String]| -> Vec<Option<usize>> {
+            answers.iter().map(|answer| place(&names[answer.class()?])).collect()
+        };
+        let (a, b) = (predicted(&answers[0], &old.meta.classes), predicted(&answers[1], &challenger.meta.classes));
+        paired_bootstrap(&a, &b, &truth.unwrap_or_default(), classes.len(), groups, Bootstrap::default())
+    };
+    let differences = without_few(differences.map_err(ModelError::from)?, &recordings(&classes, labels, y, groups));
     Ok(Ok(Comparison { clips, left_out, classes, differences }))
 }
 
@@ -130,19 +130,19 @@ fn without_few(differences: PairedDifferences, recordings: &[usize]) -> PairedDi
     }
 }
 
-/// Values of `classes`, put into the places that these have among `all`; the others get `other`.
-fn spread(values: &[f32], classes: &[String], all: &[String], other: f32) -> Vec<f32> {
+/// Whether each of `classes` is predicted, `[n, classes]` row-major, put into the places that these have among `all`; the others are not predicted.
+fn spread(predicted: &[bool], classes: &[String], all: &[String]) -> Vec<bool> {
     let places: Vec<Option<usize>> = classes.iter().map(|class| all.iter().position(|other| other == class)).collect();
-    let spread = |row: &[f32]| {
-        let mut wide = vec![other; all.len()];
-        for (place, &p) in places.iter().zip(row) {
+    let spread = |row: &[bool]| {
+        let mut wide = vec![false; all.len()];
+        for (place, &is_predicted) in places.iter().zip(row) {
             if let Some(place) = *place {
-                wide[place] = p;
+                wide[place] = is_predicted;
             }
         }
         wide
     };
-    values.chunks_exact(classes.len()).flat_map(spread).collect()
+    predicted.chunks_exact(classes.len()).flat_map(spread).collect()
 }
 
 impl Comparison {
@@ -205,12 +205,12 @@ mod tests {
     /// Models that are right and wrong as told, on clips of two classes in turn, each a recording.
     fn comparison(a: &[bool], b: &[bool]) -> Comparison {
         let truth: Vec<usize> = (0..a.len()).map(|row| row % 2).collect();
-        let scores = |right: &[bool]| -> Vec<f32> {
-            let row = |(row, &right): (usize, &bool)| if (row % 2 == 0) == right { [0.9, 0.1] } else { [0.1, 0.9] };
-            right.iter().enumerate().flat_map(row).collect()
+        let predicted = |right: &[bool]| -> Vec<Option<usize>> {
+            right.iter().enumerate().map(|(row, &right)| Some(if right { row % 2 } else { 1 - row % 2 })).collect()
         };
         let groups: Vec<u32> = (0..a.len() as u32).collect();
-        let differences = paired_bootstrap(&scores(a), &scores(b), &truth, 2, &groups, Bootstrap::default()).unwrap();
+        let differences =
+            paired_bootstrap(&predicted(a), &predicted(b), &truth, 2, &groups, Bootstrap::default()).unwrap();
         let classes = ["x", "y"].map(str::to_owned).to_vec();
         Comparison { clips: a.len() as u64, left_out: 0, classes, differences }
     }
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn classes_are_matched_by_name() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let wide = spread(&[0.25, 0.75], &names(&["b", "a"]), &names(&["a", "c", "b"]), 0.0);
-        assert_eq!(wide, [0.75, 0.0, 0.25]);
+        let wide = spread(&[true, false], &names(&["b", "a"]), &names(&["a", "c", "b"]));
+        assert_eq!(wide, [false, false, true]);
     }
 }

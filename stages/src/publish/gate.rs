@@ -157,18 +157,13 @@ impl Publish {
         };
         let clips: HashSet<ClipId> = rows.iter().map(|&row| test.units[row].clip_id).collect();
         let seconds = seconds_of(context, &clips, predictor.patch_s())?;
-        let mut probabilities = test.clips_of(&rows, &artefact.head).scores;
-        let never = |(class, threshold): (&String, f32)| if is_background(class) { f32::INFINITY } else { threshold };
-        let thresholds: Vec<f32> = artefact.meta.classes.iter().zip(artefact.meta.thresholds()).map(never).collect();
-        if artefact.meta.train.multi_label {
-            // Any class that is believed is an alarm, not only the most probable one.
-            let of_rows = probabilities.chunks_exact_mut(thresholds.len());
-            of_rows
-                .flat_map(|row| row.iter_mut().zip(&thresholds))
-                .filter(|(p, limit)| **p < **limit)
-                .for_each(|(p, _)| *p = 0.0);
-        }
-        let found = false_alarms_per_hour(&probabilities, &thresholds, seconds, None).map_err(ModelError::from)?;
+        let (scored, decision) = (test.clips_of(&rows, &artefact.head), artefact.meta.decision());
+        let classes = decision.classes.len();
+        let answers = scored.answers(&decision);
+        let of_clips = scored.scores.chunks_exact(classes).zip(&answers);
+        let alarms: Vec<Option<usize>> =
+            of_clips.map(|(probabilities, answer)| decision.alarm(answer, probabilities)).collect();
+        let found = false_alarms_per_hour(&alarms, classes, seconds).map_err(ModelError::from)?;
         let (rate, n) = (found.overall.per_hour, found.overall.count);
         let words = format!("{n} on {seconds:.0} s of background, {rate:.1} an hour");
         Ok(match self.max_false_alarms_per_hour {

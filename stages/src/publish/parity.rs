@@ -73,13 +73,14 @@ fn distance(row: &PredictionRow, predictor: &Predictor, found: &[f32]) -> f64 {
     distance_of_one(row, predictor.classes(), found)
 }
 
-/// Where it is of one class: by the score of its label, and by that of the class it was taken for.
+/// Where it is of one class: by the score of its label, and by the highest one, whatever class was answered.
 fn distance_of_one(row: &PredictionRow, classes: &[String], found: &[f32]) -> f64 {
     let of = |class: &String| {
         let place = classes.iter().position(|other| other == class);
         place.map_or(f64::INFINITY, |place| f64::from(found[place]))
     };
-    let apart = [of(&row.label) - row.probability, of(&row.predicted) - row.confidence];
+    let highest = f64::from(found.iter().copied().fold(0.0, f32::max));
+    let apart = [of(&row.label) - row.probability, highest - row.confidence];
     // A score that is no number is far from all.
     apart.into_iter().map(|x| if x.is_nan() { f64::INFINITY } else { x.abs() }).fold(0.0, f64::max)
 }
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scores_of_the_label_and_of_the_predicted_class_are_compared() {
+    fn scores_of_the_label_and_the_highest_ones_are_compared() {
         let row = PredictionRow {
             clip_id: ClipId::of_file(&ContentHash::of_reader(&b"clip"[..]).unwrap()),
             side: Side::Test,
@@ -108,8 +109,7 @@ mod tests {
         let apart = |found: [f32; 3]| distance_of_one(&row, &classes, &found);
         assert_eq!((apart([0.75, 0.25, 0.5]), apart([0.75, 0.5, 0.0]), apart([0.5, 0.25, 0.0])), (0.0, 0.25, 0.25));
         assert!(
-            apart([f32::NAN, 0.25, 0.0]).is_infinite()
-                && distance_of_one(&row, &classes[1..], &[0.25, 0.0]).is_infinite()
+            apart([f32::NAN, 0.25, 0.0]).is_infinite() && distance_of_one(&row, &classes[..1], &[0.75]).is_infinite()
         );
     }
 }

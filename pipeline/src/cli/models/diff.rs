@@ -74,8 +74,8 @@ fn figures(meta: &ModelMeta) -> Vec<(String, f64)> {
     let Some(test) = meta.metrics.get("test") else { return Vec::new() };
     let overall =
         [("accuracy", test.accuracy), ("balanced accuracy", test.balanced_accuracy), ("macro F1", test.macro_f1)];
-    let overall = overall.into_iter().chain(test.ece.map(|ece| ("calibration error", ece)));
-    let overall = overall.map(|(name, value)| (name.to_owned(), value));
+    let overall = overall.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    let overall = overall.chain(test.ece.map(|ece| (format!("ECE ({} bins)", test.ece_bins()), ece)));
     let recall = test.per_class.iter().map(|class| (format!("recall of {}", class.class), class.recall));
     overall.chain(recall).collect()
 }
