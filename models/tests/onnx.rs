@@ -78,6 +78,7 @@ impl Parts {
             scale: &self.scale,
             layers: &self.layers,
             temperature: 1.75,
+            fitted_temperature: None,
             decision: &self.decision,
             summary,
             embedder: &self.embedder,

@@ -306,7 +306,7 @@ fn judge(
         l2: trained.l2,
         tried: trained.tried.clone(),
         fitted_on: [Side::Train, Side::Val].map(|side| side.word().to_owned()).into(),
-        temperature,
+        fitted_temperature: temperature,
         thresholds,
         calibrated_on: clips.units.len() as u64,
         positives,

@@ -62,8 +62,10 @@ pub struct Selection {
     pub tried: Vec<Tried>,
     /// The sides that the head was fitted on, with these settings.
     pub fitted_on: Vec<String>,
-    /// What the logits were divided by, so that the probabilities mean what they say. It is in the weights already.
-    pub temperature: f64,
+    /// What the logits of the fitted head were divided by, so that its probabilities are calibrated. It is folded into the weights of the last layer:
+    /// whoever uses the model divides by nothing. Schema 2 called it `temperature`.
+    #[serde(alias = "temperature")]
+    pub fitted_temperature: f64,
     /// The threshold that was chosen for each class, and what it reaches; none where none was chosen, or the wish cannot be fulfilled.
     pub thresholds: Vec<Option<Threshold>>,
     /// Clips that temperature and thresholds were chosen on, each scored by a head that had not seen its recording.

@@ -41,8 +41,9 @@ impl Artefact {
             mean: &normaliser.mean,
             scale: &normaliser.scale,
             layers: &layers,
-            // That of the calibration is in the weights of the last layer.
+            // The fitted one is folded into the weights of the last layer.
             temperature: 1.0,
+            fitted_temperature: self.meta.selection.as_ref().map(|selection| selection.fitted_temperature),
             decision: &decision,
             summary: self.meta.train.summary(),
             embedder: &self.meta.embedder,

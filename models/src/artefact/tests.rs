@@ -161,6 +161,9 @@ fn a_model_of_schema_2_answers_the_most_probable_class_as_it_always_did() {
     old.save_meta(&dir).unwrap();
     let again = Artefact::load(&dir).unwrap();
     assert_eq!((again.meta.schema_version, again.meta.decision), (SCHEMA_VERSION, Some(expected)));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(dir.join(MODEL_FILE)).unwrap()).unwrap();
+    let selection = &json["selection"];
+    assert_eq!((&selection["fitted_temperature"], selection.get("temperature")), (&1.5.into(), None));
     Artefact::verify(&dir).unwrap();
 }
 
@@ -175,7 +178,7 @@ fn a_precision_that_cannot_be_shown_is_told_with_the_number_of_clips() {
         l2: None,
         tried: Vec::new(),
         fitted_on: Vec::new(),
-        temperature: 1.0,
+        fitted_temperature: 1.0,
         thresholds: vec![None; 3],
         calibrated_on: 40,
         positives: vec![positives(20, 20), positives(12, 9), positives(8, 1)],

@@ -20,6 +20,9 @@ pub(super) fn metadata(spec: &HeadSpec<'_>) -> Vec<Entry> {
         entry("version", spec.version.to_owned()),
         entry("digest", spec.digest.to_owned()),
     ];
+    if let Some(fitted) = spec.fitted_temperature {
+        entries.push(entry("fitted_temperature", fitted.to_string()));
+    }
     if spec.is_leaky {
         entries.push(entry("leaky", "true".to_owned()));
     }

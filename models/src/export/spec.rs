@@ -17,8 +17,10 @@ pub struct HeadSpec<'a> {
     pub scale: &'a [f32],
     /// First to last, batch normalisations folded; `Linear` or `Relu`, the last one `Softmax` or `Sigmoid`.
     pub layers: &'a [Dense],
-    /// Above 0; 1 changes nothing.
+    /// What the graph divides the logits by, above 0; 1 changes nothing.
     pub temperature: f64,
+    /// The temperature that was fitted and is folded into the layers; none where none was fitted.
+    pub fitted_temperature: Option<f64>,
     /// The classes, and the rule from probabilities to a label.
     pub decision: &'a Decision,
     /// How the embeddings of a clip become a row.

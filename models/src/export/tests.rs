@@ -52,6 +52,7 @@ impl Parts {
             scale: &self.scale,
             layers: &self.layers,
             temperature: self.temperature,
+            fitted_temperature: Some(2.5),
             decision: &self.decision,
             summary: Pooling::Mean.into(),
             embedder: &self.embedder,
@@ -99,12 +100,11 @@ fn the_header_says_what_readers_must_know() {
     assert_eq!((model.ir_version, model.producer_name.as_str()), (8, "ecosight"));
     assert_eq!((model.opset_import.len(), model.opset_import[0].version), (1, 17));
     let keys: Vec<&str> = model.metadata_props.iter().map(|entry| entry.key.as_str()).collect();
-    let expected =
-        ["labels", "temperature", "scores", "pooling", "embedder", "version", "digest", "thresholds", "decision"];
-    assert_eq!(keys, expected);
+    let expected = ["labels", "temperature", "scores", "pooling", "embedder", "version", "digest"];
+    assert_eq!(keys, [&expected[..], &["fitted_temperature", "thresholds", "decision"]].concat());
     let value = |key: &str| model.metadata_props.iter().find(|e| e.key == key).unwrap().value.clone();
     assert_eq!((value("pooling").as_str(), value("temperature").as_str()), ("mean", "1.5"));
-    assert_eq!(value("thresholds"), "[0.5,null,0.0]");
+    assert_eq!((value("thresholds").as_str(), value("fitted_temperature").as_str()), ("[0.5,null,0.0]", "2.5"));
     assert_eq!(value("decision"), r#"{"background":["c"],"fallback":"c","rule":"most_probable"}"#);
 }
 

@@ -66,7 +66,8 @@ pub(super) fn facts(meta: &ModelMeta) -> Vec<(String, String)> {
     lines.extend(settings.map(|(name, value)| (format!("train.{name}"), plain(value))));
     if let Some(selection) = &meta.selection {
         lines.extend(selection.l2.map(|l2| ("l2 chosen".to_owned(), format!("{l2}"))));
-        lines.push(("temperature".to_owned(), format!("{:.3}", selection.temperature)));
+        let temperature = format!("{:.3}, folded into the weights", selection.fitted_temperature);
+        lines.push(("fitted temperature".to_owned(), temperature));
         lines.extend(meta.decision().unknown.map(|limit| ("unknown".to_owned(), words(limit))));
         lines.push(("fitted on".to_owned(), selection.fitted_on.join(" + ")));
     }

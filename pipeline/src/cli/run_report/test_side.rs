@@ -257,12 +257,12 @@ fn curves(
         };
         Ok(Reliability { ece, bins: bins.iter().map(bin).collect() })
     };
-    let uncooled = artefact.head.clone().cooled(1.0 / selection.temperature);
+    let uncooled = artefact.head.clone().cooled(1.0 / selection.fitted_temperature);
     let before: Vec<f32> = test.x.iter().flat_map(|rows| uncooled.of_clip(rows)).collect();
     let calibration = Calibration {
         method: format!(
-            "a temperature of {:.2}, fitted on {} train and val clips that were scored without their recordings",
-            selection.temperature, selection.calibrated_on
+            "a temperature of {:.2}, fitted on {} train and val clips that were scored without their recordings and folded into the weights",
+            selection.fitted_temperature, selection.calibrated_on
         ),
         ece_bins: BINS,
         before: reliability(&before)?,
