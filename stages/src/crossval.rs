@@ -213,7 +213,7 @@ fn score(
     labels: &Labels,
 ) -> Result<(Metrics, ByFold), StageErrorKind> {
     let names: BTreeSet<&String> = rows.units.iter().map(|unit| &folds[&unit.clip_id]).collect();
-    let judge = Judge::new(labels);
+    let judge = Judge::new(labels, settings.split.group_by.word());
     let decision = Decision::plain(settings.train.labelling(), &labels.classes, &settings.train.background);
     let mut all = Clips::default();
     let mut by_fold = ByFold::default();

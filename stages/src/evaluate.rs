@@ -86,7 +86,7 @@ impl Stage for Evaluate {
         let (test, decision) = (sides.test.scored(&artefact.head), artefact.meta.decision());
         let answers = test.answers(&decision);
         tell_unknown(context, &decision, &answers);
-        let judge = Judge::new(&labels);
+        let judge = Judge::new(&labels, context.kept_together());
         let metrics = judge.measure(&test, &answers).in_stage(NAME)?;
         let metrics = Metrics { is_leaky: artefact.meta.is_leaky, ..metrics };
         let tested = judge.predictions(Side::Test, &test, &decision).in_stage(NAME)?;

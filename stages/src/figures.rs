@@ -4,7 +4,7 @@ use ecosight_datasets::tables::{PredictionRow, Side};
 use ecosight_models::ModelError;
 use ecosight_models::decision::{Answer, Decision, classes_of, patterns_of};
 use ecosight_models::metrics::{
-    Bootstrap, Doubt, LabelFit, Labelled, Metrics, MetricsError, MultiLabel, doubts, intervals, label_fits,
+    Bootstrap, Clusters, Doubt, LabelFit, Labelled, Metrics, MetricsError, MultiLabel, doubts, intervals, label_fits,
 };
 
 use crate::StageErrorKind;
@@ -14,12 +14,14 @@ use crate::pooled::Clips;
 /// Compares what models answer of clips with their labels.
 pub struct Judge<'a> {
     labels: &'a Labels,
+    /// What the split keeps together, which intervals resample: `recording`, `site`.
+    unit: &'a str,
 }
 
 impl<'a> Judge<'a> {
-    /// By these labels.
-    pub fn new(labels: &'a Labels) -> Self {
-        Self { labels }
+    /// By these labels, with intervals by what the split keeps together, which is called `unit`.
+    pub fn new(labels: &'a Labels, unit: &'a str) -> Self {
+        Self { labels, unit }
     }
 
     /// Where clips can be of several classes.
@@ -27,12 +29,13 @@ impl<'a> Judge<'a> {
         self.labels.sets().map(|sets| MultiLabel { sets })
     }
 
-    /// Figures of clips and of what was answered of each, with intervals by recording.
+    /// Figures of clips and of what was answered of each, with intervals.
     pub fn measure(&self, clips: &Clips, answers: &[Answer]) -> Result<Metrics, StageErrorKind> {
         let (classes, draws) = (self.labels.classes.len(), Bootstrap::default());
+        let clusters = Clusters { of_rows: &clips.kept, unit: self.unit };
         let intervals = match self.several() {
-            Some(several) => several.intervals(&patterns_of(answers, classes), &clips.y, &clips.groups, draws),
-            None => intervals(&classes_of(answers), &clips.y, classes, &clips.groups, draws),
+            Some(several) => several.intervals(&patterns_of(answers, classes), &clips.y, clusters, draws),
+            None => intervals(&classes_of(answers), &clips.y, classes, clusters, draws),
         };
         let metrics = self.figures(clips, answers).map_err(ModelError::from)?;
         Ok(Metrics { ci95: intervals.map_err(ModelError::from)?, ..metrics })

@@ -30,7 +30,7 @@ pub(crate) fn slices(
     let by_id: HashMap<ClipId, &ClipRow> = clips.iter().map(|clip| (clip.clip_id, clip)).collect();
     let tested: Vec<&ClipRow> = test.units.iter().map(|unit| by_id[&unit.clip_id]).collect();
     let heard = sounds(context, stage, &tested, |id| labels.clips.contains_key(id))?;
-    let (mut rows, judge) = (Vec::new(), Judge::new(labels));
+    let (mut rows, judge) = (Vec::new(), Judge::new(labels, context.kept_together()));
     for (by, values) in values(context.source, &tested, labels, &heard) {
         // What all clips have in common is no slice.
         if values.iter().collect::<BTreeSet<_>>().len() < 2 {
@@ -85,7 +85,7 @@ fn source_of(source: &Source, uri: &str) -> Option<String> {
 }
 
 fn row(by: &str, slice: String, recordings: &[u32], metrics: &Metrics) -> SliceRow {
-    let ends = metrics.ci95.as_ref().map(|ci95| ci95.accuracy);
+    let ends = metrics.ci95.as_ref().filter(|ci95| ci95.is_reliable()).map(|ci95| ci95.accuracy);
     SliceRow {
         by: by.to_owned(),
         slice,

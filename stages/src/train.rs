@@ -170,8 +170,7 @@ impl Material<'_> {
     ) -> Result<(String, Key), StageErrorKind> {
         let key = self.key(config, &fingerprint);
         let mut trained = fit(config, self.context, key, &mut sides, self.labels)?;
-        let unit = self.context.setting("split.group_by").unwrap_or("recording");
-        let mut judged = judge(config, &sides, self.labels, &mut trained, unit)?;
+        let mut judged = judge(config, &sides, self.labels, &mut trained, self.context.kept_together())?;
         judged.metrics.values_mut().for_each(|metrics| metrics.is_leaky = self.is_leaky);
         let meta = ModelMeta {
             schema_version: SCHEMA_VERSION,
@@ -289,7 +288,7 @@ fn judge(
     let clips = Clips::of(OfRows { units: &units, y: &y, groups: &groups, kept: &kept }, &scored, k);
     let Decided { decision, thresholds, positives } = decide(config, labels, &clips, unit);
     trained.head = trained.head.clone().cooled(temperature);
-    let judge = Judge::new(labels);
+    let judge = Judge::new(labels, unit);
 
     let (mut metrics, mut rows) = (BTreeMap::new(), Vec::new());
     let on_train = clips.units.iter().position(|unit| val.units.first() == Some(unit)).unwrap_or(clips.units.len());

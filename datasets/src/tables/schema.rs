@@ -318,7 +318,11 @@ pub const SLICES: Table = Table {
         column("clips", UInt64, "number of test clips"),
         column("recordings", UInt64, "number of their recordings"),
         column("accuracy", Float64, "share that is predicted rightly"),
-        optional("accuracy_low", Float64, "lower end of its 95 % interval, by recording; null for one recording"),
+        optional(
+            "accuracy_low",
+            Float64,
+            "lower end of its 95 % interval, by what the split keeps together; null for fewer than five of these",
+        ),
         optional("accuracy_high", Float64, "upper end"),
         column("balanced_accuracy", Float64, "mean recall of the classes that are there"),
         column("macro_f1", Float64, "mean F1 of the classes that are there or predicted"),

@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::head::argmax;
-    use crate::metrics::{Bootstrap, Candidate, Interval, Intervals, Threshold, Wish, intervals};
+    use crate::metrics::{Bootstrap, Candidate, Clusters, Interval, Intervals, Threshold, Wish, intervals};
 
     #[derive(Deserialize)]
     struct Golden {
@@ -193,7 +193,8 @@ mod tests {
         for (groups, expected, case) in with_groups {
             let draws = Bootstrap { resamples: 20_000, seed: 3 };
             let predicted = most_probable(&case.probabilities, case.classes);
-            let found = intervals(&predicted, &case.truth, case.classes, &groups, draws).unwrap().unwrap();
+            let clusters = Clusters { of_rows: &groups, unit: "recording" };
+            let found = intervals(&predicted, &case.truth, case.classes, clusters, draws).unwrap().unwrap();
             // Both sides are drawn; the accuracy moves in steps of a row, 1 / 60.
             let figures = [(found.accuracy, 0.018), (found.balanced_accuracy, 0.005), (found.macro_f1, 0.005)];
             for ((found, slack), [low, high]) in figures.into_iter().zip(expected) {
@@ -248,6 +249,7 @@ mod tests {
             balanced_accuracy: interval,
             macro_f1: interval,
             groups: 3,
+            unit: "site".to_owned(),
             resamples: 2000,
         });
         let json = serde_json::to_string(&metrics).unwrap();

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::Groups;
+use super::clusters::edges;
 use super::tally::Tally;
-use super::{Bootstrap, Interval, MetricsError, check};
+use super::{Bootstrap, Clusters, FEW_CLUSTERS, Interval, MetricsError, check};
 
-/// 95 % percentile bootstrap intervals, by recording.
+/// 95 % percentile bootstrap intervals, by recording or whatever else is kept together; of figures that are 1 or 0 in every resample, those of Clopper and
+/// Pearson.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Intervals {
@@ -16,46 +18,67 @@ pub struct Intervals {
     pub balanced_accuracy: Interval,
     /// Of the macro F1; the classes that a resample holds or predicts.
     pub macro_f1: Interval,
-    /// Number of groups (recordings) that were drawn from.
+    /// Number of groups that were drawn from.
     pub groups: u64,
+    /// What a group is, as one word: `recording`, or what the split keeps together.
+    #[serde(default = "recording")]
+    pub unit: String,
     /// Number of resamples.
     pub resamples: u32,
 }
 
 /// Intervals of the figures of `predicted` classes (none for `unknown`) against the true class of each row, `[n]` each.
 ///
-/// `groups`, `[n]`, names the recording of each row by any number: recordings are drawn as a whole. None with fewer than two
-/// recordings, of which nothing can be said, and without resamples.
+/// Clusters are drawn as a whole. None with fewer than two of them, of which nothing can be said, and without resamples.
 pub fn intervals(
     predicted: &[Option<usize>],
     truth: &[usize],
     classes: usize,
-    groups: &[u32],
+    clusters: Clusters<'_>,
     bootstrap: Bootstrap,
 ) -> Result<Option<Intervals>, MetricsError> {
     check::predicted(predicted, truth, classes)?;
-    check::length("groups", groups.len(), truth.len())?;
+    clusters.check(truth.len())?;
     let rows: Vec<(usize, Option<usize>)> = truth.iter().copied().zip(predicted.iter().copied()).collect();
-    let groups = Groups::new(&rows, groups);
+    let groups = Groups::new(&rows, clusters.of_rows);
     let tallies = groups.resample(bootstrap, |cells| {
         let mut tally = Tally::new(classes);
         cells.for_each(|((truth, predicted), rows)| tally.add(truth, predicted, rows));
         [tally.accuracy(), tally.balanced_accuracy(), tally.macro_f1()]
     });
-    Ok(Intervals::of(&tallies, groups.len()))
+    let positives: Vec<u64> = (0..classes).map(|class| clusters.count(|row| truth[row] == class)).collect();
+    let edges = edges(groups.len() as u64, &positives, None);
+    Ok(Intervals::of(&tallies, groups.len(), clusters.unit, &edges))
+}
+
+/// What files of before were by.
+pub(super) fn recording() -> String {
+    "recording".to_owned()
 }
 
 impl Intervals {
-    /// Of the figures of resamples, drawn from so many `groups`; none where there are none.
-    pub(super) fn of(drawn: &[[f64; 3]], groups: usize) -> Option<Self> {
-        let interval = |figure: usize| Interval::percentiles(drawn.iter().map(|figures| figures[figure]).collect());
+    /// Of the figures of resamples, drawn from so many `groups`, with their ends at the edge; none where there are none.
+    pub(super) fn of(drawn: &[[f64; 3]], groups: usize, unit: &str, edges: &[f64]) -> Option<Self> {
+        let interval =
+            |figure: usize| Interval::of_share(drawn.iter().map(|figures| figures[figure]).collect(), edges[figure]);
         (!drawn.is_empty()).then(|| Self {
             accuracy: interval(0),
             balanced_accuracy: interval(1),
             macro_f1: interval(2),
             groups: groups as u64,
+            unit: unit.to_owned(),
             resamples: drawn.len() as u32,
         })
+    }
+
+    /// By how many groups they are, in words: `by 36 recordings`, `by 4 sites: too few to rely on`.
+    pub fn by(&self) -> String {
+        Clusters::by(&self.unit, self.groups)
+    }
+
+    /// Whether there are enough groups to rely on them.
+    pub fn is_reliable(&self) -> bool {
+        self.groups >= FEW_CLUSTERS
     }
 }
 
@@ -70,11 +93,32 @@ mod tests {
         ((0..n).map(predicted).collect(), truth)
     }
 
+    fn by_recording(of_rows: &[u32]) -> Clusters<'_> {
+        Clusters { of_rows, unit: "recording" }
+    }
+
+    #[test]
+    fn nine_clips_that_are_all_right_promise_no_hundred_percent() {
+        let truth = [0, 0, 0, 0, 0, 0, 1, 1, 1];
+        let clusters = Clusters { of_rows: &[0, 1, 2, 3, 4, 5, 6, 7, 8], unit: "site" };
+        let predicted = truth.map(Some);
+        let found = intervals(&predicted, &truth, 2, clusters, Bootstrap::default()).unwrap().unwrap();
+        // SciPy 1.17.1: binomtest(9, 9).proportion_ci(0.95, method="exact").low
+        assert!((found.accuracy.low - 0.663_732_883_120_057_1).abs() < 1e-12, "{found:?}");
+        // The mean of those of 6 and of 3: 0.540741… and 0.292402…
+        assert!((found.balanced_accuracy.low - 0.416_571_8).abs() < 1e-6, "{found:?}");
+        assert_eq!((found.macro_f1, found.accuracy.high), (found.balanced_accuracy, 1.0));
+        assert_eq!((found.by().as_str(), found.is_reliable()), ("by 9 sites", true));
+        let wrong = truth.map(|class| Some(1 - class));
+        let found = intervals(&wrong, &truth, 2, clusters, Bootstrap::default()).unwrap().unwrap();
+        assert!((found.accuracy.high - 0.336_267_116_879_942_9).abs() < 1e-12 && found.accuracy.low < 1e-12);
+    }
+
     #[test]
     fn single_rows_vary_like_coins() {
         let (predicted, truth) = rows(400);
         let groups: Vec<u32> = (0..400).collect();
-        let found = intervals(&predicted, &truth, 2, &groups, Bootstrap::default()).unwrap().unwrap();
+        let found = intervals(&predicted, &truth, 2, by_recording(&groups), Bootstrap::default()).unwrap().unwrap();
         // Normal approximation of the binomial with n = 400 and p = 0.8: 0.8 ± 1.96 · 0.02.
         assert!((found.accuracy.low - 0.7608).abs() < 0.004, "{found:?}");
         assert!((found.accuracy.high - 0.8392).abs() < 0.004, "{found:?}");
@@ -85,16 +129,17 @@ mod tests {
     fn copies_of_a_recording_make_no_interval_narrower() {
         let (predicted, truth) = rows(50);
         let groups: Vec<u32> = (0..50).collect();
-        let once = intervals(&predicted, &truth, 2, &groups, Bootstrap::default()).unwrap();
-        let thrice = intervals(&predicted.repeat(3), &truth.repeat(3), 2, &groups.repeat(3), Bootstrap::default());
+        let once = intervals(&predicted, &truth, 2, by_recording(&groups), Bootstrap::default()).unwrap();
+        let thrice =
+            intervals(&predicted.repeat(3), &truth.repeat(3), 2, by_recording(&groups.repeat(3)), Bootstrap::default());
         assert_eq!(once, thrice.unwrap());
     }
 
     #[test]
     fn one_recording_has_no_interval() {
-        let found = intervals(&[Some(0), Some(1)], &[0, 1], 2, &[5, 5], Bootstrap::default());
+        let found = intervals(&[Some(0), Some(1)], &[0, 1], 2, by_recording(&[5, 5]), Bootstrap::default());
         assert_eq!(found, Ok(None));
-        let missing = MetricsError::Length { what: "groups", found: 1, expected: 2 };
-        assert_eq!(intervals(&[Some(0), Some(1)], &[0, 1], 2, &[5], Bootstrap::default()), Err(missing));
+        let missing = MetricsError::Length { what: "clusters", found: 1, expected: 2 };
+        assert_eq!(intervals(&[Some(0), Some(1)], &[0, 1], 2, by_recording(&[5]), Bootstrap::default()), Err(missing));
     }
 }

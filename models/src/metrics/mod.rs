@@ -7,6 +7,7 @@ mod auroc;
 mod average_precision;
 mod bootstrap;
 mod check;
+mod clusters;
 mod compute;
 mod curves;
 mod doubt;
@@ -30,6 +31,7 @@ mod thinning;
 mod thresholds;
 
 pub use bootstrap::Bootstrap;
+pub use clusters::{Clusters, FEW_CLUSTERS};
 pub use curves::{PrecisionRecallPoint, RocPoint};
 pub use doubt::{Doubt, LabelFit, doubts, label_fits};
 pub use error::MetricsError;

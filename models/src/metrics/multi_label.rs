@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::bootstrap::Groups;
+use super::clusters::edges;
 use super::paired::{Figures, differences};
 use super::tally::{mean, ratio};
 use super::{
-    BINS, Bootstrap, ClassMetrics, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
+    BINS, Bootstrap, ClassMetrics, Clusters, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
     expected_calibration_error, reliability_of,
 };
 use crate::head::LabelSets;
@@ -88,26 +89,27 @@ impl MultiLabel<'_> {
         })
     }
 
-    /// 95 % intervals by recording (`groups`, `[n]`) of what is `predicted` (`[n, classes]` row-major) of rows with these labels; as
+    /// 95 % intervals by cluster of what is `predicted` (`[n, classes]` row-major) of rows with these labels; as
     /// [`intervals`](super::intervals()).
     pub fn intervals(
         &self,
         predicted: &[bool],
         labels: &[usize],
-        groups: &[u32],
+        clusters: Clusters<'_>,
         bootstrap: Bootstrap,
     ) -> Result<Option<Intervals>, MetricsError> {
         self.check(predicted, labels)?;
-        check::length("groups", groups.len(), labels.len())?;
+        clusters.check(labels.len())?;
         let (patterns, predicted) = self.distinct(predicted);
         let cells: Vec<(usize, usize)> = labels.iter().copied().zip(predicted).collect();
-        let groups = Groups::new(&cells, groups);
+        let groups = Groups::new(&cells, clusters.of_rows);
         let drawn = groups.resample(bootstrap, |cells| {
             let mut counts = Counts::new(self.sets.classes());
             cells.for_each(|((label, pattern), n)| counts.add(self.sets.of(label), patterns[pattern], n));
             [counts.accuracy(), counts.balanced_accuracy(), counts.macro_f1()]
         });
-        Ok(Intervals::of(&drawn, groups.len()))
+        let edges = self.edges(groups.len() as u64, labels, clusters);
+        Ok(Intervals::of(&drawn, groups.len(), clusters.unit, &edges))
     }
 
     /// How much better model b is than model a, which predict this of the same rows (`[n, classes]` row-major each); as
@@ -117,16 +119,17 @@ impl MultiLabel<'_> {
         a: &[bool],
         b: &[bool],
         labels: &[usize],
-        groups: &[u32],
+        clusters: Clusters<'_>,
         bootstrap: Bootstrap,
     ) -> Result<PairedDifferences, MetricsError> {
         self.check(a, labels)?;
         self.check(b, labels)?;
-        check::length("groups", groups.len(), labels.len())?;
+        clusters.check(labels.len())?;
         let sets = self.sets;
         let ((of_a, by_a), (of_b, by_b)) = (self.distinct(a), self.distinct(b));
         let rows: Vec<(usize, (usize, usize))> = labels.iter().copied().zip(by_a.into_iter().zip(by_b)).collect();
-        Ok(differences(&rows, sets.classes(), groups, bootstrap, |cells| {
+        let ends = |all: u64| self.edges(all, labels, clusters);
+        Ok(differences(&rows, clusters, bootstrap, ends, |cells| {
             let mut counts = [Counts::new(sets.classes()), Counts::new(sets.classes())];
             for ((label, (in_a, in_b)), n) in cells {
                 counts[0].add(sets.of(label), of_a[in_a], n);
@@ -141,6 +144,15 @@ impl MultiLabel<'_> {
     pub fn known(&self, rows: Labelled<'_>, class: usize) -> Vec<(f32, bool)> {
         let scores = rows.probabilities.iter().skip(class).step_by(self.sets.classes());
         scores.zip(rows.labels).filter_map(|(&p, &label)| Some((p, self.sets.of(label)[class]?))).collect()
+    }
+
+    /// The ends of figures at the edge, drawn from so many clusters.
+    fn edges(&self, all: u64, labels: &[usize], clusters: Clusters<'_>) -> Vec<f64> {
+        let with = |answer: bool| -> Vec<u64> {
+            let of_class = |class: usize| clusters.count(|row| self.sets.of(labels[row])[class] == Some(answer));
+            (0..self.sets.classes()).map(of_class).collect()
+        };
+        edges(all, &with(true), Some(&with(false)))
     }
 
     /// The distinct patterns among those that are predicted, and which of them is that of each row.
@@ -280,6 +292,10 @@ mod tests {
         (sets, labels)
     }
 
+    fn by_recording(of_rows: &[u32]) -> Clusters<'_> {
+        Clusters { of_rows, unit: "recording" }
+    }
+
     /// The classes from these probabilities on, `[n, classes]`.
     fn from(thresholds: &[f32], probabilities: &[f32]) -> Vec<bool> {
         let row = |row: &[f32]| row.iter().zip(thresholds).map(|(p, least)| p >= least).collect::<Vec<_>>();
@@ -323,7 +339,8 @@ mod tests {
         assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
         // Class 0: one of two is found, and the one that is not is left alone; class 1 is always there.
         assert!((found.balanced_accuracy - 0.75).abs() < 1e-12);
-        let interval = judge.intervals(&predicted, rows.labels, &[0, 1, 2], Bootstrap::default()).unwrap().unwrap();
+        let interval =
+            judge.intervals(&predicted, rows.labels, by_recording(&[0, 1, 2]), Bootstrap::default()).unwrap().unwrap();
         assert!(interval.accuracy.low < interval.accuracy.high);
     }
 
@@ -342,7 +359,7 @@ mod tests {
         let judge = MultiLabel { sets: &sets };
         let blind: Vec<bool> = truth.iter().enumerate().map(|(cell, yes)| cell % 2 != 0 && *yes).collect();
         let groups: Vec<u32> = (0..40).collect();
-        let found = judge.compare(&truth, &blind, &labels, &groups, Bootstrap::default()).unwrap();
+        let found = judge.compare(&truth, &blind, &labels, by_recording(&groups), Bootstrap::default()).unwrap();
         let recall = found.recall[0].unwrap();
         assert_eq!((recall.a, recall.b), (1.0, 0.0));
         assert!(recall.ci95.unwrap().high < -0.9 && found.recall[1].unwrap().difference.abs() < 1e-12);

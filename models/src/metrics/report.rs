@@ -30,7 +30,7 @@ pub struct Metrics {
     /// Number of bins of the expected calibration error; files of before say none and had 15.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ece_bins: Option<usize>,
-    /// 95 % bootstrap intervals by recording; whoever knows the recordings adds them ([`intervals`](super::intervals)).
+    /// 95 % bootstrap intervals by recording, or whatever else is kept together; whoever knows the recordings adds them ([`intervals`](super::intervals)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
     /// Whether copies of these rows were trained on: the figures are too good to be true then.

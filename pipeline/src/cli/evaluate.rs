@@ -1,7 +1,7 @@
 //! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
 
 use ecosight_datasets::tables::{SliceRow, read_file};
-use ecosight_models::metrics::Difference;
+use ecosight_models::metrics::{Difference, Intervals};
 use ecosight_stages::crossval::{CrossValidation, Folds, Settings, cross_validate};
 use ecosight_stages::replaced::{Replaced, compare};
 use ecosight_stages::slices::SLICES_FILE;
@@ -99,7 +99,9 @@ fn beside(found: &Replaced) -> String {
         String::new()
     };
     let header = ["figure", "replaced", "this model", "difference", "95 %"];
-    format!("model {} on {} test clips{left_out}\n\n{}", found.model, found.clips, report::table(&header, rows))
+    let by = differences.by();
+    let told = format!("model {} on {} test clips{left_out}; intervals {by}", found.model, found.clips);
+    format!("{told}\n\n{}", report::table(&header, rows))
 }
 
 /// The result with the overall accuracy at the top.
@@ -107,6 +109,7 @@ fn document(result: &CrossValidation) -> serde_json::Value {
     serde_json::json!({
         "accuracy": result.metrics.accuracy,
         "accuracy_ci95": result.metrics.ci95.as_ref().map(|ci95| [ci95.accuracy.low, ci95.accuracy.high]),
+        "ci95_by": result.metrics.ci95.as_ref().map(Intervals::by),
         "is_leaky": result.metrics.is_leaky,
         "balanced_accuracy": result.metrics.balanced_accuracy,
         "macro_f1": result.metrics.macro_f1,

@@ -75,7 +75,8 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let rows = known.iter().map(|model| {
         let accuracy = model.test_accuracy.map_or("–".to_owned(), |accuracy| {
             let ci95 = model.test_accuracy_ci95;
-            let ci95 = ci95.map_or(String::new(), |[low, high]| format!(" ({} – {})", percent(low), percent(high)));
+            let by = model.test_ci95_by.as_ref().map_or(String::new(), |by| format!(", {by}"));
+            let ci95 = ci95.map_or(String::new(), |[low, high]| format!(" ({} – {}{by})", percent(low), percent(high)));
             let leaky = if model.is_leaky { ", leaky" } else { "" };
             format!("{}{ci95}{leaky}", percent(accuracy))
         });

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::SliceRow;
-use ecosight_models::metrics::Metrics;
+use ecosight_models::metrics::{Interval, Metrics};
 use ecosight_stages::RowCounts;
 use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
@@ -176,8 +176,10 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     } else {
         ""
     };
-    let ci95 = metrics.ci95.as_ref().map(|ci95| ci95.accuracy);
-    let ci95 = ci95.map_or(String::new(), |ci95| format!(" (95 %: {:.1}–{:.1})", 100.0 * ci95.low, 100.0 * ci95.high));
+    let ci95 = metrics.ci95.as_ref().map_or(String::new(), |ci95| {
+        let Interval { low, high } = ci95.accuracy;
+        format!(" (95 %: {:.1}–{:.1}, {})", 100.0 * low, 100.0 * high, ci95.by())
+    });
     let selected = if metrics.selected_on { "thresholds and temperature were chosen on these clips\n" } else { "" };
     let ece = metrics.ece.map_or(String::new(), |ece| format!(" · ECE ({} bins) {ece:.3}", metrics.ece_bins()));
     let mut text = format!(

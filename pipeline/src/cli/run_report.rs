@@ -102,6 +102,10 @@ fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
         let note = "clips of different sides are copies of each other, so the figures are too good to be true; ecosight audit leaks lists them";
         flags.push(Flag { word: "leaky".to_owned(), note: note.to_owned() });
     }
+    if let Some(ci) = test.and_then(|test| test.ci95.as_ref()).filter(|ci| !ci.is_reliable()) {
+        let note = format!("the intervals of all figures are {}", ci.by());
+        flags.push(Flag { word: format!("few {}s", ci.unit), note });
+    }
     ReportData {
         title: format!("Sound classifier of {} classes", meta.classes.len()),
         run_id: run.run_id.clone(),
@@ -183,8 +187,12 @@ fn per_class(test: &Metrics, meta: &ModelMeta) -> Vec<ClassFigures> {
 
 fn protocol(run: &RunRecord, meta: &ModelMeta) -> Protocol {
     let intervals = match meta.metrics.get("test").and_then(|test| test.ci95.as_ref()) {
-        Some(ci) => format!("95 % percentile bootstrap over {} test recordings, {} resamples", ci.groups, ci.resamples),
-        None => "none: there are too few test recordings".to_owned(),
+        Some(ci) => format!(
+            "95 % percentile bootstrap {}, {} resamples; of figures that are 100 % or 0 % in all of them, Clopper–Pearson",
+            ci.by(),
+            ci.resamples
+        ),
+        None => "none: all test clips belong together (`split.group_by`)".to_owned(),
     };
     let (fitting, thresholds) = match &meta.selection {
         Some(selection) => {

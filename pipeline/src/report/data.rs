@@ -95,6 +95,9 @@ pub struct Champion {
     pub difference: Interval,
     /// Number of common test clips.
     pub clips: u64,
+    /// By how many groups the intervals are: `by 36 recordings`. Empty where that is not known.
+    #[serde(default)]
+    pub by: String,
     /// All figures that were compared, the overall ones first.
     #[serde(default)]
     pub figures: Vec<Compared>,

@@ -7,7 +7,9 @@ use ecosight_datasets::tables::{EmbedReader, PredictionRow, Unit, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use ecosight_models::decision::{Answer, patterns_of};
-use ecosight_models::metrics::{Bootstrap, Difference, MultiLabel, PairedDifferences, paired_bootstrap};
+use ecosight_models::metrics::{
+    Bootstrap, Clusters, Difference, FEW_CLUSTERS, MultiLabel, PairedDifferences, paired_bootstrap,
+};
 use serde::{Deserialize, Serialize};
 
 use super::criteria::Criterion;
@@ -27,7 +29,7 @@ pub struct Comparison {
     pub left_out: u64,
     /// Classes of either model, those of the new one first.
     pub classes: Vec<String>,
-    /// The differences, with intervals by recording; `recall` is in the order of `classes`.
+    /// The differences, with intervals by what the split keeps together; `recall` is in the order of `classes`.
     pub differences: PairedDifferences,
 }
 
@@ -78,7 +80,7 @@ pub(super) fn compare(
     };
     let tests = test.units.chunk_by(|a, b| a == b).count();
     let (clips, left_out) = (of_new.units.len() as u64, (tests - of_new.units.len()) as u64);
-    let (y, groups) = (&of_new.y, &of_new.groups);
+    let (y, clusters) = (&of_new.y, Clusters { of_rows: &of_new.kept, unit: context.kept_together() });
     // Each answers by its own rule.
     let answers = [of_old.answers(&old.meta.decision()), of_new.answers(&challenger.meta.decision())];
     let mut classes = challenger.meta.classes.clone();
@@ -86,7 +88,7 @@ pub(super) fn compare(
         let [a, b] = [&old.meta.classes, &challenger.meta.classes];
         let a = spread(&patterns_of(&answers[0], a.len()), a, &classes);
         let b = patterns_of(&answers[1], b.len());
-        MultiLabel { sets }.compare(&a, &b, y, groups, Bootstrap::default())
+        MultiLabel { sets }.compare(&a, &b, y, clusters, Bootstrap::default())
     } else {
         classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
         let place = |class: &String| classes.iter().position(|other| other == class);
@@ -95,38 +97,36 @@ pub(super) fn compare(
             answers.iter().map(|answer| place(&names[answer.class()?])).collect()
         };
         let (a, b) = (predicted(&answers[0], &old.meta.classes), predicted(&answers[1], &challenger.meta.classes));
-        paired_bootstrap(&a, &b, &truth.unwrap_or_default(), classes.len(), groups, Bootstrap::default())
+        paired_bootstrap(&a, &b, &truth.unwrap_or_default(), classes.len(), clusters, Bootstrap::default())
     };
-    let differences = without_few(differences.map_err(ModelError::from)?, &recordings(&classes, labels, y, groups));
+    let differences = without_few(differences.map_err(ModelError::from)?, &groups(&classes, labels, y, clusters));
     Ok(Ok(Comparison { clips, left_out, classes, differences }))
 }
 
-/// Recordings below which an interval says less than it seems to: drawing from one gives the same each time.
-const FEW: usize = 5;
-
-/// Number of recordings of each of `classes`, of clips with the labels `y` and the recordings `groups`.
-fn recordings(classes: &[String], labels: &Labels, y: &[usize], groups: &[u32]) -> Vec<usize> {
+/// Number of clusters (recordings, or whatever else is kept together) of each of `classes`, of clips with the labels `y`.
+fn groups(classes: &[String], labels: &Labels, y: &[usize], clusters: Clusters<'_>) -> Vec<u64> {
     let mut of_class: HashMap<&String, HashSet<u32>> = HashMap::new();
-    for (&label, &group) in y.iter().zip(groups) {
+    for (&label, &cluster) in y.iter().zip(clusters.of_rows) {
         for class in labels.classes_of(label) {
-            of_class.entry(&labels.classes[class]).or_default().insert(group);
+            of_class.entry(&labels.classes[class]).or_default().insert(cluster);
         }
     }
-    classes.iter().map(|class| of_class.get(class).map_or(0, HashSet::len)).collect()
+    classes.iter().map(|class| of_class.get(class).map_or(0, |clusters| clusters.len() as u64)).collect()
 }
 
-/// The differences without the intervals that come from few recordings.
-fn without_few(differences: PairedDifferences, recordings: &[usize]) -> PairedDifferences {
+/// The differences without the intervals that come from few clusters: drawing from one gives the same each time.
+fn without_few(differences: PairedDifferences, of_classes: &[u64]) -> PairedDifferences {
     let bare = |found: Difference| Difference { ci95: None, worse: None, ..found };
-    let told = |(found, &n): (Option<Difference>, &usize)| if n < FEW { found.map(bare) } else { found };
-    let recall = differences.recall.into_iter().zip(recordings).map(told).collect();
-    let overall = |found| if differences.groups < FEW as u64 { bare(found) } else { found };
+    let told = |(found, &n): (Option<Difference>, &u64)| if n < FEW_CLUSTERS { found.map(bare) } else { found };
+    let recall = differences.recall.into_iter().zip(of_classes).map(told).collect();
+    let overall = |found| if differences.groups < FEW_CLUSTERS { bare(found) } else { found };
     PairedDifferences {
         accuracy: overall(differences.accuracy),
         balanced_accuracy: overall(differences.balanced_accuracy),
         macro_f1: overall(differences.macro_f1),
         recall,
         groups: differences.groups,
+        unit: differences.unit,
     }
 }
 
@@ -156,10 +156,11 @@ impl Comparison {
         } else {
             String::new()
         };
-        let words = format!("balanced accuracy {} on {} common test clips{left_out}", told(overall), self.clips);
+        let (by, unit) = (self.differences.by(), &self.differences.unit);
+        let words = format!("balanced accuracy {} on {} common test clips, {by}{left_out}", told(overall), self.clips);
         let overall = match overall.ci95 {
             Some(interval) => Criterion::met(OVERALL, interval.high >= 0.0, words),
-            None => Criterion::unknown(OVERALL, format!("{words}: too few recordings to tell")),
+            None => Criterion::unknown(OVERALL, format!("{words}: too few {unit}s to tell")),
         };
         let by_class = self.classes.iter().zip(&self.differences.recall);
         let judged: Vec<(&String, &Difference)> =
@@ -185,7 +186,7 @@ impl Comparison {
                     format!("none has lost {margin:.3} for certain; least has gained `{class}`, {}", told(found));
                 Criterion::met(CLASSES, true, words)
             }
-            _ => Criterion::unknown(CLASSES, "too few recordings to tell"),
+            _ => Criterion::unknown(CLASSES, format!("too few {unit}s of any class to tell")),
         };
         [overall, classes]
     }
@@ -209,8 +210,9 @@ mod tests {
             right.iter().enumerate().map(|(row, &right)| Some(if right { row % 2 } else { 1 - row % 2 })).collect()
         };
         let groups: Vec<u32> = (0..a.len() as u32).collect();
+        let clusters = Clusters { of_rows: &groups, unit: "site" };
         let differences =
-            paired_bootstrap(&predicted(a), &predicted(b), &truth, 2, &groups, Bootstrap::default()).unwrap();
+            paired_bootstrap(&predicted(a), &predicted(b), &truth, 2, clusters, Bootstrap::default()).unwrap();
         let classes = ["x", "y"].map(str::to_owned).to_vec();
         Comparison { clips: a.len() as u64, left_out: 0, classes, differences }
     }
@@ -237,6 +239,8 @@ mod tests {
         let bare = comparison(&[true; 8], &[false; 8]);
         let found = Comparison { differences: without_few(bare.differences.clone(), &[4, 4]), ..bare };
         assert_eq!(found.criteria(0.05).map(|c| c.result), [Finding::Fail, Finding::Unknown]);
+        let [overall, classes] = found.criteria(0.05).map(|criterion| criterion.words);
+        assert!(overall.contains("by 8 sites") && classes == "too few sites of any class to tell", "{overall}");
     }
 
     #[test]

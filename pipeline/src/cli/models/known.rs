@@ -2,6 +2,7 @@
 
 use ecosight_datasets::layout::Layout;
 use ecosight_models::artefact::{Artefact, made_at};
+use ecosight_models::metrics::Intervals;
 use ecosight_stages::StageErrorKind;
 use ecosight_stages::predict::{unknown_version, versions};
 use ecosight_stages::publish::{Gate, Moves};
@@ -50,6 +51,8 @@ pub(super) struct Known {
     pub(super) classes: Option<usize>,
     pub(super) test_accuracy: Option<f64>,
     pub(super) test_accuracy_ci95: Option<[f64; 2]>,
+    /// By how many groups the interval is: `by 36 recordings`.
+    pub(super) test_ci95_by: Option<String>,
     pub(super) is_leaky: bool,
 }
 
@@ -104,6 +107,7 @@ impl Known {
             classes: meta.as_ref().map(|meta| meta.classes.len()),
             test_accuracy: test.map(|test| test.accuracy),
             test_accuracy_ci95: ci95,
+            test_ci95_by: test.and_then(|test| test.ci95.as_ref()).map(Intervals::by),
             is_leaky: meta.as_ref().is_some_and(|meta| meta.is_leaky),
             version,
         }

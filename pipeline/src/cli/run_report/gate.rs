@@ -42,6 +42,7 @@ fn champion(version: String, found: &Comparison) -> Champion {
         value: interval(differences.balanced_accuracy.a, differences.balanced_accuracy.a_ci95),
         difference: interval(differences.balanced_accuracy.difference, differences.balanced_accuracy.ci95),
         clips: found.clips,
+        by: differences.by(),
         figures: overall.into_iter().chain(recall).collect(),
     }
 }
