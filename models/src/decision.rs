@@ -35,6 +35,40 @@ pub enum Labelling {
     Multi,
 }
 
+impl Labelling {
+    /// What the share of right rows is called in JSON.
+    pub const fn accuracy_key(self) -> &'static str {
+        match self {
+            Self::Single => "accuracy",
+            Self::Multi => "subset_accuracy",
+        }
+    }
+
+    /// What the accuracy in which each class counts the same is called in JSON.
+    pub const fn balanced_accuracy_key(self) -> &'static str {
+        match self {
+            Self::Single => "balanced_accuracy",
+            Self::Multi => "mean_balanced_accuracy",
+        }
+    }
+
+    /// What the share of right rows is called for people.
+    pub const fn accuracy_name(self) -> &'static str {
+        match self {
+            Self::Single => "accuracy",
+            Self::Multi => "subset accuracy",
+        }
+    }
+
+    /// What the accuracy in which each class counts the same is called for people.
+    pub const fn balanced_accuracy_name(self) -> &'static str {
+        match self {
+            Self::Single => "balanced accuracy",
+            Self::Multi => "mean balanced accuracy",
+        }
+    }
+}
+
 /// The rule from probabilities to an answer; see the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

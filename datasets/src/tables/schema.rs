@@ -317,14 +317,22 @@ pub const SLICES: Table = Table {
         column("slice", Text, "what these have in common"),
         column("clips", UInt64, "number of test clips"),
         column("recordings", UInt64, "number of their recordings"),
-        column("accuracy", Float64, "share that is predicted rightly"),
+        column(
+            "accuracy",
+            Float64,
+            "share that is predicted rightly; where clips can be of several classes, the subset accuracy",
+        ),
         optional(
             "accuracy_low",
             Float64,
             "lower end of its 95 % interval, by what the split keeps together; null for fewer than five of these",
         ),
         optional("accuracy_high", Float64, "upper end"),
-        column("balanced_accuracy", Float64, "mean recall of the classes that are there"),
+        column(
+            "balanced_accuracy",
+            Float64,
+            "mean recall of the classes that are there; where clips can be of several classes, the mean of sensitivity and specificity",
+        ),
         column("macro_f1", Float64, "mean F1 of the classes that are there or predicted"),
     ],
 };

@@ -6,6 +6,7 @@ use super::log_loss::log_loss;
 use super::reliability::top_reliability;
 use super::tally::Tally;
 use super::{BINS, ClassMetrics, Metrics, MetricsError, Ranking, check, expected_calibration_error};
+use crate::decision::Labelling;
 
 impl Metrics {
     /// Computes all metrics of `probabilities` (`[n, classes]` row-major), and of the classes `predicted` from them (`[n]`; none where a row was
@@ -48,6 +49,7 @@ impl Metrics {
         };
         Ok(Self {
             n: truth.len() as u64,
+            labelling: Labelling::Single,
             accuracy: tally.accuracy(),
             balanced_accuracy: tally.balanced_accuracy(),
             macro_f1: tally.macro_f1(),
@@ -245,6 +247,7 @@ mod tests {
         let json = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);
         metrics.ci95 = Some(Intervals {
+            labelling: Labelling::Single,
             accuracy: interval,
             balanced_accuracy: interval,
             macro_f1: interval,

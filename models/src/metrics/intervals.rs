@@ -4,14 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::Groups;
 use super::clusters::edges;
+use super::stored::StoredIntervals;
 use super::tally::Tally;
 use super::{Bootstrap, Clusters, FEW_CLUSTERS, Interval, MetricsError, check};
+use crate::decision::Labelling;
 
 /// 95 % percentile bootstrap intervals, by recording or whatever else is kept together; of figures that are 1 or 0 in every resample, those of Clopper and
 /// Pearson.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StoredIntervals", into = "StoredIntervals")]
 pub struct Intervals {
+    /// How many classes a row can be of; in JSON, the names of the accuracies say it.
+    pub labelling: Labelling,
     /// Of the accuracy.
     pub accuracy: Interval,
     /// Of the balanced accuracy; the classes that a resample holds.
@@ -21,7 +25,6 @@ pub struct Intervals {
     /// Number of groups that were drawn from.
     pub groups: u64,
     /// What a group is, as one word: `recording`, or what the split keeps together.
-    #[serde(default = "recording")]
     pub unit: String,
     /// Number of resamples.
     pub resamples: u32,
@@ -62,6 +65,7 @@ impl Intervals {
         let interval =
             |figure: usize| Interval::of_share(drawn.iter().map(|figures| figures[figure]).collect(), edges[figure]);
         (!drawn.is_empty()).then(|| Self {
+            labelling: Labelling::Single,
             accuracy: interval(0),
             balanced_accuracy: interval(1),
             macro_f1: interval(2),

@@ -25,6 +25,7 @@ mod ranking;
 mod reliability;
 mod report;
 mod slices;
+mod stored;
 mod tally;
 mod temperature;
 mod thinning;

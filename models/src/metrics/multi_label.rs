@@ -15,6 +15,7 @@ use super::{
     BINS, Bootstrap, ClassMetrics, Clusters, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
     expected_calibration_error, reliability_of,
 };
+use crate::decision::Labelling;
 use crate::head::LabelSets;
 
 /// How rows are judged: by what their labels say.
@@ -37,8 +38,8 @@ impl MultiLabel<'_> {
     /// All metrics of rows and of what is `predicted` of them (`[n, classes]` row-major), with the definitions of scikit-learn for several labels,
     /// without intervals.
     ///
-    /// `accuracy` is the share of rows whose known classes are all right (subset accuracy), `balanced_accuracy` the mean over the classes of sensitivity
-    /// and specificity, `log_loss` the mean of the binary cross-entropies of a row together, `ece` that of all classes together. There is no confusion
+    /// `accuracy` is the share of rows whose known classes are all right (`subset_accuracy` in JSON), `balanced_accuracy` the mean over the classes of
+    /// sensitivity and specificity (`mean_balanced_accuracy`), `log_loss` the mean of the binary cross-entropies of a row together, `ece` that of all classes together. There is no confusion
     /// matrix.
     ///
     /// # Errors
@@ -74,6 +75,7 @@ impl MultiLabel<'_> {
         };
         Ok(Metrics {
             n: counts.rows,
+            labelling: Labelling::Multi,
             accuracy: counts.accuracy(),
             balanced_accuracy: counts.balanced_accuracy(),
             macro_f1: counts.macro_f1(),
@@ -109,7 +111,8 @@ impl MultiLabel<'_> {
             [counts.accuracy(), counts.balanced_accuracy(), counts.macro_f1()]
         });
         let edges = self.edges(groups.len() as u64, labels, clusters);
-        Ok(Intervals::of(&drawn, groups.len(), clusters.unit, &edges))
+        let found = Intervals::of(&drawn, groups.len(), clusters.unit, &edges);
+        Ok(found.map(|found| Intervals { labelling: Labelling::Multi, ..found }))
     }
 
     /// How much better model b is than model a, which predict this of the same rows (`[n, classes]` row-major each); as
@@ -129,7 +132,7 @@ impl MultiLabel<'_> {
         let ((of_a, by_a), (of_b, by_b)) = (self.distinct(a), self.distinct(b));
         let rows: Vec<(usize, (usize, usize))> = labels.iter().copied().zip(by_a.into_iter().zip(by_b)).collect();
         let ends = |all: u64| self.edges(all, labels, clusters);
-        Ok(differences(&rows, clusters, bootstrap, ends, |cells| {
+        let found = differences(&rows, clusters, bootstrap, ends, |cells| {
             let mut counts = [Counts::new(sets.classes()), Counts::new(sets.classes())];
             for ((label, (in_a, in_b)), n) in cells {
                 counts[0].add(sets.of(label), of_a[in_a], n);
@@ -137,7 +140,8 @@ impl MultiLabel<'_> {
             }
             let [a, b] = counts.map(|counts| counts.figures());
             (a, b)
-        }))
+        });
+        Ok(PairedDifferences { labelling: Labelling::Multi, ..found })
     }
 
     /// The score of one class in each row of which it is known whether it is there.

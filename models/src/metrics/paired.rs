@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::Groups;
 use super::clusters::edges;
-use super::intervals::recording;
+use super::stored::StoredDifferences;
 use super::tally::Tally;
 use super::{Bootstrap, Clusters, Interval, MetricsError, check};
+use crate::decision::Labelling;
 
 /// How much one figure of model b is above that of model a.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -32,8 +33,10 @@ pub struct Difference {
 
 /// How much better model b is than model a on the same rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StoredDifferences", into = "StoredDifferences")]
 pub struct PairedDifferences {
+    /// How many classes a row can be of; in JSON, the names of the accuracies say it.
+    pub labelling: Labelling,
     /// Of the accuracy.
     pub accuracy: Difference,
     /// Of the balanced accuracy.
@@ -46,7 +49,6 @@ pub struct PairedDifferences {
     /// Number of groups that were drawn from.
     pub groups: u64,
     /// What a group is, as one word: `recording`, or what the split keeps together.
-    #[serde(default = "recording")]
     pub unit: String,
 }
 
@@ -130,6 +132,7 @@ pub(super) fn differences<C: Copy + Ord + Send + Sync>(
     };
     let overall = |figure| difference(figure).expect("these figures exist as soon as there is a row");
     PairedDifferences {
+        labelling: Labelling::Single,
         accuracy: overall(0),
         balanced_accuracy: overall(1),
         macro_f1: overall(2),

@@ -2,42 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::stored::StoredMetrics;
 use super::{BINS, Intervals};
+use crate::decision::Labelling;
 
 /// Metrics of one set of rows; what is predicted of a row is what the model's [`Decision`](crate::decision::Decision) answers.
 ///
 /// What is none or missing here was not computed by the version that wrote the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "StoredMetrics", into = "StoredMetrics")]
 pub struct Metrics {
     /// Number of rows.
     pub n: u64,
-    /// Share of rows that are right (`accuracy_score`).
+    /// How many classes a row can be of; in JSON, the names of the accuracies say it.
+    pub labelling: Labelling,
+    /// Share of rows that are right (`accuracy_score`). Of several classes, those of which all known classes are right: `subset_accuracy` in JSON.
     pub accuracy: f64,
-    /// Mean recall over the classes that have rows (`balanced_accuracy_score`).
+    /// Mean recall over the classes that have rows (`balanced_accuracy_score`). Of several classes, the mean over the classes of sensitivity and
+    /// specificity: `mean_balanced_accuracy` in JSON.
     pub balanced_accuracy: f64,
     /// Mean F1 over the classes that are true or predicted somewhere (`f1_score(average="macro")`).
     pub macro_f1: f64,
     /// Mean F1 of the classes, each counting with its rows (`f1_score(average="weighted")`).
-    #[serde(default)]
     pub weighted_f1: Option<f64>,
     /// Mean `−ln p` of the true class, nats (`log_loss`, which clips probabilities to 1.19e-7 … 1 − 1.19e-7).
-    #[serde(default)]
     pub log_loss: Option<f64>,
     /// Expected calibration error of the most probable class, bins of equal width (Guo et al. 2017).
-    #[serde(default)]
     pub ece: Option<f64>,
     /// Number of bins of the expected calibration error; files of before say none and had 15.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ece_bins: Option<usize>,
     /// 95 % bootstrap intervals by recording, or whatever else is kept together; whoever knows the recordings adds them ([`intervals`](super::intervals)).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
     /// Whether copies of these rows were trained on: the figures are too good to be true then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_leaky: bool,
     /// Whether thresholds and temperature were chosen on these very rows: the figures that depend on them are optimistic then.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub selected_on: bool,
     /// One entry for each class, in index order.
     pub per_class: Vec<ClassMetrics>,

@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::SliceRow;
+use ecosight_models::decision::Labelling;
 use ecosight_models::metrics::{Interval, Metrics};
 use ecosight_stages::RowCounts;
 use ecosight_stages::publish::Gate;
@@ -155,7 +156,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// Accuracy of parts of the test side; nothing where there are none.
-pub(crate) fn slices(slices: &[SliceRow]) -> String {
+pub(crate) fn slices(slices: &[SliceRow], labelling: Labelling) -> String {
     if slices.is_empty() {
         return String::new();
     }
@@ -166,7 +167,7 @@ pub(crate) fn slices(slices: &[SliceRow]) -> String {
     let row = |row: &SliceRow| {
         vec![format!("{}: {}", row.by, row.slice), row.clips.to_string(), percent(row.accuracy), ends(row)]
     };
-    format!("\n{}", table(&["slice", "clips", "accuracy", "95 %"], slices.iter().map(row)))
+    format!("\n{}", table(&["slice", "clips", labelling.accuracy_name(), "95 %"], slices.iter().map(row)))
 }
 
 /// Overall and per-class figures, and the confusion matrix.
@@ -183,8 +184,10 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     let selected = if metrics.selected_on { "thresholds and temperature were chosen on these clips\n" } else { "" };
     let ece = metrics.ece.map_or(String::new(), |ece| format!(" · ECE ({} bins) {ece:.3}", metrics.ece_bins()));
     let mut text = format!(
-        "{leaky}{selected}accuracy {}{ci95} · balanced accuracy {} · macro F1 {:.3}{ece}\n\n",
+        "{leaky}{selected}{} {}{ci95} · {} {} · macro F1 {:.3}{ece}\n\n",
+        metrics.labelling.accuracy_name(),
         percent(metrics.accuracy),
+        metrics.labelling.balanced_accuracy_name(),
         percent(metrics.balanced_accuracy),
         metrics.macro_f1
     );

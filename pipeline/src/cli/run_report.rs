@@ -116,13 +116,14 @@ fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
             about: about(meta),
         },
         summary: Summary {
-            metric: "Balanced accuracy".to_owned(),
+            metric: capitalised(meta.train.labelling().balanced_accuracy_name()),
             challenger: test.map(|test| figures(test)[1].value).unwrap_or_default(),
             ..Summary::default()
         },
         flags,
         classes: meta.classes.clone(),
         protocol: protocol(run, meta),
+        accuracy: meta.train.labelling().accuracy_name().to_owned(),
         overall: test.map(figures).unwrap_or_default(),
         confusion: test.map(|test| test.confusion_matrix.clone()).unwrap_or_default(),
         unknown: test.map(Metrics::unknown_rows).unwrap_or_default(),
@@ -151,12 +152,22 @@ fn about(meta: &ModelMeta) -> String {
     format!("{head} on the {pooling} of embeddings{features} by {}{l2}", meta.embedder)
 }
 
+/// With a capital letter, as at the beginning of a line.
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn figures(test: &Metrics) -> Vec<Figure> {
     let ends = |ends: fn(&Intervals) -> Ends| test.ci95.as_ref().map(ends).map(|Ends { low, high }| [low, high]);
     let figure = |name: &str, value: f64, ci95| Figure { name: name.to_owned(), value: Interval { value, ci95 } };
     let mut figures = vec![
-        figure("Accuracy", test.accuracy, ends(|ci| ci.accuracy)),
-        figure("Balanced accuracy", test.balanced_accuracy, ends(|ci| ci.balanced_accuracy)),
+        figure(&capitalised(test.labelling.accuracy_name()), test.accuracy, ends(|ci| ci.accuracy)),
+        figure(
+            &capitalised(test.labelling.balanced_accuracy_name()),
+            test.balanced_accuracy,
+            ends(|ci| ci.balanced_accuracy),
+        ),
         figure("Macro F1", test.macro_f1, ends(|ci| ci.macro_f1)),
     ];
     figures.extend(test.weighted_f1.map(|f1| figure("Weighted F1", f1, None)));

@@ -22,6 +22,9 @@ pub struct ReportData {
     pub classes: Vec<String>,
     /// How the figures came about.
     pub protocol: Protocol,
+    /// What the accuracy of this model is called; empty for `accuracy`.
+    #[serde(default)]
+    pub accuracy: String,
     /// Figures over all test clips.
     pub overall: Vec<Figure>,
     /// Test clips by true class (row) and predicted class (column), `[classes, classes]`.
@@ -54,6 +57,13 @@ pub struct ReportData {
     pub timings: Vec<StageTiming>,
     /// What the model was made from.
     pub lineage: Lineage,
+}
+
+impl ReportData {
+    /// What the accuracy of this model is called: `accuracy`, or `subset accuracy` where clips can be of several classes.
+    pub(super) fn accuracy_name(&self) -> &str {
+        if self.accuracy.is_empty() { "accuracy" } else { &self.accuracy }
+    }
 }
 
 /// A model's identity.

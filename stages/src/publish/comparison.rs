@@ -121,6 +121,7 @@ fn without_few(differences: PairedDifferences, of_classes: &[u64]) -> PairedDiff
     let recall = differences.recall.into_iter().zip(of_classes).map(told).collect();
     let overall = |found| if differences.groups < FEW_CLUSTERS { bare(found) } else { found };
     PairedDifferences {
+        labelling: differences.labelling,
         accuracy: overall(differences.accuracy),
         balanced_accuracy: overall(differences.balanced_accuracy),
         macro_f1: overall(differences.macro_f1),
@@ -157,7 +158,8 @@ impl Comparison {
             String::new()
         };
         let (by, unit) = (self.differences.by(), &self.differences.unit);
-        let words = format!("balanced accuracy {} on {} common test clips, {by}{left_out}", told(overall), self.clips);
+        let name = self.differences.labelling.balanced_accuracy_name();
+        let words = format!("{name} {} on {} common test clips, {by}{left_out}", told(overall), self.clips);
         let overall = match overall.ci95 {
             Some(interval) => Criterion::met(OVERALL, interval.high >= 0.0, words),
             None => Criterion::unknown(OVERALL, format!("{words}: too few {unit}s to tell")),

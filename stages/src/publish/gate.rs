@@ -122,17 +122,18 @@ impl Publish {
 
     /// Whether a model is good by itself.
     fn floor(&self, artefact: &Artefact) -> Criterion {
-        let found = artefact.meta.metrics[Side::Test.word()].balanced_accuracy;
+        let test = &artefact.meta.metrics[Side::Test.word()];
+        let (found, name) = (test.balanced_accuracy, test.labelling.balanced_accuracy_name());
         let classes = artefact.meta.classes.len();
         let twice_chance = 2.0 / classes as f64;
         let (least, is_above) = (self.min_balanced_accuracy, found > twice_chance);
         let words = format!("{found:.3} on the test clips; at least {least:.3} is asked for");
         // Where chance is a half, not even a perfect model is above twice chance.
         if classes == 2 || artefact.meta.train.multi_label {
-            return Criterion::met("balanced accuracy", found >= least, words);
+            return Criterion::met(name, found >= least, words);
         }
         let words = format!("{words}, and more than {twice_chance:.3}, twice chance");
-        Criterion::met("balanced accuracy", found >= least && is_above, words)
+        Criterion::met(name, found >= least && is_above, words)
     }
 
     /// How often the model takes background for something else.
