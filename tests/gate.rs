@@ -145,11 +145,56 @@ fn a_first_model_must_be_good_by_itself_and_not_cry_wolf() {
     assert_eq!(result(gate, "false alarms"), "pass", "{gate}");
 }
 
+/// The test clips of `low`, some of which sound like `high`.
+fn background_that_is_mistaken(sandbox: &Sandbox) -> Vec<String> {
+    recordings(sandbox, CLIPS);
+    let mut csv = "uri,label,recording_id,fold\n".to_owned();
+    for number in 0..CLIPS {
+        let fold = ["train", "val", "test"][number as usize % 3];
+        for class in ["high", "low"] {
+            csv.push_str(&format!("{class}/{number}.wav,{class},{class}{number},{fold}\n"));
+        }
+    }
+    fs::write(sandbox.path().join("recordings/manifest.csv"), csv).unwrap();
+    for number in [2, 11, 20, 29] {
+        crate::clips::wav(&sandbox.path().join(format!("recordings/low/{number}.wav")), 2000.0, number + 500);
+    }
+    (0..CLIPS).filter(|number| number % 3 == 2).map(|number| format!("recordings/low/{number}.wav")).collect()
+}
+
+#[test]
+fn the_false_alarms_that_the_gate_counts_are_those_that_predict_raises() {
+    let sandbox = Sandbox::new();
+    let background = background_that_is_mistaken(&sandbox);
+    let line = format!("{RETRAIN} --set train.background=[\"low\"] --force-publish");
+    for (thresholds, expected) in [("auto", Some(4)), ("best_f1", None), ("0.5", None), ("0.999", Some(0))] {
+        let outcome = sandbox.json(&format!("{line} --set train.thresholds={thresholds}"));
+        let criteria = outcome["gate"]["criteria"].as_array().unwrap();
+        let alarms = criteria.iter().find(|criterion| criterion["name"] == "false alarms").unwrap();
+        let counted: u64 = alarms["words"].as_str().unwrap().split_once(" on ").unwrap().0.parse().unwrap();
+        let predicted = sandbox.json(&format!("predict {}", background.join(" ")));
+        let rows = predicted["rows"].as_array().unwrap();
+        let raised = rows.iter().filter(|row| row["predicted"] != "low").count() as u64;
+        assert_eq!((rows.len(), counted), (10, raised), "{thresholds}: {alarms}");
+        assert!(expected.is_none_or(|expected| expected == counted), "{thresholds}: {alarms}");
+        let windows = sandbox.json(&format!("predict {} --windows", background.join(" ")));
+        let windows = windows["rows"].as_array().unwrap().iter().filter(|row| row["predicted"] != "low").count();
+        assert_eq!(windows as u64, raised, "each clip is one window");
+        let matrix = &outcome["metrics"]["test"]["confusion_matrix"];
+        assert_eq!(matrix[1][0], counted, "{thresholds}: {matrix}");
+    }
+    let told = "precision 0.999 of `high` cannot be shown with 20 clips of 20 recordings: it is never answered";
+    let shown = sandbox.ok("models show production").stdout;
+    assert!(shown.contains(told) && shown.contains("high never, low 0.000") && shown.contains("below them"), "{shown}");
+    let again = sandbox.ok(&format!("{line} --set train.thresholds=0.999 --force=train"));
+    assert!(again.stderr.contains(told), "{}", again.stderr);
+}
+
 #[test]
 fn what_was_trained_on_its_test_clips_is_refused_unless_forced() {
     let sandbox = sandbox(false);
     manifest(&sandbox, false, "high/0.wav,high,another,test,0.2,0.8\n");
-    let leak = sandbox.run(&format!("{RETRAIN} --set split.copies=stop"));
+    let leak = sandbox.run(RETRAIN);
     assert!(leak.code == 1 && leak.stderr.contains("--allow-leak"), "{}", leak.stderr);
     let refused = sandbox.run(&format!("{RETRAIN} --allow-leak"));
     assert!(refused.code == 4 && refused.stderr.contains("leaks: clips of the test side"), "{}", refused.stderr);

@@ -59,6 +59,14 @@ fn a_site_is_on_one_side_and_left_out_as_a_whole() {
     assert_eq!(outcome["counts"]["split"]["groups"], 5, "{outcome}");
     let names: Vec<String> = sides(&split(&sandbox)).into_keys().collect();
     assert_eq!(names, ["site 0", "site 1", "site 2", "site 3", "site 4"]);
+    // Intervals resample sites, not the dozens of recordings, and say when there are too few.
+    let train = &outcome["metrics"]["train"];
+    assert_eq!((&train["ci95"]["unit"], &train["ci95"]["groups"]), (&"site".into(), &3.into()), "{train}");
+    assert!(outcome["metrics"]["test"]["ci95"].is_null(), "the test side is one site");
+    let shown = sandbox.ok("runs show").stdout;
+    assert!(shown.contains("by 3 sites: too few to rely on"), "{shown}");
+    assert!(shown.contains("thresholds and temperature were chosen on these clips"), "{shown}");
+    assert!(shown.contains("ECE (15 bins)"), "{shown}");
     assert_eq!(sandbox.run(&format!("status {by_site}")).code, 0);
 
     let each = sandbox.json(&format!("evaluate --cv --groups each {by_site}"));
@@ -67,6 +75,10 @@ fn a_site_is_on_one_side_and_left_out_as_a_whole() {
     assert_eq!((&each["accuracy"], each["accuracy_ci95"].as_array().unwrap().len()), (&1.0.into(), 2));
     let told = sandbox.ok(&format!("evaluate --cv --groups each {by_site}")).stderr;
     assert!(told.contains("leaving out each of 5 sites in turn: 5 trainings"), "{told}");
+    // Five sites without a mistake: 0.025^(1/5).
+    let ends = &each["metrics"]["ci95"]["accuracy"];
+    assert!((ends["low"].as_f64().unwrap() - 0.478_176).abs() < 1e-5 && ends["high"] == 1.0, "{ends}");
+    assert_eq!(each["ci95_by"], "by 5 sites");
     let two = sandbox.json(&format!("evaluate --cv --groups 2 {by_site}"));
     assert_eq!(two["folds"].as_object().unwrap().len(), 2);
     let many = sandbox.run(&format!("evaluate --cv --groups 6 {by_site}"));

@@ -3,6 +3,7 @@
 //! Neither Parquet nor object stores are known here.
 
 pub mod artefact;
+pub mod decision;
 pub mod dense;
 pub mod embedder;
 mod error;

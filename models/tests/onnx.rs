@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ecosight_models::decision::{Decision, Labelling};
 use ecosight_models::dense::{Activation, Dense};
 use ecosight_models::embedder::{Dtype, EmbedderId, Precision};
 use ecosight_models::export::{HeadSpec, head_onnx, yamnet_onnx};
-use ecosight_models::head::{Features, Pooling, Summary};
+use ecosight_models::head::{Features, Pooling, Summary, UnknownLimit};
 use ecosight_models::weights::YamnetWeights;
 use reference::{max_difference, npz, seeded, wav};
 use serde_json::Value;
@@ -27,9 +28,16 @@ struct Parts {
     mean: Vec<f32>,
     scale: Vec<f32>,
     layers: Vec<Dense>,
-    classes: Vec<String>,
-    thresholds: Vec<f32>,
+    decision: Decision,
     embedder: EmbedderId,
+}
+
+/// Classes with thresholds, one of which is never answered.
+fn decision(scores: Activation) -> Decision {
+    let labelling = if scores == Activation::Softmax { Labelling::Single } else { Labelling::Multi };
+    let classes = ["chainsaw", "fire crackling", "größer", "", "e"].map(str::to_owned);
+    let thresholds = vec![Some(0.5), Some(0.25), Some(0.125), None, Some(0.1)];
+    Decision { thresholds, ..Decision::plain(labelling, &classes, &[]) }
 }
 
 impl Parts {
@@ -53,8 +61,7 @@ impl Parts {
             mean: take(dim, 0.5),
             scale: take(dim, 0.4).iter().map(|x| x + 0.5).collect(),
             layers,
-            classes: ["chainsaw", "fire crackling", "größer", "", "e"].map(str::to_owned).to_vec(),
-            thresholds: vec![0.5, 0.25, 0.125, 0.9, 0.1],
+            decision: decision(scores),
             embedder: EmbedderId {
                 name: "yamnet".to_owned(),
                 version: 1,
@@ -71,9 +78,8 @@ impl Parts {
             scale: &self.scale,
             layers: &self.layers,
             temperature: 1.75,
-            classes: &self.classes,
-            thresholds: Some(&self.thresholds),
-            unknown: None,
+            fitted_temperature: None,
+            decision: &self.decision,
             summary,
             embedder: &self.embedder,
             version: "v3",
@@ -82,14 +88,29 @@ impl Parts {
         }
     }
 
-    /// Probabilities of a row, layer by layer.
+    /// The label that the decision gives a row with these probabilities and logits.
+    fn label(&self, probabilities: &[f32], logits: &[f32]) -> String {
+        self.decision.name(&self.decision.answer(probabilities, logits))
+    }
+
+    /// Logits of a row.
+    fn logits(&self, row: &[f32]) -> Vec<f32> {
+        self.scores(row, Activation::Linear)
+    }
+
+    /// Probabilities of a row.
     fn probabilities(&self, row: &[f32]) -> Vec<f32> {
+        self.scores(row, self.layers[self.layers.len() - 1].activation)
+    }
+
+    /// What the last layer makes of a row with this activation, layer by layer.
+    fn scores(&self, row: &[f32], activation: Activation) -> Vec<f32> {
         let x = row.iter().zip(&self.mean).zip(&self.scale).map(|((x, mean), scale)| (x - mean) / scale).collect();
         let (last, hidden) = self.layers.split_last().unwrap();
         let x = hidden.iter().fold(x, |x: Vec<f32>, layer| layer.apply(&x));
         let cooled = |values: &[f32]| values.iter().map(|x| x / 1.75).collect();
         let (weights, bias) = (cooled(&last.weights), cooled(&last.bias));
-        Dense { weights, bias, activation: last.activation }.apply(&x)
+        Dense { weights, bias, activation }.apply(&x)
     }
 }
 
@@ -124,10 +145,6 @@ fn flat(value: &Value) -> Vec<f32> {
     }
 }
 
-fn argmax(row: &[f32]) -> usize {
-    (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap()
-}
-
 #[test]
 fn heads_agree_with_onnx_runtime() {
     let test = "heads_agree_with_onnx_runtime";
@@ -148,14 +165,14 @@ fn heads_agree_with_onnx_runtime() {
         worst = worst.max(max_difference(&flat(&found[1]["probabilities"]), &expected.concat()));
         worst = worst.max(max_difference(&flat(&found[2]["probabilities"]), &expected[0]));
         if scores == Activation::Softmax {
-            let labels: Vec<&str> = expected.iter().map(|row| parts.classes[argmax(row)].as_str()).collect();
+            let labels: Vec<String> = expected.iter().map(|row| parts.label(row, row)).collect();
             assert_eq!(found[1]["label"], serde_json::json!(labels));
         } else {
             assert!(found[1].get("label").is_none());
         }
         let metadata = &found[0];
         assert_eq!(metadata["labels"], r#"["chainsaw","fire crackling","größer","","e"]"#);
-        assert_eq!(metadata["thresholds"], "[0.5,0.25,0.125,0.9,0.1]");
+        assert_eq!(metadata["thresholds"], "[0.5,0.25,0.125,null,0.1]");
         assert_eq!((&metadata["temperature"], &metadata["pooling"]), (&"1.75".into(), &"mean_std".into()));
         assert_eq!((&metadata["version"], &metadata["digest"]), (&"v3".into(), &"00ff".into()));
         let embedder: EmbedderId = serde_json::from_str(metadata["embedder"].as_str().unwrap()).unwrap();
@@ -163,6 +180,39 @@ fn heads_agree_with_onnx_runtime() {
     }
     println!("largest difference: {worst}");
     assert!(worst < TOLERANCE, "{worst}");
+}
+
+#[test]
+fn labels_follow_the_decision_with_fallback_and_unknown() {
+    let test = "labels_follow_the_decision_with_fallback_and_unknown";
+    let mut parts = Parts::new(64, &[], Activation::Softmax);
+    let rows: Vec<Vec<f32>> = seeded::waveform(200 * 64).chunks(64).map(|row| row.to_vec()).collect();
+    let input = [serde_json::json!({ "embedding": rows })];
+    let energy = |row: &Vec<f32>| -parts.logits(row).iter().map(|z| f64::from(z.exp())).sum::<f64>().ln();
+    let mut energies: Vec<f64> = rows.iter().map(energy).collect();
+    energies.sort_by(f64::total_cmp);
+    // Between two rows, where rounding decides nothing.
+    let limit = UnknownLimit::Energy(f64::midpoint(energies[149], energies[150]));
+    let mut seen = std::collections::BTreeSet::new();
+    for (background, unknown) in [
+        (&[][..], None),
+        (&["e"][..], None),
+        (&["e"][..], Some(UnknownLimit::Probability(0.3))),
+        (&["e"][..], Some(limit)),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        parts.decision.background = background.iter().map(|&name| name.to_owned()).collect();
+        parts.decision.unknown = unknown;
+        let model = head_onnx(&parts.spec(Pooling::Mean.into())).unwrap();
+        let Some(found) = run(test, folder.path(), &model, &input) else { return };
+        let label = |row: &Vec<f32>| parts.label(&parts.probabilities(row), &parts.logits(row));
+        let expected: Vec<String> = rows.iter().map(label).collect();
+        assert_eq!(found[1]["label"], serde_json::json!(expected), "{background:?}, {unknown:?}");
+        let expected_unknown = unknown.is_some() || background.is_empty();
+        assert_eq!(expected.iter().any(|label| label == "unknown"), expected_unknown, "{background:?}, {unknown:?}");
+        seen.extend(expected);
+    }
+    assert!(seen.len() > 3, "{seen:?}");
 }
 
 #[test]
@@ -204,7 +254,7 @@ fn yamnet_agrees_with_the_reference() {
                 let again = parts.probabilities(&summary.pool(&embeddings, 1024));
                 worst[1] = worst[1].max(max_difference(&probabilities, &again));
             }
-            assert_eq!(found["label"], parts.classes[argmax(&probabilities)]);
+            assert_eq!(found["label"], parts.label(&probabilities, &probabilities));
         }
         for ((samples, patches), found) in short.iter().zip(&found[1 + names.len()..]) {
             assert_eq!(flat(&found["embeddings"]).len(), patches * 1024, "{samples} samples");

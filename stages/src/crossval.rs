@@ -22,6 +22,7 @@ use crate::StageErrorKind;
 use crate::clip::{Bench, Recipe, Stop};
 use crate::copies::Pair;
 use crate::embed::{Embed, Work, embed_all, unit_key};
+use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
 use crate::pooled::{Clips, Rows, read_pooled};
@@ -256,9 +257,9 @@ fn score(
     let total = names.len() as u64;
     let progress = |done| context.emit(Event::Progress { stage: NAME, done, total, unit: "folds" });
     progress(0);
-    let procedure = Procedure { config: &settings.train, labels };
-    let judge = procedure.judge();
-    let (mut all, mut by_fold) = (Clips::default(), ByFold::default());
+    let procedure = Procedure { config: &settings.train, labels, unit: settings.split.group_by.word() };
+    let judge = Judge::new(labels, procedure.unit);
+    let (mut all, mut answers, mut by_fold) = (Clips::default(), Vec::new(), ByFold::default());
     for (name, done) in names.into_iter().zip(1..) {
         let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&row| of_row[row] == name);
         let missing = labels.missing(fitted.iter().map(|&row| rows.y[row]));
@@ -266,14 +267,15 @@ fn score(
             let message = format!("without fold `{name}` no usable clip of class {} is left", missing.join(", "));
             return Err(StageErrorKind::data(message, "repair the files that are reported above, or add recordings"));
         }
-        let clips = procedure.held_out(rows, &fitted, &held_out, &|| context.check_cancelled().is_err())?;
-        let clips = clips.ok_or(StageErrorKind::Cancelled)?;
-        let metrics = judge.figures(&clips.scores, &clips.y).map_err(ModelError::from)?;
+        let found = procedure.held_out(rows, &fitted, &held_out, &|| context.check_cancelled().is_err())?;
+        let found = found.ok_or(StageErrorKind::Cancelled)?;
+        let metrics = judge.figures(&found.clips, &found.answers).map_err(ModelError::from)?;
         by_fold.accuracy.insert(name.clone(), metrics.accuracy);
         by_fold.clips.insert(name.clone(), metrics.n);
-        all.extend(clips);
+        all.append(found.clips);
+        answers.extend(found.answers);
         progress(done);
     }
-    let metrics = judge.measure(&all.scores, &all.y, &all.groups)?;
+    let metrics = judge.measure(&all, &answers)?;
     Ok((metrics, by_fold))
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::{ClipId, KeyHasher};
+use ecosight_datasets::manifest::Corrections;
 use ecosight_datasets::tables::{EpochRow, PredictionRow, Row, Side, read_file, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, Facts, MODEL_FILE};
+use ecosight_models::decision::{Answer, Decision};
 use ecosight_models::metrics::Metrics;
 
 use crate::error::InStage;
@@ -26,7 +28,7 @@ use crate::{StageError, StageErrorKind};
 /// See the module.
 pub const DEFINITION: Definition = Definition {
     name: NAME,
-    version: 3,
+    version: 4,
     about: "measure the model on the test recordings, which had no part in it",
     inputs: &["manifest", "split", "embed", "train"],
     parameters: &[],
@@ -88,14 +90,16 @@ impl Stage for Evaluate {
             ))
             .in_stage(NAME);
         }
-        let test = &sides.test;
-        tell_unknown(context, &artefact, test);
-        let test = test.clips(&artefact.head.probabilities(&test.x), labels.classes.len());
-        let judge = Judge::of(&labels, &artefact.meta);
-        let metrics = judge.measure(&test.scores, &test.y, &test.groups).in_stage(NAME)?;
-        let metrics = Metrics { is_leaky: artefact.meta.is_leaky, ..metrics };
-        let tested = judge.predictions(Side::Test, test.units.iter(), &test.scores, &test.y).in_stage(NAME)?;
-        let slices = slices(context, NAME, &test, &labels, &judge).in_stage(NAME)?;
+        let (test, decision) = (sides.test.scored(&artefact.head), artefact.meta.decision());
+        let answers = test.answers(&decision);
+        tell_unknown(context, &decision, &answers);
+        let judge = Judge::new(&labels, context.kept_together());
+        let metrics = judge.measure(&test, &answers).in_stage(NAME)?;
+        let corrections = Corrections::read(&context.layout.corrections()).in_stage(NAME)?.0;
+        let corrected = test.units.iter().filter(|unit| corrections.contains_key(&unit.clip_id)).count() as u64;
+        let metrics = Metrics { is_leaky: artefact.meta.is_leaky, corrected_labels: corrected, ..metrics };
+        let tested = judge.predictions(Side::Test, &test, &decision).in_stage(NAME)?;
+        let slices = slices(context, NAME, &test, &labels, &decision).in_stage(NAME)?;
         TestUse::note(context, &folder, test.units.len() as u64).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
@@ -145,13 +149,12 @@ fn keep_unseen(context: &Context<'_>, version: &str, test: &mut Rows) -> Result<
     Ok(())
 }
 
-/// Tells how many of the test clips, rows `x`, `predict` would call unknown.
-fn tell_unknown(context: &Context<'_>, artefact: &Artefact, test: &Rows) {
-    let Some(limit) = artefact.meta.unknown() else { return };
-    let classes = artefact.meta.classes.len();
-    let logits = test.clips(&artefact.head.logits(&test.x), classes).scores;
-    let clips = logits.chunks_exact(classes);
-    let (n, unknown) = (clips.len(), clips.filter(|row| limit.excludes(row)).count());
+/// Reports how many of the test clips are answered `unknown`, where some could be.
+fn tell_unknown(context: &Context<'_>, decision: &Decision, answers: &[Answer]) {
+    if !decision.can_be_unknown() {
+        return;
+    }
+    let (n, unknown) = (answers.len(), answers.iter().filter(|answer| **answer == Answer::Unknown).count());
     let share = 100.0 * unknown as f64 / n as f64;
     let line = format!("{unknown} of {n} test clips ({share:.1} %), all of known classes, are taken for unknown");
     context.emit(Event::Told { stage: NAME, line });

@@ -1,102 +1,97 @@
 //! From probabilities to what is told of them: figures with intervals, and a row per clip.
 
-use ecosight_datasets::tables::{PredictionRow, Side, Unit};
+use ecosight_datasets::tables::{PredictionRow, Side};
 use ecosight_models::ModelError;
-use ecosight_models::artefact::ModelMeta;
+use ecosight_models::decision::{Answer, Decision, classes_of, patterns_of};
 use ecosight_models::metrics::{
-    Bootstrap, Doubt, LabelFit, Labelled, Metrics, MetricsError, MultiLabel, doubts, intervals, label_fits,
+    Bootstrap, Clusters, Doubt, LabelFit, Labelled, Metrics, MetricsError, MultiLabel, doubts, intervals, label_fits,
 };
 
 use crate::StageErrorKind;
 use crate::labels::Labels;
+use crate::pooled::Clips;
 
-/// Judges probabilities by labels.
+/// Compares what models answer of clips with their labels.
 pub struct Judge<'a> {
     labels: &'a Labels,
-    /// From which probability on each class is predicted, `[classes]`; where a clip is of one class, that is the most probable one.
-    thresholds: Vec<f32>,
-    background: &'a [String],
+    /// What the split keeps together, which intervals resample: `recording`, `site`.
+    unit: &'a str,
 }
 
 impl<'a> Judge<'a> {
-    /// With the thresholds that are given, `[classes]`.
-    pub fn new(labels: &'a Labels, thresholds: Vec<f32>, background: &'a [String]) -> Self {
-        Self { labels, thresholds, background }
+    /// By these labels, with intervals by what the split keeps together, which is called `unit`.
+    pub fn new(labels: &'a Labels, unit: &'a str) -> Self {
+        Self { labels, unit }
     }
 
-    /// With those of a model.
-    pub fn of(labels: &'a Labels, meta: &'a ModelMeta) -> Self {
-        Self::new(labels, meta.thresholds(), &meta.train.background)
+    /// Where clips can be of several classes.
+    fn several(&self) -> Option<MultiLabel<'_>> {
+        self.labels.sets().map(|sets| MultiLabel { sets })
     }
 
-    /// For models whose clips can be of several classes.
-    pub fn several(&self) -> Option<MultiLabel<'_>> {
-        self.labels.sets().map(|sets| MultiLabel { sets, thresholds: &self.thresholds })
-    }
-
-    /// Figures of `probabilities` (`[n, classes]`) of clips with the labels `y`, with intervals by recording (`groups`, `[n]`).
-    pub fn measure(&self, probabilities: &[f32], y: &[usize], groups: &[u32]) -> Result<Metrics, StageErrorKind> {
+    /// Figures of clips and of what was answered of each, with intervals.
+    pub fn measure(&self, clips: &Clips, answers: &[Answer]) -> Result<Metrics, StageErrorKind> {
+        let (classes, draws) = (self.labels.classes.len(), Bootstrap::default());
+        let clusters = Clusters { of_rows: &clips.kept, unit: self.unit };
         let intervals = match self.several() {
-            Some(several) => several.intervals(Labelled { probabilities, labels: y }, groups, Bootstrap::default()),
-            None => intervals(probabilities, y, self.labels.classes.len(), groups, Bootstrap::default()),
+            Some(several) => several.intervals(&patterns_of(answers, classes), &clips.y, clusters, draws),
+            None => intervals(&classes_of(answers), &clips.y, classes, clusters, draws),
         };
-        let metrics = self.figures(probabilities, y).map_err(ModelError::from)?;
+        let metrics = self.figures(clips, answers).map_err(ModelError::from)?;
         Ok(Metrics { ci95: intervals.map_err(ModelError::from)?, ..metrics })
     }
 
     /// [`measure`](Self::measure) without intervals.
-    pub fn figures(&self, probabilities: &[f32], y: &[usize]) -> Result<Metrics, MetricsError> {
+    pub fn figures(&self, clips: &Clips, answers: &[Answer]) -> Result<Metrics, MetricsError> {
         let classes = &self.labels.classes;
         match self.several() {
-            Some(several) => several.metrics(Labelled { probabilities, labels: y }, classes),
-            None => Metrics::compute(probabilities, y, classes),
+            Some(several) => {
+                let rows = Labelled { probabilities: &clips.scores, labels: &clips.y };
+                several.metrics(rows, &patterns_of(answers, classes.len()), classes)
+            }
+            None => Metrics::compute(&clips.scores, &clips.y, &classes_of(answers), classes),
         }
     }
 
-    /// The rows of `predictions` for clips of one side.
-    pub fn predictions<'b>(
+    /// The rows of `predictions` for clips of one side, as this rule answers them.
+    pub fn predictions(
         &self,
         side: Side,
-        units: impl Iterator<Item = &'b Unit>,
-        probabilities: &[f32],
-        y: &[usize],
+        clips: &Clips,
+        decision: &Decision,
     ) -> Result<Vec<PredictionRow>, StageErrorKind> {
+        let (scores, y, width) = (&clips.scores, &clips.y, self.labels.classes.len());
         if y.is_empty() {
             return Ok(Vec::new());
         }
-        let width = self.labels.classes.len();
         let (fits, doubts): (Vec<LabelFit>, Vec<Doubt>) = match self.labels.sets() {
             None => (
-                label_fits(probabilities, y, width).map_err(ModelError::from)?,
-                doubts(probabilities, width).map_err(ModelError::from)?,
+                label_fits(scores, y, width).map_err(ModelError::from)?,
+                doubts(scores, width).map_err(ModelError::from)?,
             ),
             Some(sets) => {
-                let rows = probabilities.chunks_exact(width).zip(y);
+                let rows = scores.chunks_exact(width).zip(y);
                 rows.map(|(row, &label)| (fit_of_several(row, sets.of(label)), doubt_of_several(row))).unzip()
             }
         };
-        let scored = units.zip(probabilities.chunks_exact(width)).zip(y).zip(fits.iter().zip(&doubts));
-        let row = |(((unit, row), &label), (fit, doubt)): (((&Unit, &[f32]), &usize), _)| {
-            let (fit, doubt): (&LabelFit, &Doubt) = (fit, doubt);
-            let top = row.iter().enumerate().fold(0, |best, (class, &p)| if p > row[best] { class } else { best });
-            let predicted = match self.several() {
-                None => self.labels.classes[top].clone(),
-                Some(several) => self.labels.said(label, &several.predicted(row), self.background),
-            };
+        let answers = clips.answers(decision);
+        let row = |clip: usize| {
+            let (row, label) = (&scores[clip * width..(clip + 1) * width], y[clip]);
+            let (fit, doubt) = (fits[clip], doubts[clip]);
             let probability = self.labels.sets().map_or_else(|| f64::from(row[label]), |_| (-fit.surprisal).exp());
             PredictionRow {
-                clip_id: unit.clip_id,
+                clip_id: clips.units[clip].clip_id,
                 side,
                 label: self.labels.names[label].clone(),
-                predicted,
-                confidence: f64::from(row[top]),
+                predicted: self.labels.said(label, &answers[clip], decision),
+                confidence: f64::from(row.iter().copied().fold(0.0, f32::max)),
                 probability,
                 surprisal: fit.surprisal,
                 margin: doubt.margin,
                 entropy: doubt.entropy,
             }
         };
-        Ok(scored.map(row).collect())
+        Ok((0..y.len()).map(row).collect())
     }
 }
 

@@ -8,19 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, SplitRow, read_rows};
+use ecosight_models::decision::{Answer, Decision, NO_CLASS, SEPARATOR};
 use ecosight_models::head::{LabelSets, Targets, TrainConfig};
 
 use crate::StageErrorKind;
 use crate::stage::Context;
 
-/// Between the parts of a label.
-const BETWEEN: char = ';';
-
 /// In front of a class that is not there.
 const NOT: char = '!';
-
-/// The word for a clip of no class.
-const NONE: &str = "none";
 
 /// A clip as training sees it.
 #[derive(Clone, Debug)]
@@ -62,10 +57,10 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn of(label: &'a str, background: &[String]) -> Self {
         let mut parts = Self::default();
-        for part in label.split(BETWEEN).map(str::trim).filter(|part| !part.is_empty()) {
+        for part in label.split(SEPARATOR).map(str::trim).filter(|part| !part.is_empty()) {
             match part.strip_prefix(NOT) {
                 Some(class) => drop(parts.absent.insert(class.trim())),
-                None if part == NONE || background.iter().any(|class| class == part) => parts.is_background = true,
+                None if part == NO_CLASS || background.iter().any(|class| class == part) => parts.is_background = true,
                 None => drop(parts.there.insert(part)),
             }
         }
@@ -87,19 +82,19 @@ impl<'a> Parts<'a> {
             return joined(self.there.iter().copied());
         }
         if self.is_background {
-            return background.first().map_or(NONE, String::as_str).to_owned();
+            return background.first().map_or(NO_CLASS, String::as_str).to_owned();
         }
-        self.absent.iter().map(|class| format!("{NOT}{class}")).collect::<Vec<_>>().join(&BETWEEN.to_string())
+        self.absent.iter().map(|class| format!("{NOT}{class}")).collect::<Vec<_>>().join(&SEPARATOR.to_string())
     }
 }
 
 /// The parts of a label that say what is there.
 pub(crate) fn parts_there(label: &str) -> impl Iterator<Item = &str> {
-    label.split(BETWEEN).map(str::trim).filter(|part| !part.is_empty() && !part.starts_with(NOT))
+    label.split(SEPARATOR).map(str::trim).filter(|part| !part.is_empty() && !part.starts_with(NOT))
 }
 
 fn joined<'a>(classes: impl Iterator<Item = &'a str>) -> String {
-    classes.collect::<Vec<_>>().join(&BETWEEN.to_string())
+    classes.collect::<Vec<_>>().join(&SEPARATOR.to_string())
 }
 
 impl Labels {
@@ -167,13 +162,13 @@ impl Labels {
         }
     }
 
-    /// The label that says of a clip what a model says of it: `label`, which it has, if that is right.
-    pub fn said(&self, label: usize, predicted: &[bool], background: &[String]) -> String {
+    /// The label that says of a clip what a model answers of it: `label`, which it has, if that is right.
+    pub fn said(&self, label: usize, answer: &Answer, decision: &Decision) -> String {
         let is_right = self.sets.as_ref().is_some_and(|sets| {
-            let known = sets.of(label).iter().zip(predicted);
-            known.fold(true, |right, (answer, predicted)| right && answer.is_none_or(|yes| yes == *predicted))
+            let known = sets.of(label).iter().enumerate();
+            known.fold(true, |right, (class, known)| right && known.is_none_or(|yes| yes == answer.contains(class)))
         });
-        if is_right { self.names[label].clone() } else { several(&self.classes, predicted, background) }
+        if is_right { self.names[label].clone() } else { decision.name(answer) }
     }
 
     /// The classes of which there is none among the labels `y` of rows: their clips were quarantined, or there are none.
@@ -189,7 +184,7 @@ impl Labels {
         if let Some(class) = self.unheard.first() {
             return Some(format!("no clip is of the class `{class}`, which `train.background` names"));
         }
-        let several = self.sets.is_none().then(|| self.names.iter().find(|name| name.contains(BETWEEN))).flatten()?;
+        let several = self.sets.is_none().then(|| self.names.iter().find(|name| name.contains(SEPARATOR))).flatten()?;
         Some(format!(
             "`{several}` counts as one class; where clips can be of several, `train.multi_label = true` says so"
         ))
@@ -212,15 +207,6 @@ impl Labels {
             )
         })
     }
-}
-
-/// The classes that are `predicted`, as a label; that of background where there is none.
-pub(crate) fn several(classes: &[String], predicted: &[bool], background: &[String]) -> String {
-    let there: Vec<&str> = classes.iter().zip(predicted).filter(|(_, yes)| **yes).map(|(c, _)| c.as_str()).collect();
-    if there.is_empty() {
-        return background.first().map_or(NONE, String::as_str).to_owned();
-    }
-    joined(there.into_iter())
 }
 
 /// A label as all with its meaning are written.
@@ -266,13 +252,5 @@ mod tests {
         assert_eq!(meant("!gun", &settings(false, &[])), "!gun");
         assert_eq!(meant("dog;rain", &settings(false, &["rain"])), "dog;rain");
         assert_eq!(meant("rain; dog", &settings(true, &[])), "dog;rain");
-    }
-
-    #[test]
-    fn what_a_model_says_is_written_like_a_label() {
-        let names = ["cat", "dog"].map(str::to_owned);
-        assert_eq!(several(&names, &[true, true], &[]), "cat;dog");
-        assert_eq!(several(&names, &[false, false], &[]), "none");
-        assert_eq!(several(&names, &[false, false], &["rain".to_owned()]), "rain");
     }
 }

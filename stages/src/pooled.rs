@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ecosight_datasets::key::{Key, KeyHasher};
 use ecosight_datasets::tables::{EmbedReader, Side, Unit};
+use ecosight_models::decision::{Answer, Decision};
 use ecosight_models::embedder::EmbedderId;
-use ecosight_models::head::{Examples, Head, Pooler, Summary, mean_of_rows};
+use ecosight_models::head::{Examples, Head, Pooler, Scored, Summary, mean_of_rows};
 
 use crate::embed::EMBEDDER_KEY;
 use crate::error::InStage;
@@ -122,15 +123,18 @@ impl Rows {
 
     /// The clips of some of the rows, scored by `head`.
     pub(crate) fn clips_of(&self, rows: &[usize], head: &Head) -> Clips {
-        let of = |all: &[usize]| rows.iter().map(|&row| all[row]).collect::<Vec<_>>();
+        let of = |all: &[u32]| rows.iter().map(|&row| all[row]).collect::<Vec<_>>();
         let units: Vec<Unit> = rows.iter().map(|&row| self.units[row]).collect();
-        let groups: Vec<u32> = rows.iter().map(|&row| self.groups[row]).collect();
-        Clips::of(&units, &of(&self.y), &groups, &head.probabilities(&self.x_of(rows)), head.classes())
+        let y: Vec<usize> = rows.iter().map(|&row| self.y[row]).collect();
+        let (groups, kept) = (of(&self.groups), of(&self.kept));
+        let of_rows = OfRows { units: &units, y: &y, groups: &groups, kept: &kept };
+        Clips::of(of_rows, &head.scored(&self.x_of(rows)), head.classes())
     }
 
-    /// The clips of all rows, whose scores, `[rows, classes]`, are given.
-    pub fn clips(&self, scores: &[f32], classes: usize) -> Clips {
-        Clips::of(&self.units, &self.y, &self.groups, scores, classes)
+    /// The clips of all rows, scored by `head`.
+    pub fn scored(&self, head: &Head) -> Clips {
+        let of_rows = OfRows { units: &self.units, y: &self.y, groups: &self.groups, kept: &self.kept };
+        Clips::of(of_rows, &head.scored(&self.x), head.classes())
     }
 
     /// Number of rows.
@@ -157,7 +161,20 @@ impl Rows {
     }
 }
 
-/// Clips, each with the mean of the scores of its rows.
+/// What is known of rows beside their values, `[rows]` each.
+#[derive(Clone, Copy, Debug)]
+pub struct OfRows<'a> {
+    /// Clip and variant.
+    pub units: &'a [Unit],
+    /// Labels.
+    pub y: &'a [usize],
+    /// Recordings.
+    pub groups: &'a [u32],
+    /// What the split keeps together.
+    pub kept: &'a [u32],
+}
+
+/// Clips, each with the means of the scores of its rows.
 #[derive(Clone, Debug, Default)]
 pub struct Clips {
     /// Clip and variant.
@@ -166,48 +183,60 @@ pub struct Clips {
     pub y: Vec<usize>,
     /// Recordings.
     pub groups: Vec<u32>,
-    /// `[clips, classes]`.
+    /// What the split keeps together.
+    pub kept: Vec<u32>,
+    /// Probabilities, `[clips, classes]`.
     pub scores: Vec<f32>,
+    /// What they were made from, `[clips, classes]`.
+    pub logits: Vec<f32>,
 }
 
 impl Clips {
-    /// The clips of rows with these `scores`, `[rows, classes]`; rows of a clip lie together.
-    pub fn of(units: &[Unit], y: &[usize], groups: &[u32], scores: &[f32], classes: usize) -> Self {
+    /// The clips of rows that were scored, `[rows, classes]`; rows of a clip lie together.
+    pub fn of(rows: OfRows<'_>, scored: &Scored, classes: usize) -> Self {
         let mut clips = Self::default();
         let mut first = 0;
-        for of_clip in units.chunk_by(|a, b| a == b) {
+        for of_clip in rows.units.chunk_by(|a, b| a == b) {
             let end = first + of_clip.len();
             clips.units.push(of_clip[0]);
-            clips.y.push(y[first]);
-            clips.groups.push(groups[first]);
-            clips.scores.extend(mean_of_rows(&scores[first * classes..end * classes], classes));
+            clips.y.push(rows.y[first]);
+            clips.groups.push(rows.groups[first]);
+            clips.kept.push(rows.kept[first]);
+            let of_clip = first * classes..end * classes;
+            clips.scores.extend(mean_of_rows(&scored.probabilities[of_clip.clone()], classes));
+            clips.logits.extend(mean_of_rows(&scored.logits[of_clip], classes));
             first = end;
         }
         clips
     }
-}
 
-impl Clips {
-    /// Appends those of `others`.
-    pub(crate) fn extend(&mut self, others: Self) {
-        self.units.extend(others.units);
-        self.y.extend(others.y);
-        self.groups.extend(others.groups);
-        self.scores.extend(others.scores);
+    /// What a model with this rule answers of each.
+    pub fn answers(&self, decision: &Decision) -> Vec<Answer> {
+        decision.answers(&self.scores, &self.logits)
     }
 
     /// Those with these numbers, of `classes` scores each.
     pub(crate) fn some(&self, chosen: &[usize], classes: usize) -> Self {
+        let scores =
+            |all: &[f32]| chosen.iter().flat_map(|clip| &all[clip * classes..(clip + 1) * classes]).copied().collect();
         Self {
             units: chosen.iter().map(|&clip| self.units[clip]).collect(),
             y: chosen.iter().map(|&clip| self.y[clip]).collect(),
             groups: chosen.iter().map(|&clip| self.groups[clip]).collect(),
-            scores: chosen
-                .iter()
-                .flat_map(|clip| &self.scores[clip * classes..(clip + 1) * classes])
-                .copied()
-                .collect(),
+            kept: chosen.iter().map(|&clip| self.kept[clip]).collect(),
+            scores: scores(&self.scores),
+            logits: scores(&self.logits),
         }
+    }
+
+    /// Puts other clips behind these.
+    pub(crate) fn append(&mut self, mut others: Self) {
+        self.units.append(&mut others.units);
+        self.y.append(&mut others.y);
+        self.groups.append(&mut others.groups);
+        self.kept.append(&mut others.kept);
+        self.scores.append(&mut others.scores);
+        self.logits.append(&mut others.logits);
     }
 }
 

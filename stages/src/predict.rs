@@ -6,15 +6,15 @@ use ecosight_datasets::audio::{AudioSource, Span};
 use ecosight_datasets::layout::Layout;
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
+use ecosight_models::decision::{Answer, Decision};
 use ecosight_models::embedder::Embedder;
 use ecosight_models::frontend::params::FRAME_HOP_S;
-use ecosight_models::head::{Pooler, mean_of_rows};
+use ecosight_models::head::{Pooler, Scored, mean_of_rows};
 use ecosight_models::open::open_identity;
 use ecosight_models::weights::WeightsCache;
 
 use crate::StageErrorKind;
 use crate::clip::{Bench, ClipError, Recipe, Stop, embed_clip};
-use crate::labels::several;
 use crate::sliding::Sliding;
 use crate::stage::Context;
 use crate::timings::Meter;
@@ -28,6 +28,7 @@ const WINDOW_S: f64 = 5.0;
 pub struct Predictor {
     version: String,
     artefact: Artefact,
+    decision: Decision,
     embedder: Box<dyn Embedder>,
 }
 
@@ -55,8 +56,8 @@ pub struct Prediction {
     pub duration_s: f64,
     /// Of the whole clip, `[classes]`.
     pub clip: Vec<f32>,
-    /// Whether the whole clip is of no known class.
-    pub is_unknown: bool,
+    /// What the model answers of the whole clip.
+    pub answer: Answer,
     /// Of windows within it, in order of time.
     pub windows: Vec<WindowScore>,
 }
@@ -70,8 +71,8 @@ pub struct WindowScore {
     pub end_s: f64,
     /// `[classes]`.
     pub probabilities: Vec<f32>,
-    /// Whether it is of no known class.
-    pub is_unknown: bool,
+    /// What the model answers of it.
+    pub answer: Answer,
 }
 
 impl Predictor {
@@ -107,7 +108,8 @@ impl Predictor {
     fn load(folder: &Path, version: String, weights: &WeightsCache) -> Result<Self, StageErrorKind> {
         let artefact = Artefact::load(folder).map_err(ModelError::from)?;
         let embedder = open_identity(&artefact.meta.embedder, weights)?;
-        Ok(Self { version, artefact, embedder })
+        let decision = artefact.meta.decision();
+        Ok(Self { version, artefact, decision, embedder })
     }
 
     /// Version of the model.
@@ -125,18 +127,9 @@ impl Predictor {
         self.artefact.meta.train.multi_label
     }
 
-    /// What the model says of a clip or window with these probabilities, `[classes]`: its most probable class, or all that reach their
-    /// thresholds.
-    pub fn verdict(&self, probabilities: &[f32]) -> String {
-        let meta = &self.artefact.meta;
-        if self.is_multi_label() {
-            let predicted: Vec<bool> =
-                probabilities.iter().zip(meta.thresholds()).map(|(&p, least)| p >= least).collect();
-            return several(&meta.classes, &predicted, &meta.train.background);
-        }
-        let best =
-            (0..probabilities.len()).fold(0, |best, i| if probabilities[i] > probabilities[best] { i } else { best });
-        meta.classes[best].clone()
+    /// An answer for people: a class, several, or `unknown`.
+    pub fn name(&self, answer: &Answer) -> String {
+        self.decision.name(answer)
     }
 
     /// Scores one clip.
@@ -163,13 +156,8 @@ impl Predictor {
         let mut score = |first_s: f64, last_s: f64, rows: &[f32]| {
             let mut pooler = self.pooler();
             pooler.push(rows);
-            let rows = pooler.finish().concat();
-            windows.push(WindowScore {
-                start_s: first_s,
-                end_s: last_s + length_s,
-                probabilities: self.artefact.head.of_clip(&rows),
-                is_unknown: self.is_unknown(&rows),
-            });
+            let (probabilities, answer) = self.answer(&pooler.finish().concat());
+            windows.push(WindowScore { start_s: first_s, end_s: last_s + length_s, probabilities, answer });
         };
         let heard = embed_clip(bench, source, None, &Recipe::ORIGINAL, &mut |patches| {
             whole.push(&patches.embeddings);
@@ -181,16 +169,17 @@ impl Predictor {
         if rows.is_empty() {
             return Err(ClipError::new("empty", &"there is nothing to score"));
         }
-        let (clip, is_unknown) = (self.artefact.head.of_clip(&rows), self.is_unknown(&rows));
+        let (clip, answer) = self.answer(&rows);
         let row = mean_of_rows(&rows, self.artefact.head.input_dim());
         // The one window of a short clip is the clip, with the bits of its own score.
         if windows.len() < 2 {
-            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities: clip.clone(), is_unknown }];
+            let (probabilities, answer) = (clip.clone(), answer.clone());
+            windows = vec![WindowScore { start_s: 0.0, end_s: duration_s, probabilities, answer }];
         }
         for window in &mut windows {
             window.end_s = window.end_s.min(duration_s);
         }
-        Ok((Prediction { duration_s, clip, is_unknown, windows }, row))
+        Ok((Prediction { duration_s, clip, answer, windows }, row))
     }
 
     /// Scores the part `span` of a recording as a whole, `[classes]`.
@@ -215,10 +204,11 @@ impl Predictor {
         Pooler::new(self.artefact.meta.train.summary(), self.embedder.dim())
     }
 
-    /// Whether what has these rows is of no known class.
-    fn is_unknown(&self, rows: &[f32]) -> bool {
-        let logits = || mean_of_rows(&self.artefact.head.logits(rows), self.classes().len());
-        self.artefact.meta.unknown().is_some_and(|limit| limit.excludes(&logits()))
+    /// Probabilities of what has these rows, `[classes]`, and what the model answers of it.
+    fn answer(&self, rows: &[f32]) -> (Vec<f32>, Answer) {
+        let Scored { logits, probabilities } = self.artefact.head.scored_clip(rows);
+        let answer = self.decision.answer(&probabilities, &logits);
+        (probabilities, answer)
     }
 
     /// Length and step of the embedder's patches in seconds.

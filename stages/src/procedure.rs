@@ -11,6 +11,7 @@
 use std::ops::ControlFlow;
 
 use ecosight_models::ModelError;
+use ecosight_models::decision::Answer;
 use ecosight_models::head::{GroupFolds, HeadError, OnEpoch, Stopped, TrainConfig, Trained, Watch, train_on};
 use ecosight_models::metrics::Metrics;
 
@@ -25,6 +26,14 @@ use crate::pooled::{Clips, Rows};
 pub(crate) struct Procedure<'a> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) labels: &'a Labels,
+    /// What a group is called: recording, site, device or day.
+    pub(crate) unit: &'a str,
+}
+
+/// Clips that had no part in a head, as it scores and answers them.
+pub(crate) struct HeldOut {
+    pub(crate) clips: Clips,
+    pub(crate) answers: Vec<Answer>,
 }
 
 /// A head as it is used.
@@ -43,7 +52,7 @@ impl<'a> Procedure<'a> {
         val: Option<&Rows>,
         watch: Watch<'_>,
     ) -> Result<Option<Calibrated>, StageErrorKind> {
-        let Self { config, labels } = self;
+        let Self { config, labels, unit } = self;
         let examples = val.map(Rows::examples);
         let trained = train_on(train.take_examples(), examples.as_ref(), labels.targets(), config, watch);
         let trained = trained.map_err(ModelError::from)?;
@@ -51,7 +60,7 @@ impl<'a> Procedure<'a> {
             return Ok(None);
         }
         let none = Rows::default();
-        let calibration = Calibration::of(config, labels, [train, val.unwrap_or(&none)], &trained.unseen)?;
+        let calibration = Calibration::of(config, labels, [train, val.unwrap_or(&none)], &trained.unseen, unit)?;
         let head = trained.head.clone().cooled(calibration.temperature);
         Ok(Some(Calibrated { trained: Trained { head, ..trained }, calibration }))
     }
@@ -64,7 +73,7 @@ impl<'a> Procedure<'a> {
         fitted: &[usize],
         scored: &[usize],
         is_stopped: &dyn Fn() -> bool,
-    ) -> Result<Option<Clips>, StageErrorKind> {
+    ) -> Result<Option<HeldOut>, StageErrorKind> {
         let groups: Vec<u32> = fitted.iter().map(|&row| rows.kept[row]).collect();
         let y: Vec<usize> = fitted.iter().map(|&row| rows.y[row]).collect();
         // Of one group alone no part can be taken away.
@@ -82,7 +91,11 @@ impl<'a> Procedure<'a> {
         let on_epoch: &mut OnEpoch<'_> =
             &mut |_, _| if is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         let found = self.run(&mut train, val.as_ref(), Watch { resume: None, on_epoch, is_stopped })?;
-        Ok(found.map(|found| rows.clips_of(scored, &found.trained.head)))
+        Ok(found.map(|Calibrated { trained, calibration }| {
+            let clips = rows.clips_of(scored, &trained.head);
+            let answers = clips.answers(&calibration.decided.decision);
+            HeldOut { clips, answers }
+        }))
     }
 
     /// Cross-validates the procedure over folds of groups, which the seed decides. Clips of a class that is in no other fold do not count. None where
@@ -95,7 +108,7 @@ impl<'a> Procedure<'a> {
         let folds = GroupFolds::deal(&rows.kept, &rows.y, self.config.seed);
         let folds = folds.ok_or(HeadError::TooFewRecordings).map_err(ModelError::from)?;
         let judged = folds.judged(&rows.y, &rows.is_original, self.labels.targets());
-        let mut clips = Clips::default();
+        let (mut clips, mut answers) = (Clips::default(), Vec::new());
         for number in 0..folds.count {
             let fitted: Vec<usize> = (0..rows.len()).filter(|&row| folds.of_row[row] != number).collect();
             let scored: Vec<usize> = judged.iter().copied().filter(|&row| folds.of_row[row] == number).collect();
@@ -103,17 +116,15 @@ impl<'a> Procedure<'a> {
                 continue;
             }
             match self.held_out(rows, &fitted, &scored, is_stopped)? {
-                Some(found) => clips.extend(found),
+                Some(found) => {
+                    clips.append(found.clips);
+                    answers.extend(found.answers);
+                }
                 None => return Ok(None),
             }
         }
-        let figures = self.judge().figures(&clips.scores, &clips.y);
+        let figures = Judge::new(self.labels, self.unit).figures(&clips, &answers);
         Ok(Some(figures.map_err(ModelError::from)?))
-    }
-
-    /// What judges clips of all folds together. Where clips can be of several classes, each is predicted from a half on.
-    pub(crate) fn judge(self) -> Judge<'a> {
-        Judge::new(self.labels, vec![0.5; self.labels.classes.len()], &self.config.background)
     }
 }
 

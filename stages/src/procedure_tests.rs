@@ -59,7 +59,7 @@ fn overlapping(n: usize) -> Vec<Made> {
 
 fn found(config: &TrainConfig, clips: &[Made]) -> Metrics {
     let (labels, rows) = made(config, clips);
-    Procedure { config, labels: &labels }.cross_validate(&rows, &|| false).unwrap().unwrap()
+    Procedure { config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| false).unwrap().unwrap()
 }
 
 #[test]
@@ -79,15 +79,16 @@ fn the_scores_of_held_out_clips_are_calibrated() {
     // Without a penalty every clip is known by heart, and the head is far too sure of the others.
     let config = TrainConfig { l2: L2::Given(0.0), ..TrainConfig::default() };
     let (labels, rows) = made(&config, &overlapping(60));
-    let procedure = Procedure { config: &config, labels: &labels };
+    let procedure = Procedure { config: &config, labels: &labels, unit: "recording" };
     let (fitted, scored): (Vec<usize>, Vec<usize>) = (0..60).partition(|row| row % 3 > 0);
-    let clips = procedure.held_out(&rows, &fitted, &scored, &|| false).unwrap().unwrap();
+    let held_out = procedure.held_out(&rows, &fitted, &scored, &|| false).unwrap().unwrap();
     let on_epoch: &mut OnEpoch<'_> = &mut |_, _| ControlFlow::Continue(());
     let watch = Watch { resume: None, on_epoch, is_stopped: &|| false };
     let raw = train_on(rows.some(&fitted).examples(), None, 2, &config, watch).unwrap().head;
     let raw = rows.clips_of(&scored, &raw);
-    let loss = |clips: &Clips| procedure.judge().figures(&clips.scores, &clips.y).unwrap().log_loss.unwrap();
-    assert!(loss(&clips) < 0.8 * loss(&raw), "{} and {}", loss(&clips), loss(&raw));
+    let loss = |clips: &Clips| Judge::new(&labels, "recording").figures(clips, &held_out.answers).unwrap().log_loss.unwrap();
+    let (calibrated, raw) = (loss(&held_out.clips), loss(&raw));
+    assert!(calibrated < 0.8 * raw, "{calibrated} and {raw}");
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn what_is_learnt_by_heart_counts_for_nothing() {
         let metrics = found(&config, &clips);
         assert!(metrics.log_loss.unwrap() > 0.65 && metrics.accuracy < 0.7, "{head:?}: {metrics:?}");
         let (labels, rows) = made(&config, &clips);
-        let stopped = Procedure { config: &config, labels: &labels }.cross_validate(&rows, &|| true).unwrap();
+        let stopped = Procedure { config: &config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| true).unwrap();
         assert_eq!(stopped, None);
     }
 }
@@ -143,8 +144,8 @@ fn a_class_with_one_recording_does_not_decide_between_settings() {
 fn one_recording_cannot_be_parted() {
     let config = TrainConfig::default();
     let (labels, rows) = made(&config, &[("a", 1, vec![vec![0.0]]), ("b", 1, vec![vec![1.0]])]);
-    let error = Procedure { config: &config, labels: &labels }.cross_validate(&rows, &|| false).unwrap_err();
+    let error = Procedure { config: &config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| false).unwrap_err();
     assert!(error.to_string().contains("one recording"), "{error}");
-    let clips = Procedure { config: &config, labels: &labels }.held_out(&rows, &[0, 1], &[0], &|| false);
-    assert_eq!(clips.unwrap().unwrap().units.len(), 1, "without an inner part nothing is calibrated");
+    let clips = Procedure { config: &config, labels: &labels, unit: "recording" }.held_out(&rows, &[0, 1], &[0], &|| false);
+    assert_eq!(clips.unwrap().unwrap().clips.units.len(), 1, "without an inner part nothing is calibrated");
 }

@@ -11,7 +11,7 @@ use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE};
 use ecosight_models::frontend::params::{FRAME_HOP_S, PATCH_FRAMES};
 use ecosight_models::head::{Pooler, Pooling};
 use ecosight_models::import::{KerasHead, SERVED_S, read_keras};
-use ecosight_models::metrics::{Bootstrap, PairedDifferences, paired_bootstrap};
+use ecosight_models::metrics::{Bootstrap, Clusters, PairedDifferences, paired_bootstrap};
 use serde::Serialize;
 
 use crate::StageErrorKind;
@@ -31,7 +31,7 @@ pub struct Replaced {
     pub left_out: u64,
     /// Classes of either, in the order of the recalls.
     pub classes: Vec<String>,
-    /// From the other one (a) to this model (b), with intervals by recording.
+    /// From the other one (a) to this model (b), with intervals by what the split keeps together.
     pub differences: PairedDifferences,
 }
 
@@ -49,21 +49,21 @@ pub fn compare(context: &Context<'_>, file: &Path) -> Result<Replaced, StageErro
     let (head, names) = read(file)?;
     let mut classes = labels.classes.clone();
     classes.extend(names.iter().filter(|name| !labels.classes.contains(name)).cloned());
-    let place = |name: &String| classes.iter().position(|class| class == name).unwrap_or_default();
+    // None for `unknown`, which is no class.
+    let place = |name: &String| classes.iter().position(|class| class == name);
 
     let rows = mean_embeddings(context, &labels, head.input_dim())?;
     let tested: Vec<PredictionRow> = read_file(&folder.join(TEST_FILE))?;
     let known = |row: &&PredictionRow| names.contains(&row.label) && rows.contains_key(&row.clip_id);
     let common: Vec<&PredictionRow> = tested.iter().filter(known).collect();
-    let certain = |class: usize| (0..classes.len()).map(move |other| if other == class { 1.0 } else { 0.0 });
-    let (mut theirs, mut ours, mut truth, mut groups) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut theirs, mut ours, mut truth, mut kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for row in &common {
         let scores = head.predict(&rows[&row.clip_id]);
         let best = (0..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
-        theirs.extend(certain(place(&names[best])));
-        ours.extend(certain(place(&row.predicted)));
-        truth.push(place(&row.label));
-        groups.push(labels.clips[&row.clip_id].group);
+        theirs.push(place(&names[best]));
+        ours.push(place(&row.predicted));
+        truth.extend(place(&row.label));
+        kept.push(labels.clips[&row.clip_id].kept);
     }
     if common.is_empty() {
         let message = format!("there is no test clip of a class that `{}` knows: {}", file.display(), names.join(", "));
@@ -72,7 +72,8 @@ pub fn compare(context: &Context<'_>, file: &Path) -> Result<Replaced, StageErro
             "classes are compared by their names, in `class_names.json` beside the file",
         ));
     }
-    let differences = paired_bootstrap(&theirs, &ours, &truth, classes.len(), &groups, Bootstrap::default());
+    let clusters = Clusters { of_rows: &kept, unit: context.kept_together() };
+    let differences = paired_bootstrap(&theirs, &ours, &truth, classes.len(), clusters, Bootstrap::default());
     let differences = differences.map_err(ModelError::from)?;
     let (clips, left_out) = (common.len() as u64, (tested.len() - common.len()) as u64);
     Ok(Replaced { model: version, clips, left_out, classes, differences })

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::manifest::Source;
 use ecosight_datasets::tables::{ClipRow, SliceRow, SoundRow, read_rows};
+use ecosight_models::decision::Decision;
 use ecosight_models::metrics::{DURATION_EDGES_S, Metrics, SNR_EDGES_DB, bucketed, rows_of_slices};
 
 use crate::StageErrorKind;
@@ -23,13 +24,13 @@ pub(crate) fn slices(
     stage: &'static str,
     test: &Clips,
     labels: &Labels,
-    judge: &Judge<'_>,
+    decision: &Decision,
 ) -> Result<Vec<SliceRow>, StageErrorKind> {
     let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest"))?;
     let by_id: HashMap<ClipId, &ClipRow> = clips.iter().map(|clip| (clip.clip_id, clip)).collect();
     let tested: Vec<&ClipRow> = test.units.iter().map(|unit| by_id[&unit.clip_id]).collect();
     let heard = sounds(context, stage, &tested, |id| labels.clips.contains_key(id))?;
-    let mut rows = Vec::new();
+    let (mut rows, judge) = (Vec::new(), Judge::new(labels, context.kept_together()));
     for (by, values) in values(context.source, &tested, labels, &heard) {
         // What all clips have in common is no slice.
         if values.iter().collect::<BTreeSet<_>>().len() < 2 {
@@ -37,7 +38,7 @@ pub(crate) fn slices(
         }
         for ((_, slice), of_slice) in rows_of_slices(&values) {
             let clips = test.some(&of_slice, labels.classes.len());
-            let metrics = judge.measure(&clips.scores, &clips.y, &clips.groups)?;
+            let metrics = judge.measure(&clips, &clips.answers(decision))?;
             rows.push(row(by, slice, &clips.groups, &metrics));
         }
     }
@@ -84,7 +85,7 @@ fn source_of(source: &Source, uri: &str) -> Option<String> {
 }
 
 fn row(by: &str, slice: String, recordings: &[u32], metrics: &Metrics) -> SliceRow {
-    let ends = metrics.ci95.as_ref().map(|ci95| ci95.accuracy);
+    let ends = metrics.ci95.as_ref().filter(|ci95| ci95.is_reliable()).map(|ci95| ci95.accuracy);
     SliceRow {
         by: by.to_owned(),
         slice,

@@ -242,6 +242,11 @@ impl Context<'_> {
         Some(part.value.trim_matches(|c| c == '"' || c == '\''))
     }
 
+    /// What the split keeps together, as one word: `recording`, or what `split.group_by` says. By these, figures vary.
+    pub fn kept_together(&self) -> &str {
+        self.setting("split.group_by").unwrap_or("recording")
+    }
+
     /// Emits an event.
     pub fn emit(&self, event: Event) {
         (self.events)(event);

@@ -13,11 +13,12 @@ use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, CLASS_NAMES_FILE, ModelMeta, SCHEMA_VERSION, Selection, WEIGHTS_FILE};
+use ecosight_models::decision::Decision;
 use ecosight_models::embedder::EmbedderId;
 use ecosight_models::head::{Epoch, HeadKind, OnEpoch, Stopped, TrainConfig, Trained, UNKNOWN, Unknown, Watch};
 use ecosight_models::metrics::Metrics;
 
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, Decided};
 use crate::checkpoint::Checkpoint;
 use crate::error::InStage;
 use crate::evaluate::candidate;
@@ -203,7 +204,7 @@ impl Material<'_> {
         for message in left_out::warnings(config, self.context, &sides, self.labels, &calibration) {
             self.context.emit(Event::Warning { stage: NAME, message });
         }
-        let mut judged = judge(config, self.labels, &trained, calibration)?;
+        let mut judged = judge(self.labels, &trained, calibration, self.context.kept_together())?;
         judged.metrics.values_mut().for_each(|metrics| metrics.is_leaky = self.is_leaky);
         let meta = ModelMeta {
             schema_version: SCHEMA_VERSION,
@@ -212,12 +213,16 @@ impl Material<'_> {
             embedder: self.embedder,
             train: config.clone(),
             seeds: BTreeMap::from([(NAME.to_owned(), config.seed)]),
+            decision: Some(judged.decision),
             selection: Some(judged.selection),
             is_leaky: self.is_leaky,
             data_fingerprint: fingerprint,
             counts: counts(&sides),
             metrics: judged.metrics,
         };
+        for message in meta.unmet_thresholds() {
+            self.context.emit(Event::Warning { stage: NAME, message });
+        }
         let (rows, epochs) = (sides.train.len(), trained.history.len());
         self.context.emit(Event::counted(NAME, [("rows", rows), ("epochs", epochs), ("features", sides.train.dim)]));
         let version = save(self.context, meta, trained, &judged.predictions, searched)?;
@@ -287,6 +292,7 @@ pub(crate) fn write_file<R: Row>(path: &Path, rows: &[R]) -> Result<(), StageErr
 
 /// What is known of a head before anything is asked of the test side.
 struct Judged {
+    decision: Decision,
     selection: Selection,
     metrics: BTreeMap<String, Metrics>,
     predictions: Vec<PredictionRow>,
@@ -295,44 +301,51 @@ struct Judged {
 /// Measures the head on the clips that it was calibrated on, each scored without its recording: those of the val side, and the originals of the train side. More
 /// clips than the val side alone make thresholds of rare classes less of a guess.
 fn judge(
-    config: &TrainConfig,
     labels: &Labels,
     trained: &Trained,
     calibration: Calibration,
+    unit: &str,
 ) -> Result<Judged, StageErrorKind> {
     let k = labels.classes.len();
-    let Calibration { temperature, thresholds, unknown, clips, on_train } = calibration;
-    let limits = thresholds.iter().map(|found| found.map_or(f32::INFINITY, |found| found.threshold)).collect();
-    let judge = Judge::new(labels, limits, &config.background);
+    let Calibration { temperature, decided, clips, on_train } = calibration;
+    let Decided { decision, thresholds, positives } = decided;
+    let judge = Judge::new(labels, unit);
 
     let (mut metrics, mut rows) = (BTreeMap::new(), Vec::new());
     for (side, of) in [(Side::Train, 0..on_train), (Side::Val, on_train..clips.units.len())] {
         if of.is_empty() {
             continue;
         }
-        let (scores, y) = (&clips.scores[of.start * k..of.end * k], &clips.y[of.clone()]);
-        metrics.insert(side.word().to_owned(), judge.measure(scores, y, &clips.groups[of.clone()])?);
-        rows.extend(judge.predictions(side, clips.units[of].iter(), scores, y)?);
+        let of_side = clips.some(&of.collect::<Vec<_>>(), k);
+        let found = judge.measure(&of_side, &of_side.answers(&decision))?;
+        metrics.insert(side.word().to_owned(), Metrics { selected_on: true, ..found });
+        rows.extend(judge.predictions(side, &of_side, &decision)?);
     }
     let selection = Selection {
         l2: trained.l2,
         tried: trained.tried.clone(),
         fitted_on: [Side::Train, Side::Val].map(|side| side.word().to_owned()).into(),
-        temperature,
+        fitted_temperature: temperature,
         thresholds,
         calibrated_on: clips.units.len() as u64,
-        unknown,
+        positives,
+        unknown: None,
     };
-    Ok(Judged { selection, metrics, predictions: rows })
+    Ok(Judged { decision, selection, metrics, predictions: rows })
 }
 
-/// Refuses classes of which predictions could not be told from clips of no class.
+/// Refuses a class whose name is what clips of no known class are called, where there could be such.
 fn check_names(config: &TrainConfig, classes: &[String]) -> Result<(), StageErrorKind> {
-    if config.unknown == Unknown::Off || classes.iter().all(|class| class != UNKNOWN) {
+    let has_thresholds = config.thresholds.wish(config.labelling()).is_some();
+    let plain = Decision::plain(config.labelling(), classes, &config.background);
+    let thresholds = if has_thresholds { vec![None; classes.len()] } else { plain.thresholds.clone() };
+    let can_be_unknown = config.unknown != Unknown::Off || Decision { thresholds, ..plain }.can_be_unknown();
+    if !can_be_unknown || classes.iter().all(|class| class != UNKNOWN) {
         return Ok(());
     }
     let message = format!("there is a class `{UNKNOWN}`, which is what clips of no known class would be called");
-    Err(StageErrorKind::data(message, "call the class something else, or set `train.unknown = \"off\"`"))
+    let hint = "call the class something else, or set `train.unknown = \"off\"` and `train.thresholds = \"auto\"`";
+    Err(StageErrorKind::data(message, hint))
 }
 
 /// Trains with progress, stoppable, from where an earlier run of the same training was; takes the values of the train rows.
@@ -362,7 +375,7 @@ fn fit(
     };
     let is_stopped = &|| context.check_cancelled().is_err();
     let watch = Watch { resume: resume.as_deref(), on_epoch, is_stopped };
-    let found = Procedure { config, labels }.run(&mut sides.train, Some(&sides.val), watch)?;
+    let found = Procedure { config, labels, unit: context.kept_together() }.run(&mut sides.train, Some(&sides.val), watch)?;
     let found = found.ok_or(StageErrorKind::Cancelled)?;
     if let Some(message) = checkpoint.problem() {
         context.emit(Event::Warning { stage: NAME, message: format!("no checkpoint could be written: {message}") });

@@ -1,6 +1,6 @@
-"""Writes golden/metrics.json: metrics, thresholds and curves of small sets of predictions according to scikit-learn.
+"""Writes golden/metrics.json: metrics, thresholds and curves of small sets of predictions according to scikit-learn and SciPy.
 
-    python tests/oracles/metrics_sklearn.py     (scikit-learn 1.9.1, numpy 2.4.6)
+    python tests/oracles/metrics_sklearn.py     (scikit-learn 1.9.1, numpy 2.4.6, scipy 1.17.1)
 """
 
 import json
@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     accuracy_score,
@@ -48,8 +49,16 @@ def best(curve: list, worth) -> list | None:
     """Threshold, precision and recall of the first point with the highest worth above 0."""
     if not curve:
         return None
-    threshold, recall, precision = max(curve, key=lambda point: round(worth(*point[1:]), 12))
-    return [threshold, precision, recall] if worth(recall, precision) > 0 else None
+    point = max(curve, key=lambda point: round(worth(*point), 12))
+    threshold, recall, precision = point
+    return [threshold, precision, recall] if worth(*point) > 0 else None
+
+
+def shown_precision(positive: np.ndarray, score: np.ndarray, threshold: float) -> float:
+    """One-sided 95 % lower bound of the precision; each row is a recording of its own."""
+    passes = positive[score >= threshold]
+    test = binomtest(int(passes.sum()), len(passes), alternative="greater")
+    return test.proportion_ci(0.95, method="wilson").low
 
 
 def corners(positive: np.ndarray, score: np.ndarray) -> list:
@@ -111,8 +120,11 @@ def case(name: str, p: np.ndarray, y: np.ndarray, groups: np.ndarray | None = No
         "auroc": [
             roc_auc_score(y == c, p[:, c]) if (y == c).any() and (y != c).any() else None for c in range(classes)
         ],
-        "best_f1": [best(curve, lambda r, p: 2 * p * r / (p + r) if r else 0.0) for curve in curves],
-        "precise": [best(curve, lambda r, p: r if p >= 0.7 else 0.0) for curve in curves],
+        "best_f1": [best(curve, lambda t, r, p: 2 * p * r / (p + r) if r else 0.0) for curve in curves],
+        "precise": [
+            best(curve, lambda t, r, _, c=c: r if shown_precision(y == c, p[:, c], t) >= 0.3 else 0.0)
+            for c, curve in enumerate(curves)
+        ],
         "precision_recall_curve": curves,
         "roc_curve": [corners(y == c, p[:, c]) for c in range(classes)],
         "groups": groups if groups is None else groups.tolist(),

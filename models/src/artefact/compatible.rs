@@ -92,11 +92,15 @@ impl Artefact {
     fn performance(&self) -> Value {
         let test = self.meta.metrics.get("test");
         let classes = test.map_or(&[][..], |test| &test.per_class);
-        let column = |of: fn(&ClassMetrics) -> f64| classes.iter().map(of).collect::<Vec<f64>>();
+        // The replaced system writes 0 where nothing was measured.
+        let column = |of: fn(&ClassMetrics) -> Option<f64>| -> Vec<f64> {
+            classes.iter().map(|class| of(class).unwrap_or(0.0)).collect()
+        };
         let per_class: BTreeMap<&String, Value> = classes
             .iter()
             .map(|class| {
-                let ClassMetrics { precision, recall, f1, support, .. } = class;
+                let [precision, recall, f1] = [class.precision, class.recall, class.f1].map(|x| x.unwrap_or(0.0));
+                let support = class.support;
                 let value = json!({ "precision": precision, "recall": recall, "f1_score": f1, "support": support });
                 (&class.class, value)
             })

@@ -62,13 +62,15 @@ impl Artefact {
         }
     }
 
-    /// Replaces `model.json` in the artefact's folder `dir`, atomically, and then its checksum: figures are added once the model is evaluated.
+    /// Replaces `model.json` in the artefact's folder `dir`, atomically, and then its checksum: figures are added once the model is evaluated. It is
+    /// written in the current schema.
     ///
     /// # Errors
     ///
     /// As [`Artefact::save`].
     pub fn save_meta(&self, dir: &Path) -> Result<(), ArtefactError> {
-        let files = self.files().map_err(|kind| kind.at(dir))?;
+        let current = Self { meta: self.meta.in_current_schema(), head: self.head.clone() };
+        let files = current.files().map_err(|kind| kind.at(dir))?;
         for (name, bytes) in [(MODEL_FILE, &files.model), (CHECKSUMS_FILE, &files.checksums)] {
             let path = dir.join(name);
             crate::files::replace(&path, bytes).map_err(|error| ArtefactErrorKind::Io(error).at(&path))?;

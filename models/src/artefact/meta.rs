@@ -5,15 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ArtefactErrorKind;
+use crate::decision::{Decision, Labelling};
 use crate::embedder::EmbedderId;
-use crate::head::{TrainConfig, Tried, UNKNOWN, UnknownLimit};
-use crate::metrics::{Metrics, Threshold};
+use crate::head::{TrainConfig, Tried, UnknownLimit};
+use crate::metrics::{Metrics, Threshold, Wish};
 
 /// Version of the folder format that this program writes and reads.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The oldest version that this program reads.
 const OLDEST: u32 = 1;
+
+/// The first version that says how probabilities become an answer.
+const WITH_DECISION: u32 = 3;
 
 /// Everything about a model but its weights. It holds no dates, so that equal models are equal files.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +35,9 @@ pub struct ModelMeta {
     pub train: TrainConfig,
     /// Every other seed that shaped the model, by the stage that used it.
     pub seeds: BTreeMap<String, u64>,
+    /// The rule from probabilities to an answer. None before schema 3: [`ModelMeta::decision`] is the rule of every model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// How it was chosen; models of the first version do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<Selection>,
@@ -55,15 +62,39 @@ pub struct Selection {
     pub tried: Vec<Tried>,
     /// The sides that the head was fitted on, with these settings.
     pub fitted_on: Vec<String>,
-    /// What the logits were divided by, so that the probabilities mean what they say. It is in the weights already.
-    pub temperature: f64,
-    /// For each class, from which probability on it is to be believed; none where the wish cannot be fulfilled.
+    /// What the logits of the fitted head were divided by, so that its probabilities are calibrated. It is folded into the weights of the last layer:
+    /// whoever uses the model divides by nothing. Schema 2 called it `temperature`.
+    #[serde(alias = "temperature")]
+    pub fitted_temperature: f64,
+    /// The threshold that was chosen for each class, and what it reaches; none where none was chosen, or the wish cannot be fulfilled.
     pub thresholds: Vec<Option<Threshold>>,
     /// Clips that temperature and thresholds were chosen on, each scored by a head that had not seen its recording.
     pub calibrated_on: u64,
-    /// From where on a clip is of no known class; none where that is not asked.
+    /// Those of them that are of each class, in index order; empty before schema 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub positives: Vec<Positives>,
+    /// Limit of clips of no known class in schema 2; since then it is in the decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<UnknownLimit>,
+}
+
+/// Clips of a class that a threshold was chosen on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Positives {
+    /// Number of clips.
+    pub clips: u64,
+    /// Number of recordings, or whatever else is kept together, that they come from.
+    pub groups: u64,
+    /// What is kept together, as one word: `recording`, `site`.
+    pub unit: String,
+}
+
+impl std::fmt::Display for Positives {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plural = |n: u64, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
+        write!(f, "{} of {}", plural(self.clips, "clip"), plural(self.groups, &self.unit))
+    }
 }
 
 /// The one field that every version of the format has.
@@ -73,18 +104,45 @@ struct Versioned {
 }
 
 impl ModelMeta {
-    /// From which probability on each class is believed, `[classes]`; infinite for one that never is.
-    pub fn thresholds(&self) -> Vec<f32> {
-        let never = |found: &Option<Threshold>| found.map_or(f32::INFINITY, |found| found.threshold);
-        match &self.selection {
-            Some(selection) => selection.thresholds.iter().map(never).collect(),
-            None => vec![0.0; self.classes.len()],
+    /// The rule from probabilities to an answer.
+    ///
+    /// Before schema 3, single-label models answered the most probable class whatever the thresholds, and that is what they still answer.
+    pub fn decision(&self) -> Decision {
+        if let Some(decision) = &self.decision {
+            return decision.clone();
+        }
+        let labelling = self.train.labelling();
+        let plain = Decision::plain(labelling, &self.classes, &self.train.background);
+        let Some(selection) = &self.selection else { return plain };
+        match labelling {
+            Labelling::Single => Decision { unknown: selection.unknown, ..plain },
+            Labelling::Multi => {
+                let thresholds = selection.thresholds.iter().map(|found| Some((*found)?.threshold)).collect();
+                Decision { thresholds, ..plain }
+            }
         }
     }
 
-    /// From where on a clip is of no known class; none where that is not asked.
-    pub fn unknown(&self) -> Option<UnknownLimit> {
-        self.selection.as_ref().and_then(|selection| selection.unknown)
+    /// What was wanted of thresholds and cannot be had, a sentence for each class that is never answered for that reason.
+    pub fn unmet_thresholds(&self) -> Vec<String> {
+        let (decision, Some(selection)) = (self.decision(), &self.selection) else { return Vec::new() };
+        let Some(wish) = self.train.thresholds.wish(self.train.labelling()) else { return Vec::new() };
+        let classes = self.classes.iter().zip(&decision.thresholds).zip(&selection.positives);
+        let never = classes.filter(|((_, threshold), _)| threshold.is_none());
+        let sentence = |((class, _), positives): ((&String, &Option<f32>), &Positives)| match wish {
+            Wish::Precision(precision) => {
+                format!("precision {precision} of `{class}` cannot be shown with {positives}: it is never answered")
+            }
+            Wish::BestF1 => {
+                format!("no threshold finds `{class}`, of which there are {positives}: it is never answered")
+            }
+        };
+        never.map(sentence).collect()
+    }
+
+    /// The same model as this version of the program would describe it.
+    pub(super) fn in_current_schema(&self) -> Self {
+        Self { schema_version: SCHEMA_VERSION, decision: Some(self.decision()), ..self.clone() }
     }
 
     /// The bytes of `model.json`.
@@ -122,8 +180,15 @@ impl ModelMeta {
         if self.selection.as_ref().is_some_and(|selection| selection.thresholds.len() != self.classes.len()) {
             return problem("`selection.thresholds` are not one for each of `classes`".to_owned());
         }
-        if self.unknown().is_some() && self.classes.iter().any(|class| class == UNKNOWN) {
-            return problem(format!("`selection.unknown` and a class that is called `{UNKNOWN}`"));
+        let decision = self.decision();
+        if (self.schema_version >= WITH_DECISION) != self.decision.is_some() {
+            return problem(format!("`decision` belongs to models from schema {WITH_DECISION} on"));
+        }
+        if let Some(why) = decision.problem() {
+            return problem(format!("`decision`: {why}"));
+        }
+        if decision.classes != self.classes || decision.labelling != self.train.labelling() {
+            return problem("`decision` is about other classes than `classes`".to_owned());
         }
         for (split, metrics) in &self.metrics {
             let named = metrics.per_class.iter().map(|class| &class.class).eq(&self.classes);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! models/<version>/
-//!   model.json          what the model is and how it came about (`ModelMeta`), schema version 1; no dates
+//!   model.json          what the model is and how it came about (`ModelMeta`), schema version 3; no dates
 //!   head.safetensors    the normaliser and the weights
 //!   checksums.json      BLAKE3 of both, and the digest of the model
 //!   class_names.json    the class names in index order, for programs that know nothing else
@@ -27,4 +27,4 @@ pub use checksums::{CHECKSUMS_FILE, Checksums};
 pub use compatible::{Facts, METADATA_FILE, PERFORMANCE_FILE, made_at};
 pub use error::{ArtefactError, ArtefactErrorKind};
 pub use folder::{Artefact, CLASS_NAMES_FILE, MODEL_FILE, WEIGHTS_FILE};
-pub use meta::{ModelMeta, SCHEMA_VERSION, Selection};
+pub use meta::{ModelMeta, Positives, SCHEMA_VERSION, Selection};

@@ -35,20 +35,16 @@ impl Artefact {
             Scores::Softmax => Activation::Softmax,
             Scores::Sigmoid => Activation::Sigmoid,
         });
-        let thresholds: Option<Vec<f32>> = self.meta.selection.as_ref().map(|selection| {
-            // A class that is never believed: only a certain clip would pass.
-            selection.thresholds.iter().map(|found| found.map_or(1.0, |found| found.threshold)).collect()
-        });
+        let decision = self.meta.decision();
         let normaliser = self.head.normaliser();
         export(&HeadSpec {
             mean: &normaliser.mean,
             scale: &normaliser.scale,
             layers: &layers,
-            // That of the calibration is in the weights of the last layer.
+            // The fitted one is folded into the weights of the last layer.
             temperature: 1.0,
-            classes: &self.meta.classes,
-            thresholds: thresholds.as_deref(),
-            unknown: self.meta.unknown(),
+            fitted_temperature: self.meta.selection.as_ref().map(|selection| selection.fitted_temperature),
+            decision: &decision,
             summary: self.meta.train.summary(),
             embedder: &self.meta.embedder,
             version,

@@ -8,8 +8,11 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::decision::{Decision, Labelling, classes_of};
 use crate::embedder::{Dtype, EmbedderId, Precision};
-use crate::head::{Examples, HeadError, HeadKind, HeadRecord, Scores, TrainConfig, train};
+use crate::head::{
+    Examples, HeadError, HeadKind, HeadRecord, Scored, Scores, ThresholdWish, TrainConfig, UnknownLimit, train,
+};
 use crate::metrics::Metrics;
 
 pub(super) fn artefact(kind: HeadKind) -> Artefact {
@@ -20,7 +23,10 @@ pub(super) fn artefact(kind: HeadKind) -> Artefact {
     let examples = Examples { x: (&x).into(), y: &y, groups: &groups, is_original: &[true; 40], dim: 4 };
     let head = train(examples.clone(), None, 3, &config, &mut |_| ControlFlow::Continue(())).unwrap().head;
     let classes: Vec<String> = ["elephant", "gunshot", "rain"].map(str::to_owned).into();
-    let metrics = Metrics::compute(&head.probabilities(&x), &y, &classes).unwrap();
+    let decision = Decision::plain(Labelling::Single, &classes, &[]);
+    let Scored { logits, probabilities } = head.scored(&x);
+    let predicted = classes_of(&decision.answers(&probabilities, &logits));
+    let metrics = Metrics::compute(&probabilities, &y, &predicted, &classes).unwrap();
     let (precision, dtype) = (Precision::F32, Dtype::F32);
     let embedder = EmbedderId { name: "logmel".to_owned(), version: 1, weights: None, precision, dtype };
     let meta = ModelMeta {
@@ -30,6 +36,7 @@ pub(super) fn artefact(kind: HeadKind) -> Artefact {
         embedder,
         train: config,
         seeds: BTreeMap::from([("split".to_owned(), u64::MAX)]),
+        decision: Some(decision),
         selection: None,
         is_leaky: false,
         data_fingerprint: "00ff".to_owned(),
@@ -108,6 +115,7 @@ fn a_model_of_the_first_version_is_read() {
     let fields = json.as_object_mut().unwrap();
     fields.insert("schema_version".to_owned(), 1.into());
     fields.remove("is_leaky").unwrap();
+    fields.remove("decision").unwrap();
     let train = fields["train"].as_object_mut().unwrap();
     train.insert("l2".to_owned(), 1.0.into());
     train.retain(|key, _| key != "class_weights" && key != "thresholds");
@@ -118,7 +126,80 @@ fn a_model_of_the_first_version_is_read() {
     }
     fs::write(&path, json.to_string()).unwrap();
     let old = Artefact::load(&dir).unwrap();
+    assert_eq!(old.meta.decision(), artefact.meta.decision());
     assert_eq!((old.meta.schema_version, old.meta.classes), (1, artefact.meta.classes));
+}
+
+/// `model.json` as schema 2 wrote it, with thresholds that single-label models did not apply.
+fn make_schema_2(dir: &Path) {
+    let path = dir.join(MODEL_FILE);
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let fields = json.as_object_mut().unwrap();
+    fields.insert("schema_version".to_owned(), 2.into());
+    fields.remove("decision").unwrap();
+    let selection = serde_json::json!({
+        "l2": 1.0, "tried": [], "fitted_on": ["train", "val"], "temperature": 1.5,
+        "thresholds": [{ "threshold": 0.75, "precision": 1.0, "recall": 0.5 }, null, null],
+        "calibrated_on": 40, "unknown": { "probability": 0.4 },
+    });
+    fields.insert("selection".to_owned(), selection);
+    fields["train"]["thresholds"] = "best_f1".into();
+    fields["metrics"]["train"].as_object_mut().unwrap().remove("ece_bins").unwrap();
+    fs::write(&path, json.to_string()).unwrap();
+}
+
+#[test]
+fn a_model_of_schema_2_answers_the_most_probable_class_as_it_always_did() {
+    let (_root, dir, artefact) = saved(HeadKind::Linear);
+    make_schema_2(&dir);
+    let old = Artefact::load(&dir).unwrap();
+    let expected = Decision { unknown: Some(UnknownLimit::Probability(0.4)), ..artefact.meta.decision() };
+    assert_eq!((old.meta.schema_version, old.meta.decision()), (2, expected.clone()));
+    assert_eq!(old.meta.metrics["train"].ece_bins(), 15);
+    assert_eq!(old.meta.unmet_thresholds(), [] as [&str; 0]);
+    // Written again it is a model of the current schema with the same answers.
+    old.save_meta(&dir).unwrap();
+    let again = Artefact::load(&dir).unwrap();
+    assert_eq!((again.meta.schema_version, again.meta.decision), (SCHEMA_VERSION, Some(expected)));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(dir.join(MODEL_FILE)).unwrap()).unwrap();
+    let selection = &json["selection"];
+    assert_eq!((&selection["fitted_temperature"], selection.get("temperature")), (&1.5.into(), None));
+    Artefact::verify(&dir).unwrap();
+}
+
+#[test]
+fn a_precision_that_cannot_be_shown_is_told_with_the_number_of_clips() {
+    let mut meta = artefact(HeadKind::Linear).meta;
+    meta.train.thresholds = ThresholdWish::Precision(0.95);
+    let thresholds = vec![Some(0.5), None, Some(0.0)];
+    meta.decision = Some(Decision { thresholds, ..meta.decision() });
+    let positives = |clips, groups| Positives { clips, groups, unit: "recording".to_owned() };
+    meta.selection = Some(Selection {
+        l2: None,
+        tried: Vec::new(),
+        fitted_on: Vec::new(),
+        fitted_temperature: 1.0,
+        thresholds: vec![None; 3],
+        calibrated_on: 40,
+        positives: vec![positives(20, 20), positives(12, 9), positives(8, 1)],
+        unknown: None,
+    });
+    let expected = "precision 0.95 of `gunshot` cannot be shown with 12 clips of 9 recordings: it is never answered";
+    assert_eq!(meta.unmet_thresholds(), [expected]);
+}
+
+#[test]
+fn a_decision_that_does_not_fit_is_refused() {
+    let refused = |change: fn(&mut Decision)| {
+        let (_root, dir, mut artefact) = saved(HeadKind::Linear);
+        let mut decision = artefact.meta.decision();
+        change(&mut decision);
+        artefact.meta.decision = Some(decision);
+        artefact.save_meta(&dir).unwrap_err().kind.to_string()
+    };
+    assert!(refused(|decision| decision.thresholds.truncate(1)).contains("`thresholds`"));
+    assert!(refused(|decision| decision.classes[0] = "cat".to_owned()).contains("other classes"));
+    assert!(refused(|decision| decision.labelling = Labelling::Multi).contains("other classes"));
 }
 
 #[test]
@@ -127,7 +208,7 @@ fn an_unknown_schema_version_is_named_even_when_the_fields_differ() {
     fs::write(dir.join(MODEL_FILE), r#"{"schema_version": 7, "new": true}"#).unwrap();
     let error = Artefact::load(&dir).unwrap_err();
     assert!(error.path.ends_with(MODEL_FILE));
-    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 2");
+    assert_eq!(error.kind.to_string(), "schema version 7 is unknown; this program reads version 3");
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub enum ExportError {
         /// What can stand there.
         expected: &'static str,
     },
+    /// The rule from probabilities to a label contradicts itself.
+    #[error("`decision`: {0}")]
+    Decision(String),
     /// The head was trained on embeddings of something else.
     #[error("the head was trained with the embedder `{wanted}`, and the weights at hand make `{found}`")]
     Embedder {

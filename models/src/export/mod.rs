@@ -3,15 +3,17 @@
 //! [`head_onnx`] writes the head alone, for pooled embeddings; [`yamnet_onnx`] everything from samples to probabilities.
 //!
 //! Guarantees: the graph needs nothing but operators of ONNX itself (opset 17, IR version 8); its probabilities are those of this
-//! program to 1e-4; labels, thresholds and what the model was trained with are inside, as `metadata_props`; equal models are
+//! program to 1e-4; the output `label` follows the model's decision, `unknown` included (of windows, each for itself); labels, thresholds and what the model was trained with are inside, as `metadata_props`; equal models are
 //! equal bytes.
 //!
 //! | key | value |
 //! |---|---|
 //! | `labels` | JSON list of the class names, in index order |
-//! | `thresholds` | JSON list of a probability for each class; missing where there are none |
-//! | `unknown` | JSON object: a clip is of no known class below this `probability` of its label, or above this `energy` (−log Σ exp of the logits); missing where that is not asked |
-//! | `temperature` | what logits are divided by; the graph does so |
+//! | `thresholds` | JSON list of the lowest probability at which each class is answered; `null` for a class that is never answered |
+//! | `decision` | JSON object, the rule of [`decision`](crate::decision): `rule` is `most_probable` (the most probable class if it reaches its threshold, else the `fallback`) or `each_class` (all classes that reach their thresholds, the `fallback` if there is none); `background` lists what is no alarm |
+//! | `unknown` | JSON object: the label is `unknown` below this `probability` of the most probable class, or above this `energy` (−log Σ exp of the logits); missing where that is not tested |
+//! | `temperature` | what the graph divides the logits by: 1 |
+//! | `fitted_temperature` | the temperature that was fitted; it is folded into the weights, so nothing is to be divided by it; missing where none was fitted |
 //! | `scores` | `softmax` (one label for a clip) or `sigmoid` (any number of labels) |
 //! | `pooling` | `mean` or `mean_std` (means, then population standard deviations) |
 //! | `features` | `contrast` where each embedding is followed by its difference from the mean of its neighbours (two on each side); else missing |

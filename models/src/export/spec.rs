@@ -1,9 +1,10 @@
 //! What an exported head is made of.
 
 use super::ExportError;
+use crate::decision::Decision;
 use crate::dense::{Activation, Dense};
 use crate::embedder::EmbedderId;
-use crate::head::{Summary, UnknownLimit};
+use crate::head::Summary;
 
 /// A trained head and what is known about it.
 ///
@@ -16,14 +17,12 @@ pub struct HeadSpec<'a> {
     pub scale: &'a [f32],
     /// First to last, batch normalisations folded; `Linear` or `Relu`, the last one `Softmax` or `Sigmoid`.
     pub layers: &'a [Dense],
-    /// Above 0; 1 changes nothing.
+    /// What the graph divides the logits by, above 0; 1 changes nothing.
     pub temperature: f64,
-    /// Class names in index order, `[classes]`.
-    pub classes: &'a [String],
-    /// Probability from which on a class counts as found, `[classes]`.
-    pub thresholds: Option<&'a [f32]>,
-    /// From where on a clip is of no known class. The graph leaves that to whoever runs it: labels are of known classes.
-    pub unknown: Option<UnknownLimit>,
+    /// The temperature that was fitted and is folded into the layers; none where none was fitted.
+    pub fitted_temperature: Option<f64>,
+    /// The classes, and the rule from probabilities to a label.
+    pub decision: &'a Decision,
     /// How the embeddings of a clip become a row.
     pub summary: Summary,
     /// What the rows were embedded with.
@@ -37,6 +36,11 @@ pub struct HeadSpec<'a> {
 }
 
 impl HeadSpec<'_> {
+    /// Class names in index order.
+    pub(super) fn classes(&self) -> &[String] {
+        &self.decision.classes
+    }
+
     /// Values in a row.
     pub(super) fn dim(&self) -> usize {
         self.mean.len()
@@ -49,7 +53,7 @@ impl HeadSpec<'_> {
 
     /// Refuses parts that do not fit together.
     pub(super) fn check(&self) -> Result<(), ExportError> {
-        let (dim, classes) = (self.dim(), self.classes.len());
+        let (dim, classes) = (self.dim(), self.classes().len());
         if classes < 2 {
             return Err(ExportError::TooFewClasses(classes));
         }
@@ -74,7 +78,7 @@ impl HeadSpec<'_> {
         }
         let temperature = self.temperature as f32;
         values("temperature", &[temperature], 1, |temperature| temperature.is_normal() && temperature > 0.0)?;
-        self.thresholds.map_or(Ok(()), |found| values("thresholds", found, classes, f32::is_finite))
+        self.decision.problem().map_or(Ok(()), |problem| Err(ExportError::Decision(problem)))
     }
 }
 

@@ -4,6 +4,7 @@ use prost::Message;
 
 use super::graph::Element;
 use super::*;
+use crate::decision::{Decision, Labelling};
 use crate::dense::{Activation, Dense};
 use crate::embedder::{Dtype, EmbedderId, Precision};
 use crate::head::Pooling;
@@ -17,8 +18,7 @@ struct Parts {
     scale: Vec<f32>,
     layers: Vec<Dense>,
     temperature: f64,
-    classes: Vec<String>,
-    thresholds: Vec<f32>,
+    decision: Decision,
     embedder: EmbedderId,
 }
 
@@ -33,8 +33,10 @@ fn parts(dim: usize) -> Parts {
         scale: vec![2.0; dim],
         layers: vec![layer(dim, 4, Activation::Relu), layer(4, 3, Activation::Softmax)],
         temperature: 1.5,
-        classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
-        thresholds: vec![0.5; 3],
+        decision: Decision {
+            thresholds: vec![Some(0.5), None, Some(0.0)],
+            ..Decision::plain(Labelling::Single, &["a", "b", "c"].map(str::to_owned), &["c".to_owned()])
+        },
         embedder: identity(weights().content_hash(), Precision::F32),
     }
 }
@@ -50,9 +52,8 @@ impl Parts {
             scale: &self.scale,
             layers: &self.layers,
             temperature: self.temperature,
-            classes: &self.classes,
-            thresholds: Some(&self.thresholds),
-            unknown: None,
+            fitted_temperature: Some(2.5),
+            decision: &self.decision,
             summary: Pooling::Mean.into(),
             embedder: &self.embedder,
             version: "v1",
@@ -99,12 +100,12 @@ fn the_header_says_what_readers_must_know() {
     assert_eq!((model.ir_version, model.producer_name.as_str()), (8, "ecosight"));
     assert_eq!((model.opset_import.len(), model.opset_import[0].version), (1, 17));
     let keys: Vec<&str> = model.metadata_props.iter().map(|entry| entry.key.as_str()).collect();
-    assert_eq!(keys, ["labels", "temperature", "scores", "pooling", "embedder", "version", "digest", "thresholds"]);
+    let expected = ["labels", "temperature", "scores", "pooling", "embedder", "version", "digest"];
+    assert_eq!(keys, [&expected[..], &["fitted_temperature", "thresholds", "decision"]].concat());
     let value = |key: &str| model.metadata_props.iter().find(|e| e.key == key).unwrap().value.clone();
     assert_eq!((value("pooling").as_str(), value("temperature").as_str()), ("mean", "1.5"));
-    let parts = parts(5);
-    let bare = HeadSpec { thresholds: None, ..parts.spec() };
-    assert!(self::model(&head_onnx(&bare).unwrap()).metadata_props.iter().all(|entry| entry.key != "thresholds"));
+    assert_eq!((value("thresholds").as_str(), value("fitted_temperature").as_str()), ("[0.5,null,0.0]", "2.5"));
+    assert_eq!(value("decision"), r#"{"background":["c"],"fallback":"c","rule":"most_probable"}"#);
 }
 
 #[test]
@@ -119,15 +120,15 @@ fn parts_that_do_not_fit_are_refused_by_name() {
     assert_eq!(refused(|p| (p.mean, p.scale) = (vec![], vec![])), length("mean", 1, 0));
     assert_eq!(refused(|p| p.layers[0].weights.push(0.0)), length("layers.0.weights", 20, 21));
     assert_eq!(refused(|p| p.layers[0].bias.clear()), length("layers.0.bias", 1, 0));
-    assert_eq!(refused(|p| p.classes.push("d".to_owned())), length("layers.1.bias", 4, 3));
-    assert_eq!(refused(|p| p.thresholds.truncate(1)), length("thresholds", 3, 1));
-    assert_eq!(refused(|p| p.classes.truncate(1)), ExportError::TooFewClasses(1));
+    assert_eq!(refused(|p| p.decision.classes.push("d".to_owned())), length("layers.1.bias", 4, 3));
+    assert!(matches!(refused(|p| p.decision.thresholds.truncate(1)), ExportError::Decision(_)));
+    assert!(matches!(refused(|p| p.decision.thresholds[0] = Some(f32::NAN)), ExportError::Decision(_)));
+    assert_eq!(refused(|p| p.decision.classes.truncate(1)), ExportError::TooFewClasses(1));
     assert_eq!(refused(|p| p.layers.clear()), ExportError::NoLayers);
     for (part, error) in [
         ("scale", refused(|p| p.scale[1] = 0.0)),
         ("mean", refused(|p| p.mean[1] = f32::NAN)),
         ("layers.1.bias", refused(|p| p.layers[1].bias[0] = f32::INFINITY)),
-        ("thresholds", refused(|p| p.thresholds[0] = f32::NAN)),
         ("temperature", refused(|p| p.temperature = 0.0)),
         ("temperature", refused(|p| p.temperature = f64::NAN)),
     ] {

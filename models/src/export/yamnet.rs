@@ -2,7 +2,7 @@
 
 use super::frontend::add_frontend;
 use super::graph::{Element, Extent, Graph, Value};
-use super::head::{PROBABILITIES, add_head, add_label};
+use super::head::{PROBABILITIES, Scores, add_head, add_label};
 use super::metadata::{entry, metadata};
 use super::mobilenet::add_network;
 use super::pooling::add_pooling;
@@ -26,12 +26,15 @@ pub fn yamnet_onnx(spec: &HeadSpec<'_>, weights: &YamnetWeights) -> Result<Vec<u
     let patches = add_frontend(&mut graph, &waveform);
     let embeddings = add_embeddings(&mut graph, weights, &patches, spec.embedder.dtype);
     let row = add_pooling(&mut graph, spec.summary, &embeddings);
-    let rows = add_head(&mut graph, spec, &row, "probabilities.row");
+    let row = add_head(&mut graph, spec, &row, "probabilities.row");
     let first = graph.i64s("first_axis", &[1], &[0]);
-    let probabilities = graph.node("Squeeze", PROBABILITIES, &[&rows, &first], &[]);
-    graph.output(&probabilities, Element::F32, &[Extent::Fixed(spec.classes.len())]);
+    let probabilities = graph.node("Squeeze", PROBABILITIES, &[&row.probabilities, &first], &[]);
+    let logits = graph.node("Squeeze", "logits", &[&row.logits, &first], &[]);
+    graph.output(&probabilities, Element::F32, &[Extent::Fixed(spec.classes().len())]);
     graph.output(&embeddings, Element::F32, &[Extent::Named("patches"), Extent::Fixed(EMBEDDING_DIM)]);
-    add_label(&mut graph, spec, &probabilities, &[]);
+    if let Some(label) = add_label(&mut graph, spec, &Scores { logits, probabilities }) {
+        graph.output(&label, Element::Text, &[]);
+    }
     let mut metadata = metadata(spec);
     metadata.push(entry("sample_rate_hz", SAMPLE_RATE_HZ.to_string()));
     Ok(graph.into_model(metadata))

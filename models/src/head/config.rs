@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Features, Pooling, Sampling, Scores, Search, Summary, Unknown};
+use crate::decision::Labelling;
 use crate::metrics::Wish;
 
 /// Which network stands on the embeddings.
@@ -48,12 +49,14 @@ impl L2 {
 
 /// What the threshold of each class is chosen for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a precision, or \"best_f1\"")]
+#[serde(untagged, expecting = "expected \"auto\", \"best_f1\" or a precision")]
 pub enum ThresholdWish {
-    /// The highest recall with at least this precision.
+    /// The highest recall at which the precision is at least this with one-sided 95 % confidence.
     Precision(f64),
     /// The best F1.
     Best(BestF1),
+    /// No thresholds where a clip is of exactly one class: the most probable one is the answer. The best F1 where it can be of several.
+    Auto(Auto),
 }
 
 /// The word `best_f1`.
@@ -64,11 +67,19 @@ pub enum BestF1 {
     BestF1,
 }
 
-impl From<ThresholdWish> for Wish {
-    fn from(wish: ThresholdWish) -> Self {
-        match wish {
-            ThresholdWish::Precision(precision) => Self::Precision(precision),
-            ThresholdWish::Best(_) => Self::BestF1,
+impl ThresholdWish {
+    /// Chosen by the program.
+    pub const AUTO: Self = Self::Auto(Auto::Auto);
+
+    /// The best F1.
+    pub const BEST_F1: Self = Self::Best(BestF1::BestF1);
+
+    /// What thresholds are chosen for; none where there are to be none.
+    pub fn wish(self, labelling: Labelling) -> Option<Wish> {
+        match (self, labelling) {
+            (Self::Precision(precision), _) => Some(Wish::Precision(precision)),
+            (Self::Auto(_), Labelling::Single) => None,
+            (Self::Best(_), _) | (Self::Auto(_), Labelling::Multi) => Some(Wish::BestF1),
         }
     }
 }
@@ -176,7 +187,7 @@ impl Default for TrainConfig {
             class_weights: ClassWeights::None,
             sampling: Sampling::All,
             mixup: 0.0,
-            thresholds: ThresholdWish::Best(BestF1::BestF1),
+            thresholds: ThresholdWish::AUTO,
             unknown: Unknown::Off,
             known_recall: KNOWN_RECALL,
             seed: 0,
@@ -210,6 +221,11 @@ impl TrainConfig {
         if self.multi_label { Scores::Sigmoid } else { Scores::Softmax }
     }
 
+    /// How many classes a clip can be of.
+    pub fn labelling(&self) -> Labelling {
+        if self.multi_label { Labelling::Multi } else { Labelling::Single }
+    }
+
     /// How the patches of a clip become a row.
     pub fn summary(&self) -> Summary {
         Summary { features: self.features, pooling: self.pooling, window: self.window }
@@ -226,8 +242,8 @@ impl TrainConfig {
         if let ThresholdWish::Precision(precision) = self.thresholds
             && !(precision > 0.0 && precision <= 1.0)
         {
-            problems
-                .push(format!("`thresholds` is {precision}; it is \"best_f1\", or a precision above 0 and at most 1"));
+            let allowed = "it is \"auto\", \"best_f1\", or a precision above 0 and at most 1";
+            problems.push(format!("`thresholds` is {precision}; {allowed}"));
         }
         if self.window > LONGEST_WINDOW {
             problems.push(format!(
@@ -330,7 +346,7 @@ mod tests {
     fn what_came_later_is_not_written_where_it_changes_nothing() {
         let json = serde_json::to_string(&TrainConfig::default()).unwrap();
         let expected = concat!(
-            r#"{"head":"linear","pooling":"mean_std","l2":"auto","class_weights":"none","thresholds":"best_f1","seed":0,"#,
+            r#"{"head":"linear","pooling":"mean_std","l2":"auto","class_weights":"none","thresholds":"auto","seed":0,"#,
             r#""max_epochs":100,"batch_size":64,"learning_rate":0.001,"patience":15}"#
         );
         assert_eq!(json, expected, "models keep their digest");

@@ -44,7 +44,7 @@ pub use features::Features;
 pub(crate) use features::REACH;
 pub use folds::GroupFolds;
 pub(crate) use mlp::HIDDEN;
-pub use model::{Head, mean_of_rows};
+pub use model::{Head, Scored, mean_of_rows};
 pub use normaliser::Normaliser;
 pub use pooling::{Pooler, Pooling, Summary};
 pub(crate) use record::{HeadRecord, TensorRecord};

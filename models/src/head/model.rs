@@ -17,6 +17,15 @@ pub struct Head {
     scores: Scores,
 }
 
+/// What a head makes of rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// `[n, classes]` row-major.
+    pub logits: Vec<f32>,
+    /// What the logits give, `[n, classes]` row-major.
+    pub probabilities: Vec<f32>,
+}
+
 /// The layers behind the normaliser.
 #[derive(Debug, Clone)]
 pub(super) enum Network {
@@ -127,7 +136,18 @@ impl Head {
     ///
     /// When `x` is not made of whole rows, or is empty.
     pub fn of_clip(&self, x: &[f32]) -> Vec<f32> {
-        mean_of_rows(&self.probabilities(x), self.classes)
+        self.scored_clip(x).probabilities
+    }
+
+    /// Logits and probabilities of a clip, `[classes]` each, from its rows, `[n, input_dim]` with n ≥ 1: the means over them.
+    ///
+    /// # Panics
+    ///
+    /// When `x` is not made of whole rows, or is empty.
+    pub fn scored_clip(&self, x: &[f32]) -> Scored {
+        let Scored { logits, probabilities } = self.scored(x);
+        let mean = |scores: &[f32]| mean_of_rows(scores, self.classes);
+        Scored { logits: mean(&logits), probabilities: mean(&probabilities) }
     }
 
     /// Logits, `[n, classes]` row-major, of finite rows `x`, `[n, input_dim]` row-major: what [`probabilities`](Self::probabilities) are made of.
@@ -143,6 +163,15 @@ impl Head {
     ///
     /// When `x` is not made of whole rows.
     pub fn probabilities(&self, x: &[f32]) -> Vec<f32> {
+        self.scored(x).probabilities
+    }
+
+    /// Logits and class probabilities, `[n, classes]` row-major each, of finite rows `x`, `[n, input_dim]` row-major.
+    ///
+    /// # Panics
+    ///
+    /// When `x` is not made of whole rows.
+    pub fn scored(&self, x: &[f32]) -> Scored {
         let logits = self.logits(x);
         let mut probabilities = Vec::with_capacity(logits.len());
         for logits in logits.chunks_exact(self.classes) {
@@ -150,6 +179,6 @@ impl Head {
             self.scores.apply(&mut row);
             probabilities.extend(row.iter().map(|&p| p as f32));
         }
-        probabilities
+        Scored { logits, probabilities }
     }
 }

@@ -11,6 +11,22 @@ pub(super) fn rows(probabilities: &[f32], truth: &[usize], classes: usize) -> Re
     finite(probabilities, classes)
 }
 
+/// Rows of which the true and the predicted class are known, the latter none where no class is predicted.
+pub(super) fn predicted(predicted: &[Option<usize>], truth: &[usize], classes: usize) -> Result<(), MetricsError> {
+    if truth.is_empty() {
+        return Err(MetricsError::NoRows);
+    }
+    length("predictions", predicted.len(), truth.len())?;
+    if let Some((row, &class)) = truth.iter().enumerate().find(|&(_, &class)| class >= classes) {
+        return Err(MetricsError::Truth { row, class, classes });
+    }
+    let outside = |(row, class): (usize, &Option<usize>)| Some((row, class.filter(|&class| class >= classes)?));
+    match predicted.iter().enumerate().find_map(outside) {
+        Some((row, class)) => Err(MetricsError::Predicted { row, class, classes }),
+        None => Ok(()),
+    }
+}
+
 /// At least one row, and `classes` values in each.
 pub(super) fn shape(probabilities: &[f32], rows: usize, classes: usize) -> Result<(), MetricsError> {
     if rows == 0 {
@@ -34,15 +50,6 @@ pub(super) fn finite(probabilities: &[f32], classes: usize) -> Result<(), Metric
 pub(super) fn unlabelled(probabilities: &[f32], classes: usize) -> Result<(), MetricsError> {
     shape(probabilities, probabilities.len().div_ceil(classes.max(1)), classes)?;
     finite(probabilities, classes)
-}
-
-/// A threshold for each class that probabilities can be compared with; infinity is one, which nothing reaches.
-pub(super) fn thresholds(thresholds: &[f32], classes: usize) -> Result<(), MetricsError> {
-    length("thresholds", thresholds.len(), classes)?;
-    match thresholds.iter().find(|threshold| threshold.is_nan()) {
-        Some(&nan) => Err(MetricsError::Range { what: "a threshold", value: f64::from(nan), range: "a number" }),
-        None => Ok(()),
-    }
 }
 
 /// One value for each row or class.

@@ -6,23 +6,33 @@ use super::log_loss::log_loss;
 use super::reliability::top_reliability;
 use super::tally::Tally;
 use super::{BINS, ClassMetrics, Metrics, MetricsError, Ranking, check, expected_calibration_error};
-use crate::head::argmax;
+use crate::decision::Labelling;
 
 impl Metrics {
-    /// Computes all metrics of `probabilities` (`[n, classes]` row-major) against the true class of each row, `[n]`; without
-    /// intervals, which need to know the recordings.
+    /// Computes all metrics of `probabilities` (`[n, classes]` row-major), and of the classes `predicted` from them (`[n]`; none where a row was
+    /// answered `unknown`), against the true class of each row, `[n]`; without intervals, which need to know the recordings.
+    ///
+    /// A row that is predicted as no class is wrong, and belongs to no column of the confusion matrix. Log loss, ECE, average precision and AUROC are
+    /// about the probabilities alone.
     ///
     /// # Errors
     ///
-    /// [`MetricsError`] for no rows, shapes that do not fit, a true class out of range, and values that are not finite.
-    pub fn compute(probabilities: &[f32], truth: &[usize], classes: &[String]) -> Result<Self, MetricsError> {
+    /// [`MetricsError`] for no rows, shapes that do not fit, a class out of range, and values that are not finite.
+    pub fn compute(
+        probabilities: &[f32],
+        truth: &[usize],
+        predicted: &[Option<usize>],
+        classes: &[String],
+    ) -> Result<Self, MetricsError> {
         let width = classes.len();
         check::rows(probabilities, truth, width)?;
+        check::predicted(predicted, truth, width)?;
         let mut confusion = vec![vec![0_u64; width]; width];
         let mut tally = Tally::new(width);
-        for (row, &class) in probabilities.chunks_exact(width).zip(truth) {
-            let predicted = argmax(row);
-            confusion[class][predicted] += 1;
+        for (&class, &predicted) in truth.iter().zip(predicted) {
+            if let Some(predicted) = predicted {
+                confusion[class][predicted] += 1;
+            }
             tally.add(class, predicted, 1);
         }
         let class_metrics = |(index, name): (usize, &String)| {
@@ -30,23 +40,27 @@ impl Metrics {
             ClassMetrics {
                 class: name.clone(),
                 support: tally.support(index),
-                precision: tally.precision(index),
-                recall: tally.recall(index),
-                f1: tally.f1(index),
+                precision: (tally.support(index) + tally.predicted(index) > 0).then(|| tally.precision(index)),
+                recall: (tally.support(index) > 0).then(|| tally.recall(index)),
+                f1: (tally.support(index) > 0).then(|| tally.f1(index)),
                 average_precision: ranking.average_precision(),
                 auroc: ranking.auroc(),
             }
         };
         Ok(Self {
             n: truth.len() as u64,
+            labelling: Labelling::Single,
             accuracy: tally.accuracy(),
             balanced_accuracy: tally.balanced_accuracy(),
             macro_f1: tally.macro_f1(),
             weighted_f1: Some(tally.weighted_f1()),
             log_loss: Some(log_loss(probabilities, truth, width)),
             ece: Some(expected_calibration_error(&top_reliability(probabilities, truth, width, BINS))),
+            ece_bins: Some(BINS),
             ci95: None,
             is_leaky: false,
+            corrected_labels: 0,
+            selected_on: false,
             per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
             confusion_matrix: confusion,
         })
@@ -58,7 +72,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::metrics::{Bootstrap, Interval, Intervals, Threshold, Wish, intervals};
+    use crate::head::argmax;
+    use crate::metrics::{Bootstrap, Candidate, Clusters, Interval, Intervals, Threshold, Wish, intervals};
 
     #[derive(Deserialize)]
     struct Golden {
@@ -91,6 +106,11 @@ mod tests {
         (0..classes).map(|class| format!("class {class}")).collect()
     }
 
+    /// The most probable class of each row.
+    fn most_probable(probabilities: &[f32], classes: usize) -> Vec<Option<usize>> {
+        probabilities.chunks_exact(classes).map(|row| Some(argmax(row))).collect()
+    }
+
     fn close(found: f64, expected: f64, what: &str) {
         assert!((found - expected).abs() < 1e-12, "{what}: {found} instead of {expected}");
     }
@@ -110,7 +130,8 @@ mod tests {
         let cases = golden();
         assert_eq!(cases.len(), 5);
         for case in cases {
-            let metrics = Metrics::compute(&case.probabilities, &case.truth, &names(case.classes)).unwrap();
+            let predicted = most_probable(&case.probabilities, case.classes);
+            let metrics = Metrics::compute(&case.probabilities, &case.truth, &predicted, &names(case.classes)).unwrap();
             close(metrics.accuracy, case.accuracy, &case.name);
             close(metrics.balanced_accuracy, case.balanced_accuracy, &case.name);
             close(metrics.macro_f1, case.macro_f1, &case.name);
@@ -121,9 +142,9 @@ mod tests {
             for (index, class) in metrics.per_class.iter().enumerate() {
                 let what = format!("{}, {}", case.name, class.class);
                 assert_eq!(class.support, case.support[index], "{what}");
-                close(class.precision, case.precision[index], &what);
-                close(class.recall, case.recall[index], &what);
-                close(class.f1, case.f1[index], &what);
+                close(class.precision.unwrap_or(0.0), case.precision[index], &what);
+                close(class.recall.unwrap_or(0.0), case.recall[index], &what);
+                close(class.f1.unwrap_or(0.0), case.f1[index], &what);
                 close_or_none(class.average_precision, case.average_precision[index], &what);
                 close_or_none(class.auroc, case.auroc[index], &what);
             }
@@ -136,11 +157,15 @@ mod tests {
             let rankings = Ranking::of_classes(&case.probabilities, &case.truth, case.classes).unwrap();
             for (index, ranking) in rankings.iter().enumerate() {
                 let what = format!("{}, class {index}", case.name);
+                let scores = case.probabilities.iter().skip(index).step_by(case.classes);
+                let candidate = |((&score, &truth), cluster)| Candidate { score, is_positive: truth == index, cluster };
+                let candidates: Vec<Candidate> = scores.zip(&case.truth).zip(0..).map(candidate).collect();
+                let positives = case.truth.iter().filter(|truth| **truth == index).count();
                 let threshold = |wish| {
-                    let found: Option<Threshold> = ranking.threshold(wish);
+                    let found = Threshold::choose(wish, candidates.clone(), positives);
                     found.map(|found| [f64::from(found.threshold), found.precision, found.recall])
                 };
-                for (wish, expected) in [(Wish::BestF1, &case.best_f1), (Wish::Precision(0.7), &case.precise)] {
+                for (wish, expected) in [(Wish::BestF1, &case.best_f1), (Wish::Precision(0.3), &case.precise)] {
                     let (found, expected) = (threshold(wish), expected[index]);
                     assert_eq!(found.is_some(), expected.is_some(), "{what}, {wish:?}");
                     for (found, expected) in found.into_iter().flatten().zip(expected.into_iter().flatten()) {
@@ -170,7 +195,9 @@ mod tests {
         let mut compared = 0;
         for (groups, expected, case) in with_groups {
             let draws = Bootstrap { resamples: 20_000, seed: 3 };
-            let found = intervals(&case.probabilities, &case.truth, case.classes, &groups, draws).unwrap().unwrap();
+            let predicted = most_probable(&case.probabilities, case.classes);
+            let clusters = Clusters { of_rows: &groups, unit: "recording" };
+            let found = intervals(&predicted, &case.truth, case.classes, clusters, draws).unwrap().unwrap();
             // Both sides are drawn; the accuracy moves in steps of a row, 1 / 60.
             let figures = [(found.accuracy, 0.018), (found.balanced_accuracy, 0.005), (found.macro_f1, 0.005)];
             for ((found, slack), [low, high]) in figures.into_iter().zip(expected) {
@@ -184,7 +211,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_evaluated_is_named() {
-        let compute = |p: &[f32], truth: &[usize]| Metrics::compute(p, truth, &names(2)).map(|_| ());
+        let compute = |p: &[f32], truth: &[usize]| {
+            let predicted = vec![Some(0); truth.len()];
+            Metrics::compute(p, truth, &predicted, &names(2)).map(|_| ())
+        };
         assert_eq!(compute(&[], &[]), Err(MetricsError::NoRows));
         assert_eq!(
             compute(&[0.5, 0.5, 1.0], &[0, 1]),
@@ -192,19 +222,38 @@ mod tests {
         );
         assert_eq!(compute(&[0.5, 0.5], &[2]), Err(MetricsError::Truth { row: 0, class: 2, classes: 2 }));
         assert_eq!(compute(&[0.5, f32::NAN], &[0]), Err(MetricsError::NotANumber { row: 0 }));
+        let outside = Metrics::compute(&[0.5, 0.5], &[0], &[Some(2)], &names(2)).map(|_| ());
+        assert_eq!(outside, Err(MetricsError::Predicted { row: 0, class: 2, classes: 2 }));
+        let missing = Metrics::compute(&[0.5, 0.5], &[0], &[], &names(2)).map(|_| ());
+        assert_eq!(missing, Err(MetricsError::Length { what: "predictions", found: 0, expected: 1 }));
+    }
+
+    #[test]
+    fn a_row_that_is_answered_unknown_is_wrong_and_in_no_column() {
+        let probabilities = [0.9, 0.1, 0.3, 0.7, 0.6, 0.4, 0.8, 0.2];
+        let predicted = [Some(0), Some(1), None, None];
+        let metrics = Metrics::compute(&probabilities, &[0, 1, 1, 0], &predicted, &names(2)).unwrap();
+        assert_eq!(metrics.confusion_matrix, [[1, 0], [0, 1]]);
+        assert_eq!(metrics.unknown_rows(), [1, 1]);
+        assert_eq!((metrics.accuracy, metrics.balanced_accuracy, metrics.per_class[0].precision), (0.5, 0.5, 1.0));
+        // Both classes: one of two found, nothing taken for it.
+        close(metrics.macro_f1, 2.0 / 3.0, "macro F1");
     }
 
     #[test]
     fn metrics_survive_json() {
-        let mut metrics = Metrics::compute(&[0.9, 0.1, 0.3, 0.7, 0.6, 0.4], &[0, 1, 1], &names(2)).unwrap();
+        let (p, predicted) = ([0.9, 0.1, 0.3, 0.7, 0.6, 0.4], [Some(0), Some(1), None]);
+        let mut metrics = Metrics::compute(&p, &[0, 1, 1], &predicted, &names(2)).unwrap();
         let interval = Interval { low: 0.1, high: 0.9 };
         let json = serde_json::to_string(&metrics).unwrap();
         assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);
         metrics.ci95 = Some(Intervals {
+            labelling: Labelling::Single,
             accuracy: interval,
             balanced_accuracy: interval,
             macro_f1: interval,
             groups: 3,
+            unit: "site".to_owned(),
             resamples: 2000,
         });
         let json = serde_json::to_string(&metrics).unwrap();

@@ -27,6 +27,16 @@ pub enum MetricsError {
         /// Number of class names.
         classes: usize,
     },
+    /// A predicted class outside the class names.
+    #[error("class {class}, predicted of row {row}, is outside the {classes} classes")]
+    Predicted {
+        /// Index of the row.
+        row: usize,
+        /// The class predicted.
+        class: usize,
+        /// Number of class names.
+        classes: usize,
+    },
     /// A probability or score that is infinite or not a number.
     #[error("row {row} holds a probability or score that is not a finite number")]
     NotANumber {

@@ -1,9 +1,8 @@
-//! How often a model cries wolf where there is none.
+//! False-alarm rate on background, per hour.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, MetricsError, check, poisson_interval};
-use crate::head::argmax;
+use super::{Interval, MetricsError, poisson_interval};
 
 /// Seconds in an hour.
 const HOUR_S: f64 = 3600.0;
@@ -37,34 +36,27 @@ pub struct FalseAlarms {
     pub seconds: f64,
     /// Of all classes.
     pub overall: AlarmRate,
-    /// Of each class, in index order; the background class gives none.
+    /// Of each class, in index order.
     pub per_class: Vec<AlarmRate>,
 }
 
-/// Counts the alarms on clips or windows of background, `probabilities` `[n, classes]` row-major, of `seconds` in all.
+/// Counts the alarms on clips or windows of background, of `seconds` in all.
 ///
-/// An alarm is a row whose most probable class is not `background` and reaches its threshold (`thresholds`, `[classes]`;
-/// infinite for a class that is never believed).
+/// `alarms`, `[n]`, holds the class that an alarm is raised for, as [`Decision::alarm`](crate::decision::Decision::alarm) says; none for no alarm.
 pub fn false_alarms_per_hour(
-    probabilities: &[f32],
-    thresholds: &[f32],
+    alarms: &[Option<usize>],
+    classes: usize,
     seconds: f64,
-    background: Option<usize>,
 ) -> Result<FalseAlarms, MetricsError> {
-    let classes = thresholds.len();
-    check::unlabelled(probabilities, classes)?;
-    check::thresholds(thresholds, classes)?;
+    if alarms.is_empty() {
+        return Err(MetricsError::NoRows);
+    }
     if !(seconds > 0.0 && seconds.is_finite()) {
         return Err(MetricsError::Range { what: "the length in seconds", value: seconds, range: "finite and above 0" });
     }
-    if let Some(class) = background.filter(|&class| class >= classes) {
-        let range = "the index of one of the classes";
-        return Err(MetricsError::Range { what: "the background class", value: class as f64, range });
-    }
     let mut counts = vec![0_u64; classes];
-    for row in probabilities.chunks_exact(classes) {
-        let class = argmax(row);
-        counts[class] += u64::from(background != Some(class) && row[class] >= thresholds[class]);
+    for (row, class) in alarms.iter().enumerate().filter_map(|(row, class)| Some((row, (*class)?))) {
+        *counts.get_mut(class).ok_or(MetricsError::Predicted { row, class, classes })? += 1;
     }
     let hours = seconds / HOUR_S;
     Ok(FalseAlarms {
@@ -78,25 +70,19 @@ pub fn false_alarms_per_hour(
 mod tests {
     use super::*;
 
-    const ROWS: [f32; 12] = [0.9, 0.1, 0.0, 0.6, 0.3, 0.1, 0.1, 0.8, 0.1, 0.0, 0.1, 0.9];
-
-    fn counts(thresholds: [f32; 3], background: Option<usize>) -> Vec<u64> {
-        let found = false_alarms_per_hour(&ROWS, &thresholds, 40.0, background).unwrap();
-        assert_eq!(found.overall.count, found.per_class.iter().map(|class| class.count).sum::<u64>());
-        found.per_class.iter().map(|class| class.count).collect()
-    }
+    const ALARMS: [Option<usize>; 4] = [Some(0), None, Some(1), Some(0)];
 
     #[test]
-    fn only_the_most_probable_class_can_alarm_and_the_background_never() {
-        assert_eq!(counts([0.0; 3], None), [2, 1, 1]);
-        assert_eq!(counts([0.0; 3], Some(2)), [2, 1, 0]);
-        assert_eq!(counts([0.6, 0.81, 0.0], Some(2)), [2, 0, 0]);
-        assert_eq!(counts([f32::INFINITY; 3], None), [0, 0, 0]);
+    fn each_row_with_an_alarm_counts_once() {
+        let found = false_alarms_per_hour(&ALARMS, 3, 40.0).unwrap();
+        let counts: Vec<u64> = found.per_class.iter().map(|class| class.count).collect();
+        assert_eq!((counts, found.overall.count), (vec![2, 1, 0], 3));
+        assert!((found.overall.per_hour - 270.0).abs() < 1e-9, "{found:?}");
     }
 
     #[test]
     fn no_alarm_in_an_hour_is_no_promise_of_none() {
-        let found = false_alarms_per_hour(&ROWS, &[1.0; 3], 7200.0, None).unwrap().overall;
+        let found = false_alarms_per_hour(&[None; 4], 3, 7200.0).unwrap().overall;
         assert_eq!((found.count, found.per_hour, found.ci95.low), (0, 0.0, 0.0));
         // −ln 0.025 events in two hours.
         assert!((found.ci95.high - 3.688_879_454 / 2.0).abs() < 1e-8, "{found:?}");
@@ -104,11 +90,11 @@ mod tests {
 
     #[test]
     fn what_has_no_rate_is_named() {
-        let rate = |p: &[f32], thresholds: &[f32], s| false_alarms_per_hour(p, thresholds, s, None).map(|_| ());
-        assert_eq!(rate(&[], &[0.5; 3], 10.0), Err(MetricsError::NoRows));
-        assert!(rate(&ROWS, &[0.5; 3], 0.0).is_err() && rate(&ROWS, &[0.5; 3], f64::NAN).is_err());
-        assert!(rate(&ROWS, &[0.5, f32::NAN, 0.5], 10.0).is_err() && rate(&ROWS, &[], 10.0).is_err());
-        assert!(false_alarms_per_hour(&ROWS, &[0.5; 3], 10.0, Some(3)).is_err());
-        assert_eq!(rate(&[f32::NAN, 0.0], &[0.5; 2], 1.0), Err(MetricsError::NotANumber { row: 0 }));
+        assert_eq!(false_alarms_per_hour(&[], 3, 10.0).map(|_| ()), Err(MetricsError::NoRows));
+        assert!(
+            false_alarms_per_hour(&ALARMS, 3, 0.0).is_err() && false_alarms_per_hour(&ALARMS, 3, f64::NAN).is_err()
+        );
+        let outside = MetricsError::Predicted { row: 2, class: 1, classes: 1 };
+        assert_eq!(false_alarms_per_hour(&ALARMS, 1, 10.0), Err(outside));
     }
 }

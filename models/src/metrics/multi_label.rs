@@ -1,28 +1,28 @@
 //! Metrics where a row can be of several classes, or of none.
 //!
-//! A class is predicted where its probability reaches its threshold. What nobody knows of a row (its label says neither that a class is there nor
-//! that it is not) counts nowhere.
+//! What a model answers of a row is a pattern: whether each class is predicted ([`patterns_of`](crate::decision::patterns_of)). What nobody knows of a
+//! row (its label says neither that a class is there nor that it is not) counts nowhere.
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
 use super::bootstrap::Groups;
+use super::clusters::edges;
 use super::paired::{Figures, differences};
 use super::tally::{mean, ratio};
 use super::{
-    BINS, Bootstrap, ClassMetrics, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
+    BINS, Bootstrap, ClassMetrics, Clusters, Intervals, Metrics, MetricsError, PairedDifferences, Ranking, check,
     expected_calibration_error, reliability_of,
 };
+use crate::decision::Labelling;
 use crate::head::LabelSets;
 
-/// How rows are judged: by what their labels say, and by the probability from which on each class is predicted.
+/// How rows are judged: by what their labels say.
 #[derive(Debug, Clone, Copy)]
 pub struct MultiLabel<'a> {
     /// What the labels say.
     pub sets: &'a LabelSets,
-    /// `[classes]`; infinite for a class that is never predicted.
-    pub thresholds: &'a [f32],
 }
 
 /// Probabilities, `[n, classes]` row-major, and the label of each row, `[n]`.
@@ -35,35 +35,34 @@ pub struct Labelled<'a> {
 }
 
 impl MultiLabel<'_> {
-    /// The classes that are predicted of a row.
-    pub fn predicted(&self, row: &[f32]) -> Vec<bool> {
-        row.iter().zip(self.thresholds).map(|(p, threshold)| p >= threshold).collect()
-    }
-
-    /// All metrics, with the definitions of scikit-learn for several labels, without intervals.
+    /// All metrics of rows and of what is `predicted` of them (`[n, classes]` row-major), with the definitions of scikit-learn for several labels,
+    /// without intervals.
     ///
-    /// `accuracy` is the share of rows whose known classes are all right (subset accuracy), `balanced_accuracy` the mean over the classes of sensitivity
-    /// and specificity, `log_loss` the mean of the binary cross-entropies of a row together, `ece` that of all classes together. There is no confusion
+    /// `accuracy` is the share of rows whose known classes are all right (`subset_accuracy` in JSON), `balanced_accuracy` the mean over the classes of
+    /// sensitivity and specificity (`mean_balanced_accuracy`), `log_loss` the mean of the binary cross-entropies of a row together, `ece` that of all classes together. There is no confusion
     /// matrix.
     ///
     /// # Errors
     ///
     /// [`MetricsError`] for no rows, shapes that do not fit, a label out of range, and values that are not finite.
-    pub fn metrics(&self, rows: Labelled<'_>, classes: &[String]) -> Result<Metrics, MetricsError> {
-        self.check(rows)?;
+    pub fn metrics(&self, rows: Labelled<'_>, predicted: &[bool], classes: &[String]) -> Result<Metrics, MetricsError> {
         check::length("names of classes", classes.len(), self.sets.classes())?;
+        check::shape(rows.probabilities, rows.labels.len(), classes.len())?;
+        check::finite(rows.probabilities, classes.len())?;
+        self.check(predicted, rows.labels)?;
         let mut counts = Counts::new(classes.len());
-        for (row, &label) in rows.probabilities.chunks_exact(classes.len()).zip(rows.labels) {
-            counts.add(self.sets.of(label), &self.predicted(row), 1);
+        for (pattern, &label) in predicted.chunks_exact(classes.len()).zip(rows.labels) {
+            counts.add(self.sets.of(label), pattern, 1);
         }
         let class_metrics = |(class, name): (usize, &String)| {
             let ranking = Ranking::new(self.known(rows, class));
             ClassMetrics {
                 class: name.clone(),
                 support: counts.support[class],
-                precision: ratio(counts.hits[class], counts.predicted[class]),
-                recall: counts.recall(class),
-                f1: counts.f1(class),
+                precision: (counts.support[class] + counts.predicted[class] > 0)
+                    .then(|| ratio(counts.hits[class], counts.predicted[class])),
+                recall: (counts.support[class] > 0).then(|| counts.recall(class)),
+                f1: (counts.support[class] > 0).then(|| counts.f1(class)),
                 average_precision: ranking.average_precision(),
                 auroc: ranking.auroc(),
             }
@@ -77,63 +76,74 @@ impl MultiLabel<'_> {
         };
         Ok(Metrics {
             n: counts.rows,
+            labelling: Labelling::Multi,
             accuracy: counts.accuracy(),
             balanced_accuracy: counts.balanced_accuracy(),
             macro_f1: counts.macro_f1(),
             weighted_f1: Some(counts.weighted_f1()),
             log_loss: Some(known.iter().map(loss).sum::<f64>() / counts.rows as f64),
             ece: Some(expected_calibration_error(&bins)),
+            ece_bins: Some(BINS),
             ci95: None,
             is_leaky: false,
+            corrected_labels: 0,
+            selected_on: false,
             per_class: classes.par_iter().enumerate().map(class_metrics).collect(),
             confusion_matrix: Vec::new(),
         })
     }
 
-    /// 95 % intervals by recording (`groups`, `[n]`); as [`intervals`](super::intervals()).
+    /// 95 % intervals by cluster of what is `predicted` (`[n, classes]` row-major) of rows with these labels; as
+    /// [`intervals`](super::intervals()).
     pub fn intervals(
         &self,
-        rows: Labelled<'_>,
-        groups: &[u32],
+        predicted: &[bool],
+        labels: &[usize],
+        clusters: Clusters<'_>,
         bootstrap: Bootstrap,
     ) -> Result<Option<Intervals>, MetricsError> {
-        self.check(rows)?;
-        check::length("groups", groups.len(), rows.labels.len())?;
-        let (patterns, predicted) = self.patterns(rows.probabilities);
-        let cells: Vec<(usize, usize)> = rows.labels.iter().copied().zip(predicted).collect();
-        let groups = Groups::new(&cells, groups);
+        self.check(predicted, labels)?;
+        clusters.check(labels.len())?;
+        let (patterns, predicted) = self.distinct(predicted);
+        let cells: Vec<(usize, usize)> = labels.iter().copied().zip(predicted).collect();
+        let groups = Groups::new(&cells, clusters.of_rows);
         let drawn = groups.resample(bootstrap, |cells| {
             let mut counts = Counts::new(self.sets.classes());
-            cells.for_each(|((label, pattern), n)| counts.add(self.sets.of(label), &patterns[pattern], n));
+            cells.for_each(|((label, pattern), n)| counts.add(self.sets.of(label), patterns[pattern], n));
             [counts.accuracy(), counts.balanced_accuracy(), counts.macro_f1()]
         });
-        Ok(Intervals::of(&drawn, groups.len()))
+        let edges = self.edges(groups.len() as u64, labels, clusters);
+        let found = Intervals::of(&drawn, groups.len(), clusters.unit, &edges);
+        Ok(found.map(|found| Intervals { labelling: Labelling::Multi, ..found }))
     }
 
-    /// How much better model b is than model a, whose probabilities and thresholds are these; as [`paired_bootstrap`](super::paired_bootstrap).
+    /// How much better model b is than model a, which predict this of the same rows (`[n, classes]` row-major each); as
+    /// [`paired_bootstrap`](super::paired_bootstrap).
     pub fn compare(
-        a: (Self, &[f32]),
-        b: (Self, &[f32]),
+        &self,
+        a: &[bool],
+        b: &[bool],
         labels: &[usize],
-        groups: &[u32],
+        clusters: Clusters<'_>,
         bootstrap: Bootstrap,
     ) -> Result<PairedDifferences, MetricsError> {
-        for (model, probabilities) in [a, b] {
-            model.check(Labelled { probabilities, labels })?;
-        }
-        check::length("groups", groups.len(), labels.len())?;
-        let sets = a.0.sets;
-        let ((of_a, by_a), (of_b, by_b)) = (a.0.patterns(a.1), b.0.patterns(b.1));
+        self.check(a, labels)?;
+        self.check(b, labels)?;
+        clusters.check(labels.len())?;
+        let sets = self.sets;
+        let ((of_a, by_a), (of_b, by_b)) = (self.distinct(a), self.distinct(b));
         let rows: Vec<(usize, (usize, usize))> = labels.iter().copied().zip(by_a.into_iter().zip(by_b)).collect();
-        Ok(differences(&rows, sets.classes(), groups, bootstrap, |cells| {
+        let ends = |all: u64| self.edges(all, labels, clusters);
+        let found = differences(&rows, clusters, bootstrap, ends, |cells| {
             let mut counts = [Counts::new(sets.classes()), Counts::new(sets.classes())];
             for ((label, (in_a, in_b)), n) in cells {
-                counts[0].add(sets.of(label), &of_a[in_a], n);
-                counts[1].add(sets.of(label), &of_b[in_b], n);
+                counts[0].add(sets.of(label), of_a[in_a], n);
+                counts[1].add(sets.of(label), of_b[in_b], n);
             }
             let [a, b] = counts.map(|counts| counts.figures());
             (a, b)
-        }))
+        });
+        Ok(PairedDifferences { labelling: Labelling::Multi, ..found })
     }
 
     /// The score of one class in each row of which it is known whether it is there.
@@ -142,27 +152,37 @@ impl MultiLabel<'_> {
         scores.zip(rows.labels).filter_map(|(&p, &label)| Some((p, self.sets.of(label)[class]?))).collect()
     }
 
-    /// The distinct sets of classes that are predicted, and which of them is that of each row.
-    fn patterns(&self, probabilities: &[f32]) -> (Vec<Vec<bool>>, Vec<usize>) {
+    /// The ends of figures at the edge, drawn from so many clusters.
+    fn edges(&self, all: u64, labels: &[usize], clusters: Clusters<'_>) -> Vec<f64> {
+        let with = |answer: bool| -> Vec<u64> {
+            let of_class = |class: usize| clusters.count(|row| self.sets.of(labels[row])[class] == Some(answer));
+            (0..self.sets.classes()).map(of_class).collect()
+        };
+        edges(all, &with(true), Some(&with(false)))
+    }
+
+    /// The distinct patterns among those that are predicted, and which of them is that of each row.
+    fn distinct<'b>(&self, predicted: &'b [bool]) -> (Vec<&'b [bool]>, Vec<usize>) {
         let (mut patterns, mut numbers) = (Vec::new(), HashMap::new());
-        let mut number = |row: &[f32]| {
-            *numbers.entry(self.predicted(row)).or_insert_with_key(|pattern| {
-                patterns.push(pattern.clone());
+        let mut number = |pattern: &'b [bool]| {
+            *numbers.entry(pattern).or_insert_with(|| {
+                patterns.push(pattern);
                 patterns.len() - 1
             })
         };
-        let of_rows = probabilities.chunks_exact(self.sets.classes()).map(&mut number).collect();
+        let of_rows = predicted.chunks_exact(self.sets.classes()).map(&mut number).collect();
         (patterns, of_rows)
     }
 
-    fn check(&self, rows: Labelled<'_>) -> Result<(), MetricsError> {
-        let width = self.sets.classes();
-        check::shape(rows.probabilities, rows.labels.len(), width)?;
-        check::thresholds(self.thresholds, width)?;
-        if let Some((row, &label)) = rows.labels.iter().enumerate().find(|&(_, &label)| label >= self.sets.labels()) {
-            return Err(MetricsError::Truth { row, class: label, classes: self.sets.labels() });
+    fn check(&self, predicted: &[bool], labels: &[usize]) -> Result<(), MetricsError> {
+        if labels.is_empty() {
+            return Err(MetricsError::NoRows);
         }
-        check::finite(rows.probabilities, width)
+        check::length("predictions", predicted.len(), labels.len() * self.sets.classes())?;
+        match labels.iter().enumerate().find(|&(_, &label)| label >= self.sets.labels()) {
+            Some((row, &class)) => Err(MetricsError::Truth { row, class, classes: self.sets.labels() }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -278,6 +298,16 @@ mod tests {
         (sets, labels)
     }
 
+    fn by_recording(of_rows: &[u32]) -> Clusters<'_> {
+        Clusters { of_rows, unit: "recording" }
+    }
+
+    /// The classes from these probabilities on, `[n, classes]`.
+    fn from(thresholds: &[f32], probabilities: &[f32]) -> Vec<bool> {
+        let row = |row: &[f32]| row.iter().zip(thresholds).map(|(p, least)| p >= least).collect::<Vec<_>>();
+        probabilities.chunks_exact(thresholds.len()).flat_map(row).collect()
+    }
+
     #[test]
     fn all_numbers_are_those_of_scikit_learn() {
         let golden = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/oracles/golden/multi_label.json"));
@@ -285,13 +315,14 @@ mod tests {
         assert_eq!(cases.len(), 3);
         for case in cases {
             let (sets, labels) = sets(case.classes, &case.truth);
-            let judge = MultiLabel { sets: &sets, thresholds: &case.thresholds };
+            let judge = MultiLabel { sets: &sets };
             let rows = Labelled { probabilities: &case.probabilities, labels: &labels };
-            let found = judge.metrics(rows, &names(case.classes)).unwrap();
+            let predicted = from(&case.thresholds, rows.probabilities);
+            let found = judge.metrics(rows, &predicted, &names(case.classes)).unwrap();
             let mut pairs =
                 vec![(Some(found.accuracy), Some(case.subset_accuracy)), (Some(found.macro_f1), Some(case.macro_f1))];
             for (index, class) in found.per_class.iter().enumerate() {
-                pairs.push((Some(class.f1), Some(case.f1[index])));
+                pairs.push((Some(class.f1.unwrap_or(0.0)), Some(case.f1[index])));
                 pairs.push((class.average_precision, case.average_precision[index]));
                 pairs.push((class.auroc, case.auroc[index]));
             }
@@ -306,22 +337,24 @@ mod tests {
     #[test]
     fn what_nobody_knows_counts_nowhere() {
         let sets = LabelSets::new(2, vec![Some(true), None, Some(false), Some(true)]);
-        let judge = MultiLabel { sets: &sets, thresholds: &[0.5; 2] };
+        let judge = MultiLabel { sets: &sets };
         let rows = Labelled { probabilities: &[0.9, 0.9, 0.1, 0.9, 0.1, 0.1], labels: &[0, 1, 0] };
-        let found = judge.metrics(rows, &names(2)).unwrap();
+        let predicted = from(&[0.5; 2], rows.probabilities);
+        let found = judge.metrics(rows, &predicted, &names(2)).unwrap();
         assert_eq!((found.n, found.per_class[1].support, found.per_class[1].precision), (3, 1, 1.0));
         assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
         // Class 0: one of two is found, and the one that is not is left alone; class 1 is always there.
         assert!((found.balanced_accuracy - 0.75).abs() < 1e-12);
-        let interval = judge.intervals(rows, &[0, 1, 2], Bootstrap::default()).unwrap().unwrap();
+        let interval =
+            judge.intervals(&predicted, rows.labels, by_recording(&[0, 1, 2]), Bootstrap::default()).unwrap().unwrap();
         assert!(interval.accuracy.low < interval.accuracy.high);
     }
 
     #[test]
     fn rows_of_no_class_that_are_left_alone_are_right() {
         let (sets, labels) = sets(2, &[false; 2]);
-        let judge = MultiLabel { sets: &sets, thresholds: &[0.5; 2] };
-        let found = judge.metrics(Labelled { probabilities: &[0.2, 0.1], labels: &labels }, &names(2)).unwrap();
+        let rows = Labelled { probabilities: &[0.2, 0.1], labels: &labels };
+        let found = MultiLabel { sets: &sets }.metrics(rows, &[false; 2], &names(2)).unwrap();
         assert_eq!((found.accuracy, found.macro_f1, found.per_class[0].auroc), (1.0, 0.0, None));
     }
 
@@ -329,12 +362,10 @@ mod tests {
     fn a_model_that_finds_less_is_worse_for_certain() {
         let truth: Vec<bool> = (0..80).map(|cell| cell % 4 < 2).collect();
         let (sets, labels) = sets(2, &truth);
-        let judge = MultiLabel { sets: &sets, thresholds: &[0.5; 2] };
-        let right: Vec<f32> = truth.iter().map(|&yes| f32::from(u8::from(yes))).collect();
-        let blind: Vec<f32> = right.iter().enumerate().map(|(cell, p)| if cell % 2 == 0 { 0.0 } else { *p }).collect();
+        let judge = MultiLabel { sets: &sets };
+        let blind: Vec<bool> = truth.iter().enumerate().map(|(cell, yes)| cell % 2 != 0 && *yes).collect();
         let groups: Vec<u32> = (0..40).collect();
-        let found =
-            MultiLabel::compare((judge, &right), (judge, &blind), &labels, &groups, Bootstrap::default()).unwrap();
+        let found = judge.compare(&truth, &blind, &labels, by_recording(&groups), Bootstrap::default()).unwrap();
         let recall = found.recall[0].unwrap();
         assert_eq!((recall.a, recall.b), (1.0, 0.0));
         assert!(recall.ci95.unwrap().high < -0.9 && found.recall[1].unwrap().difference.abs() < 1e-12);
@@ -343,14 +374,14 @@ mod tests {
     #[test]
     fn what_cannot_be_evaluated_is_named() {
         let (sets, _) = sets(2, &[true; 2]);
-        let compute = |probabilities: &[f32], labels: &[usize], thresholds: &[f32]| {
-            let judge = MultiLabel { sets: &sets, thresholds };
-            judge.metrics(Labelled { probabilities, labels }, &names(2)).map(|_| ())
+        let compute = |probabilities: &[f32], labels: &[usize], predicted: &[bool]| {
+            let rows = Labelled { probabilities, labels };
+            MultiLabel { sets: &sets }.metrics(rows, predicted, &names(2)).map(|_| ())
         };
-        assert_eq!(compute(&[], &[], &[0.5; 2]), Err(MetricsError::NoRows));
-        assert_eq!(compute(&[0.5; 2], &[1], &[0.5; 2]), Err(MetricsError::Truth { row: 0, class: 1, classes: 1 }));
-        let missing = Err(MetricsError::Length { what: "thresholds", found: 1, expected: 2 });
-        assert_eq!(compute(&[0.5; 2], &[0], &[0.5]), missing);
-        assert_eq!(compute(&[0.5, f32::NAN], &[0], &[0.5; 2]), Err(MetricsError::NotANumber { row: 0 }));
+        assert_eq!(compute(&[], &[], &[]), Err(MetricsError::NoRows));
+        assert_eq!(compute(&[0.5; 2], &[1], &[true; 2]), Err(MetricsError::Truth { row: 0, class: 1, classes: 1 }));
+        let missing = Err(MetricsError::Length { what: "predictions", found: 1, expected: 2 });
+        assert_eq!(compute(&[0.5; 2], &[0], &[true]), missing);
+        assert_eq!(compute(&[0.5, f32::NAN], &[0], &[true; 2]), Err(MetricsError::NotANumber { row: 0 }));
     }
 }

@@ -16,9 +16,10 @@ impl Tally {
         Self { hits: vec![0; classes], support: vec![0; classes], predicted: vec![0; classes] }
     }
 
-    /// Counts `rows` rows of class `truth` that are predicted as `predicted`.
-    pub(super) fn add(&mut self, truth: usize, predicted: usize, rows: u64) {
+    /// Counts `rows` rows of class `truth` that are predicted as `predicted`, or as no class.
+    pub(super) fn add(&mut self, truth: usize, predicted: Option<usize>, rows: u64) {
         self.support[truth] += rows;
+        let Some(predicted) = predicted else { return };
         self.predicted[predicted] += rows;
         if truth == predicted {
             self.hits[truth] += rows;
@@ -35,6 +36,10 @@ impl Tally {
 
     pub(super) fn support(&self, class: usize) -> u64 {
         self.support[class]
+    }
+
+    pub(super) fn predicted(&self, class: usize) -> u64 {
+        self.predicted[class]
     }
 
     pub(super) fn precision(&self, class: usize) -> f64 {

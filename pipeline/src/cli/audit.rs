@@ -6,6 +6,7 @@ use std::path::Path;
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, CopyRow, LeakRow, PredictionRow, Row, Side, SplitRow, read_file, read_rows};
+use ecosight_models::head::UNKNOWN;
 use serde::Serialize;
 
 use super::args::{AuditArgs, AuditVerb};
@@ -64,7 +65,10 @@ fn labels(top: usize, out: Option<&Path>, globals: &Globals, printer: &Printer) 
     let clips: HashMap<ClipId, ClipRow> =
         rows(globals)?.into_iter().map(|clip: ClipRow| (clip.clip_id, clip)).collect();
     let examined = predictions.len();
-    predictions.retain(|row| row.predicted != row.label && clips.contains_key(&row.clip_id));
+    // `unknown`, unless that is a class, says that no class is likely enough, which contradicts no label.
+    let is_class = predictions.iter().any(|row| row.label == UNKNOWN);
+    let contradicts = |row: &PredictionRow| row.predicted != row.label && (is_class || row.predicted != UNKNOWN);
+    predictions.retain(|row| contradicts(row) && clips.contains_key(&row.clip_id));
     predictions.sort_by(|a, b| b.surprisal.total_cmp(&a.surprisal).then(a.clip_id.cmp(&b.clip_id)));
     let found = predictions.len();
     let suspects: Vec<Suspect> = predictions.into_iter().take(top).map(|row| suspect(row, &clips)).collect();

@@ -1,7 +1,8 @@
 //! `ecosight evaluate`: figures of the model trained last, or of the declared pipeline by cross-validation.
 
 use ecosight_datasets::tables::{SliceRow, read_file};
-use ecosight_models::metrics::Difference;
+use ecosight_models::decision::Labelling;
+use ecosight_models::metrics::{Difference, Intervals};
 use ecosight_stages::crossval::{CrossValidation, Folds, Settings, cross_validate};
 use ecosight_stages::replaced::{Replaced, compare};
 use ecosight_stages::slices::SLICES_FILE;
@@ -38,7 +39,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         let slices: Vec<SliceRow> = slices.and_then(|path| read_file(&path).ok()).unwrap_or_default();
         if printer.json {
             let mut document = serde_json::json!(outcome.metrics);
-            document["slices"] = serde_json::json!(slices);
+            let labelling = outcome.metrics.get("test").map(|test| test.labelling).unwrap_or_default();
+            document["slices"] = slices.iter().map(|slice| of_slice(slice, labelling)).collect();
             printer.document(&document)?;
         } else if let Some(test) = outcome.metrics.get("test") {
             let model = outcome.model.as_deref().unwrap_or("?");
@@ -49,7 +51,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
             printer.result(&format!(
                 "model {model} on {} test clips{earlier}\n\n{figures}{}",
                 test.n,
-                report::slices(&slices)
+                report::slices(&slices, test.labelling)
             ))?;
         }
         return Ok(ExitStatus::Ok);
@@ -73,6 +75,21 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
         printer.result(&text(&result))?;
     }
     Ok(ExitStatus::Ok)
+}
+
+/// The figures of a slice under the names that they have for such a model.
+fn of_slice(slice: &SliceRow, labelling: Labelling) -> serde_json::Value {
+    let named = |(name, value): (String, serde_json::Value)| {
+        let name = match name.as_str() {
+            "balanced_accuracy" => labelling.balanced_accuracy_key().to_owned(),
+            name => name.replace("accuracy", labelling.accuracy_key()),
+        };
+        (name, value)
+    };
+    match serde_json::json!(slice) {
+        serde_json::Value::Object(fields) => fields.into_iter().map(named).collect(),
+        other => other,
+    }
 }
 
 /// Both classifiers, figure by figure.
@@ -102,16 +119,21 @@ fn beside(found: &Replaced) -> String {
         String::new()
     };
     let header = ["figure", "replaced", "this model", "difference", "95 %"];
-    format!("model {} on {} test clips{left_out}\n\n{}", found.model, found.clips, report::table(&header, rows))
+    let by = differences.by();
+    let told = format!("model {} on {} test clips{left_out}; intervals {by}", found.model, found.clips);
+    format!("{told}\n\n{}", report::table(&header, rows))
 }
 
 /// The result with the overall accuracy at the top.
 fn document(result: &CrossValidation) -> serde_json::Value {
+    let labelling = result.metrics.labelling;
+    let (accuracy, balanced) = (labelling.accuracy_key(), labelling.balanced_accuracy_key());
     serde_json::json!({
-        "accuracy": result.metrics.accuracy,
-        "accuracy_ci95": result.metrics.ci95.as_ref().map(|ci95| [ci95.accuracy.low, ci95.accuracy.high]),
+        accuracy: result.metrics.accuracy,
+        format!("{accuracy}_ci95"): result.metrics.ci95.as_ref().map(|ci95| [ci95.accuracy.low, ci95.accuracy.high]),
+        "ci95_by": result.metrics.ci95.as_ref().map(Intervals::by),
         "is_leaky": result.metrics.is_leaky,
-        "balanced_accuracy": result.metrics.balanced_accuracy,
+        balanced: result.metrics.balanced_accuracy,
         "macro_f1": result.metrics.macro_f1,
         "embedder": result.embedder,
         "folds": result.folds,
@@ -127,10 +149,11 @@ fn text(result: &CrossValidation) -> String {
     let folds: Vec<_> =
         result.folds.iter().map(|(name, accuracy)| format!("{name}: {:.1} %", 100.0 * accuracy)).collect();
     format!(
-        "{}-fold cross-validation of {} original clips with {}\n{}\n\n{}",
+        "{}-fold cross-validation of {} original clips with {}\n{} by fold: {}\n\n{}",
         result.folds.len(),
         result.metrics.n,
         result.embedder,
+        result.metrics.labelling.accuracy_name(),
         folds.join(" · "),
         report::figures(&result.metrics)
     )

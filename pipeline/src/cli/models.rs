@@ -77,11 +77,13 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
         return Ok(ExitStatus::Ok);
     }
     let rows = known.iter().map(|model| {
-        let accuracy = model.test_accuracy.map_or("–".to_owned(), |accuracy| {
-            let ci95 = model.test_accuracy_ci95;
-            let ci95 = ci95.map_or(String::new(), |[low, high]| format!(" ({} – {})", percent(low), percent(high)));
+        let subset = if model.test_subset_accuracy.is_some() { ", subset accuracy" } else { "" };
+        let accuracy = model.test_accuracy.or(model.test_subset_accuracy).map_or("–".to_owned(), |accuracy| {
+            let ci95 = model.test_accuracy_ci95.or(model.test_subset_accuracy_ci95);
+            let by = model.test_ci95_by.as_ref().map_or(String::new(), |by| format!(", {by}"));
+            let ci95 = ci95.map_or(String::new(), |[low, high]| format!(" ({} – {}{by})", percent(low), percent(high)));
             let leaky = if model.is_leaky { ", leaky" } else { "" };
-            format!("{}{ci95}{leaky}", percent(accuracy))
+            format!("{}{ci95}{subset}{leaky}", percent(accuracy))
         });
         let created = model.created.clone().unwrap_or("–".to_owned());
         let classes = model.classes.map_or("–".to_owned(), |n| n.to_string());

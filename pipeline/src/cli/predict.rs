@@ -9,7 +9,7 @@ use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{OpenError, Place, Store};
 use ecosight_datasets::tables::{OutColumn, write_columns};
-use ecosight_models::head::UNKNOWN;
+use ecosight_models::decision::Answer;
 use ecosight_stages::Event;
 use ecosight_stages::clip::{ClipError, Stop};
 use ecosight_stages::predict::{Prediction, Predictor};
@@ -34,7 +34,7 @@ struct Row {
     start_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     end_s: Option<f64>,
-    /// The most probable class, or `unknown`.
+    /// What the model answers: a class, several classes, the background where no class reaches its threshold, or `unknown`.
     predicted: String,
     /// Probability of the most probable class.
     confidence: f32,
@@ -151,18 +151,18 @@ fn open(file: &Path, buckets: Option<&Store>) -> Result<Box<dyn AudioSource>, Cl
 
 fn rows_of(path: &str, prediction: &Prediction, windows: bool, predictor: &Predictor) -> Vec<Row> {
     let classes = predictor.classes();
-    let row = |span: Option<(f64, f64)>, probabilities: &[f32], is_unknown: bool| Row {
+    let row = |span: Option<(f64, f64)>, probabilities: &[f32], answer: &Answer| Row {
         path: path.to_owned(),
         start_s: span.map(|(start, _)| start),
         end_s: span.map(|(_, end)| end),
-        predicted: if is_unknown { UNKNOWN.to_owned() } else { predictor.verdict(probabilities) },
+        predicted: predictor.name(answer),
         confidence: probabilities.iter().copied().fold(0.0, f32::max),
         probabilities: classes.iter().cloned().zip(probabilities.iter().copied()).collect(),
     };
     if windows {
-        prediction.windows.iter().map(|w| row(Some((w.start_s, w.end_s)), &w.probabilities, w.is_unknown)).collect()
+        prediction.windows.iter().map(|w| row(Some((w.start_s, w.end_s)), &w.probabilities, &w.answer)).collect()
     } else {
-        vec![row(None, &prediction.clip, prediction.is_unknown)]
+        vec![row(None, &prediction.clip, &prediction.answer)]
     }
 }
 

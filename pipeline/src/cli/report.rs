@@ -4,7 +4,8 @@ use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::SliceRow;
-use ecosight_models::metrics::Metrics;
+use ecosight_models::decision::Labelling;
+use ecosight_models::metrics::{Interval, Metrics};
 use ecosight_stages::RowCounts;
 use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
@@ -159,7 +160,7 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// Accuracy of parts of the test side; nothing where there are none.
-pub(crate) fn slices(slices: &[SliceRow]) -> String {
+pub(crate) fn slices(slices: &[SliceRow], labelling: Labelling) -> String {
     if slices.is_empty() {
         return String::new();
     }
@@ -170,7 +171,7 @@ pub(crate) fn slices(slices: &[SliceRow]) -> String {
     let row = |row: &SliceRow| {
         vec![format!("{}: {}", row.by, row.slice), row.clips.to_string(), percent(row.accuracy), ends(row)]
     };
-    format!("\n{}", table(&["slice", "clips", "accuracy", "95 %"], slices.iter().map(row)))
+    format!("\n{}", table(&["slice", "clips", labelling.accuracy_name(), "95 %"], slices.iter().map(row)))
 }
 
 /// Overall and per-class figures, and the confusion matrix.
@@ -180,30 +181,47 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
     } else {
         ""
     };
-    let ci95 = metrics.ci95.as_ref().map(|ci95| ci95.accuracy);
-    let ci95 = ci95.map_or(String::new(), |ci95| format!(" (95 %: {:.1}–{:.1})", 100.0 * ci95.low, 100.0 * ci95.high));
+    let ci95 = metrics.ci95.as_ref().map_or(String::new(), |ci95| {
+        let Interval { low, high } = ci95.accuracy;
+        format!(" (95 %: {:.1}–{:.1}, {})", 100.0 * low, 100.0 * high, ci95.by())
+    });
+    let selected = if metrics.selected_on { "thresholds and temperature were chosen on these clips\n" } else { "" };
+    let ece = metrics.ece.map_or(String::new(), |ece| format!(" · ECE ({} bins) {ece:.3}", metrics.ece_bins()));
     let mut text = format!(
-        "{leaky}accuracy {}{ci95} · balanced accuracy {} · macro F1 {:.3}\n\n",
+        "{leaky}{selected}{} {}{ci95} · {} {} · macro F1 {:.3}{ece}\n\n",
+        metrics.labelling.accuracy_name(),
         percent(metrics.accuracy),
+        metrics.labelling.balanced_accuracy_name(),
         percent(metrics.balanced_accuracy),
         metrics.macro_f1
     );
+    if metrics.corrected_labels > 0 {
+        text.push_str(&format!("the labels of {} of these clips were corrected by review\n\n", metrics.corrected_labels));
+    }
     let rows = metrics.per_class.iter().map(|class| {
         let average = class.average_precision.map_or("–".to_owned(), |ap| format!("{ap:.3}"));
-        let ratios = [class.precision, class.recall, class.f1].map(|x| format!("{x:.3}"));
+        let ratios = class.ratios().map(|ratio| ratio.map_or("n/a".to_owned(), |ratio| format!("{ratio:.3}")));
         [vec![class.class.clone(), class.support.to_string()], ratios.to_vec(), vec![average]].concat()
     });
     text.push_str(&table(&["class", "clips", "precision", "recall", "F1", "AP"], rows));
     if metrics.confusion_matrix.is_empty() {
         return text;
     }
-    let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();
-    let header = [&["true \\ predicted"], names.as_slice()].concat();
-    let rows = names
-        .iter()
-        .zip(&metrics.confusion_matrix)
-        .map(|(name, row)| [vec![(*name).to_owned()], row.iter().map(|n| count(*n)).collect()].concat());
     text.push('\n');
-    text.push_str(&table(&header, rows));
+    text.push_str(&confusions(metrics));
     text
+}
+
+/// The confusion matrix, with a column of its own for rows that were answered `unknown`, where there are any.
+fn confusions(metrics: &Metrics) -> String {
+    let unknown = metrics.unknown_rows();
+    let has_unknown = unknown.iter().any(|rows| *rows > 0);
+    let names: Vec<&str> = metrics.per_class.iter().map(|class| class.class.as_str()).collect();
+    let last: &[&str] = if has_unknown { &["(unknown)"] } else { &[] };
+    let header = [&["true \\ predicted"], names.as_slice(), last].concat();
+    let rows = names.iter().zip(&metrics.confusion_matrix).zip(&unknown).map(|((name, row), unknown)| {
+        let last = has_unknown.then(|| count(*unknown));
+        std::iter::once((*name).to_owned()).chain(row.iter().map(|n| count(*n))).chain(last).collect()
+    });
+    table(&header, rows)
 }

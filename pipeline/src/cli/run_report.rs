@@ -14,9 +14,10 @@ use ecosight_datasets::manifest::Source;
 use ecosight_datasets::store::Place;
 use ecosight_datasets::tables::{EpochRow, SliceRow, read_file};
 use ecosight_models::ModelError;
-use ecosight_models::artefact::{Artefact, ModelMeta};
+use ecosight_models::artefact::{Artefact, ModelMeta, Selection};
+use ecosight_models::decision::Labelling;
 use ecosight_models::head::{Features, HeadKind, Pooling};
-use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics};
+use ecosight_models::metrics::{ClassMetrics, Interval as Ends, Intervals, Metrics, Wish};
 use ecosight_stages::slices::SLICES_FILE;
 use serde_json::Value;
 
@@ -101,6 +102,14 @@ fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
         let note = "clips of different sides are copies of each other, so the figures are too good to be true; ecosight audit leaks lists them";
         flags.push(Flag { word: "leaky".to_owned(), note: note.to_owned() });
     }
+    if let Some(corrected) = test.map(|test| test.corrected_labels).filter(|n| *n > 0) {
+        let note = format!("the labels of {corrected} test clips were corrected by review; the figures rest on the corrected ones");
+        flags.push(Flag { word: "corrected labels".to_owned(), note });
+    }
+    if let Some(ci) = test.and_then(|test| test.ci95.as_ref()).filter(|ci| !ci.is_reliable()) {
+        let note = format!("the intervals of all figures are {}", ci.by());
+        flags.push(Flag { word: format!("few {}s", ci.unit), note });
+    }
     ReportData {
         title: format!("Sound classifier of {} classes", meta.classes.len()),
         run_id: run.run_id.clone(),
@@ -111,15 +120,17 @@ fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
             about: about(meta),
         },
         summary: Summary {
-            metric: "Balanced accuracy".to_owned(),
+            metric: capitalised(meta.train.labelling().balanced_accuracy_name()),
             challenger: test.map(|test| figures(test)[1].value).unwrap_or_default(),
             ..Summary::default()
         },
         flags,
         classes: meta.classes.clone(),
         protocol: protocol(run, meta),
+        accuracy: meta.train.labelling().accuracy_name().to_owned(),
         overall: test.map(figures).unwrap_or_default(),
         confusion: test.map(|test| test.confusion_matrix.clone()).unwrap_or_default(),
+        unknown: test.map(Metrics::unknown_rows).unwrap_or_default(),
         per_class: test.map(|test| per_class(test, meta)).unwrap_or_default(),
         timings: run.timings(),
         lineage: run.lineage(meta),
@@ -145,12 +156,22 @@ fn about(meta: &ModelMeta) -> String {
     format!("{head} on the {pooling} of embeddings{features} by {}{l2}", meta.embedder)
 }
 
+/// With a capital letter, as at the beginning of a line.
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn figures(test: &Metrics) -> Vec<Figure> {
     let ends = |ends: fn(&Intervals) -> Ends| test.ci95.as_ref().map(ends).map(|Ends { low, high }| [low, high]);
     let figure = |name: &str, value: f64, ci95| Figure { name: name.to_owned(), value: Interval { value, ci95 } };
     let mut figures = vec![
-        figure("Accuracy", test.accuracy, ends(|ci| ci.accuracy)),
-        figure("Balanced accuracy", test.balanced_accuracy, ends(|ci| ci.balanced_accuracy)),
+        figure(&capitalised(test.labelling.accuracy_name()), test.accuracy, ends(|ci| ci.accuracy)),
+        figure(
+            &capitalised(test.labelling.balanced_accuracy_name()),
+            test.balanced_accuracy,
+            ends(|ci| ci.balanced_accuracy),
+        ),
         figure("Macro F1", test.macro_f1, ends(|ci| ci.macro_f1)),
     ];
     figures.extend(test.weighted_f1.map(|f1| figure("Weighted F1", f1, None)));
@@ -158,16 +179,15 @@ fn figures(test: &Metrics) -> Vec<Figure> {
 }
 
 fn per_class(test: &Metrics, meta: &ModelMeta) -> Vec<ClassFigures> {
-    let threshold = |class: usize| meta.selection.as_ref()?.thresholds[class].map(|found| f64::from(found.threshold));
+    let decision = meta.decision();
+    // A threshold of 0 is none.
+    let threshold = |class: usize| decision.thresholds[class].filter(|threshold| *threshold > 0.0).map(f64::from);
     let of = |(number, class): (usize, &ClassMetrics)| {
-        // A ratio of nothing to nothing is written as 0.
-        // Of clips of several classes there is no matrix, and it cannot be told.
-        let counted: u64 = test.confusion_matrix.iter().map(|row| row[number]).sum();
-        let predicted = if test.confusion_matrix.is_empty() { 1 } else { counted };
+        let [precision, recall, f1] = class.ratios();
         ClassFigures {
-            precision: (predicted > 0).then_some(class.precision),
-            recall: (class.support > 0).then_some(class.recall),
-            f1: (predicted + class.support > 0).then_some(class.f1),
+            precision,
+            recall,
+            f1,
             ap: class.average_precision,
             auroc: class.auroc,
             threshold: threshold(number),
@@ -179,8 +199,12 @@ fn per_class(test: &Metrics, meta: &ModelMeta) -> Vec<ClassFigures> {
 
 fn protocol(run: &RunRecord, meta: &ModelMeta) -> Protocol {
     let intervals = match meta.metrics.get("test").and_then(|test| test.ci95.as_ref()) {
-        Some(ci) => format!("95 % percentile bootstrap over {} test recordings, {} resamples", ci.groups, ci.resamples),
-        None => "none: there are too few test recordings".to_owned(),
+        Some(ci) => format!(
+            "95 % percentile bootstrap {}, {} resamples; of figures that are 100 % or 0 % in all of them, Clopper–Pearson",
+            ci.by(),
+            ci.resamples
+        ),
+        None => "none: all test clips belong together (`split.group_by`)".to_owned(),
     };
     let (fitting, thresholds) = match &meta.selection {
         Some(selection) => {
@@ -195,18 +219,39 @@ fn protocol(run: &RunRecord, meta: &ModelMeta) -> Protocol {
                 "{searched}{chosen}; then fitted on {}; the test side had no part in it",
                 selection.fitted_on.join(" + ")
             );
-            let wish = serde_json::to_value(meta.train.thresholds).unwrap_or_default();
-            let wish =
-                if wish == "best_f1" { "the best F1".to_owned() } else { format!("a precision of at least {wish}") };
-            let n = selection.calibrated_on;
-            (
-                fitting,
-                format!("for {wish}, on {n} train and val clips scored by heads that had not heard their recordings"),
-            )
+            (fitting, thresholds(meta, selection))
         }
         None => ("as the version of EcoSight did that made it".to_owned(), "none".to_owned()),
     };
-    Protocol { split: run.split(), fitting, thresholds, intervals, ..Protocol::default() }
+    Protocol {
+        split: run.split(),
+        fitting,
+        thresholds,
+        intervals,
+        limits: meta.unmet_thresholds(),
+        ..Protocol::default()
+    }
+}
+
+/// How the thresholds were chosen, and what they decide.
+fn thresholds(meta: &ModelMeta, selection: &Selection) -> String {
+    let decision = meta.decision();
+    let wish = match meta.train.thresholds.wish(decision.labelling) {
+        None => return "none: the most probable class is the answer".to_owned(),
+        Some(Wish::BestF1) => "the best F1".to_owned(),
+        Some(Wish::Precision(precision)) => {
+            format!("a precision of at least {precision} with one-sided 95 % confidence")
+        }
+    };
+    let n = selection.calibrated_on;
+    let chosen = format!("for {wish}, on {n} train and val clips scored by heads that had not heard their recordings");
+    let below = decision.name(&decision.fallback());
+    match decision.labelling {
+        Labelling::Multi => chosen,
+        // Models of before had thresholds, and answered the most probable class whatever they were.
+        Labelling::Single if meta.decision.is_none() => format!("{chosen}; they change no answer"),
+        Labelling::Single => format!("{chosen}; below that of the most probable class the answer is `{below}`"),
+    }
 }
 
 fn epoch(row: &EpochRow) -> Epoch {

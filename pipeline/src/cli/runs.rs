@@ -57,8 +57,10 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let rows = runs.iter().map(|run| {
         let seconds = run.seconds().map_or("–".to_owned(), |seconds| format!("{seconds:.1} s"));
         let leaky = if run.is_leaky() { ", leaky" } else { "" };
+        let subset = run.test_subset_accuracy().map(|accuracy| (accuracy, ", subset accuracy"));
+        let accuracy = run.test_accuracy().map(|accuracy| (accuracy, "")).or(subset);
         let accuracy =
-            run.test_accuracy().map_or("–".to_owned(), |accuracy| format!("{:.1} %{leaky}", 100.0 * accuracy));
+            accuracy.map_or("–".to_owned(), |(accuracy, of)| format!("{:.1} %{of}{leaky}", 100.0 * accuracy));
         let model = run.text("model").unwrap_or("–").to_owned();
         vec![run.id.clone(), run.started(), seconds, run.exit_in_short(), run.computed().to_string(), accuracy, model]
     });

@@ -77,9 +77,8 @@ fn metrics(data: &ReportData) -> String {
     if let Some(calibration) = &data.calibration {
         let [before, after] = [&calibration.before, &calibration.after].map(|side| words::decimal(side.ece));
         let method = text(&calibration.method);
-        body.push_str(&format!(
-            "\nCalibration: {method}. Expected calibration error {before} before, {after} after.\n"
-        ));
+        let error = words::calibration_error(calibration.ece_bins);
+        body.push_str(&format!("\nCalibration: {method}; {error} {before} before, {after} after.\n"));
     } else {
         body.push_str("\nCalibration: none; probabilities rank clips and are no frequencies.\n");
     }
@@ -127,6 +126,11 @@ fn analyses(data: &ReportData) -> String {
     }
     if !data.slices.is_empty() {
         parts.push(tables::slices(data));
+    }
+    let unknown: u64 = data.unknown.iter().sum();
+    if unknown > 0 {
+        let unknown = words::count(unknown);
+        parts.push(format!("{unknown} test clips were answered `unknown`; they count as wrong for their class.\n"));
     }
     parts.push(match &data.false_alarms {
         Some(alarms) => {

@@ -56,6 +56,7 @@ pub(super) fn check(data: &ReportData) -> Result<(), ReportError> {
         found => Err(ReportError::Length { list, found, classes }),
     };
     length("confusion", data.confusion.len())?;
+    length("unknown", data.unknown.len())?;
     length("per_class", data.per_class.len())?;
     length("pr_curves", data.pr_curves.len())?;
     length("counts", data.counts.len())?;

@@ -22,10 +22,16 @@ pub struct ReportData {
     pub classes: Vec<String>,
     /// How the figures came about.
     pub protocol: Protocol,
+    /// What the accuracy of this model is called; empty for `accuracy`.
+    #[serde(default)]
+    pub accuracy: String,
     /// Figures over all test clips.
     pub overall: Vec<Figure>,
     /// Test clips by true class (row) and predicted class (column), `[classes, classes]`.
     pub confusion: Vec<Vec<u64>>,
+    /// Test clips of each class that were answered `unknown`, in class order: they are in no column of the matrix. Empty where there are none.
+    #[serde(default)]
+    pub unknown: Vec<u64>,
     /// Figures of each class, in class order.
     pub per_class: Vec<ClassFigures>,
     /// Precision over recall, in class order; empty where there are none.
@@ -51,6 +57,13 @@ pub struct ReportData {
     pub timings: Vec<StageTiming>,
     /// What the model was made from.
     pub lineage: Lineage,
+}
+
+impl ReportData {
+    /// What the accuracy of this model is called: `accuracy`, or `subset accuracy` where clips can be of several classes.
+    pub(super) fn accuracy_name(&self) -> &str {
+        if self.accuracy.is_empty() { "accuracy" } else { &self.accuracy }
+    }
 }
 
 /// A model's identity.
@@ -92,6 +105,9 @@ pub struct Champion {
     pub difference: Interval,
     /// Number of common test clips.
     pub clips: u64,
+    /// By how many groups the intervals are: `by 36 recordings`. Empty where that is not known.
+    #[serde(default)]
+    pub by: String,
     /// All figures that were compared, the overall ones first.
     #[serde(default)]
     pub figures: Vec<Compared>,
@@ -228,6 +244,9 @@ pub struct PrCurve {
 pub struct Calibration {
     /// The method with its parameter and the side that it was fitted on.
     pub method: String,
+    /// Number of bins, of equal width, of the expected calibration error; 0 where that is not known.
+    #[serde(default)]
+    pub ece_bins: usize,
     /// Without it.
     pub before: Reliability,
     /// With it.
@@ -289,7 +308,7 @@ pub struct MapPoint {
     pub y: f32,
     /// Index of its label.
     pub class: usize,
-    /// Whether the model takes it for another class.
+    /// Whether the model answers anything else than its label.
     pub is_error: bool,
     /// Side of the split.
     pub side: Side,

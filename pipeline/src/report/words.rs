@@ -15,6 +15,12 @@ pub(super) fn decimal(value: f64) -> String {
     if value.is_finite() { format!("{value:.3}") } else { NONE.to_owned() }
 }
 
+/// What the expected calibration error is called, with its number of bins.
+pub(super) fn calibration_error(bins: usize) -> String {
+    let bins = if bins > 0 { format!(" ({bins} bins)") } else { String::new() };
+    format!("expected calibration error{bins}")
+}
+
 /// A rate or a length with two places.
 pub(super) fn rate(value: f64) -> String {
     if value.is_finite() { format!("{value:.2}") } else { NONE.to_owned() }

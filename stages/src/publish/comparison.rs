@@ -6,7 +6,10 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{EmbedReader, PredictionRow, Unit, read_file};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
-use ecosight_models::metrics::{Bootstrap, Difference, MultiLabel, PairedDifferences, paired_bootstrap};
+use ecosight_models::decision::{Answer, patterns_of};
+use ecosight_models::metrics::{
+    Bootstrap, Clusters, Difference, FEW_CLUSTERS, MultiLabel, PairedDifferences, paired_bootstrap,
+};
 use serde::{Deserialize, Serialize};
 
 use super::criteria::Criterion;
@@ -14,7 +17,7 @@ use super::gate::test_rows;
 use crate::StageErrorKind;
 use crate::evaluate::TEST_FILE;
 use crate::labels::Labels;
-use crate::pooled::{Clips, Rows, embedder_of};
+use crate::pooled::{Rows, embedder_of};
 use crate::stage::Context;
 
 /// How the new model (b) does beside the one in production (a).
@@ -26,7 +29,7 @@ pub struct Comparison {
     pub left_out: u64,
     /// Classes of either model, those of the new one first.
     pub classes: Vec<String>,
-    /// The differences, with intervals by recording; `recall` is in the order of `classes`.
+    /// The differences, with intervals by what the split keeps together; `recall` is in the order of `classes`.
     pub differences: PairedDifferences,
 }
 
@@ -77,72 +80,70 @@ pub(super) fn compare(
     };
     let tests = test.units.chunk_by(|a, b| a == b).count();
     let (clips, left_out) = (of_new.units.len() as u64, (tests - of_new.units.len()) as u64);
-    let Clips { y, groups, scores: of_new, .. } = of_new;
-    let of_old = of_old.scores;
+    let (y, clusters) = (&of_new.y, Clusters { of_rows: &of_new.kept, unit: context.kept_together() });
+    // Each answers by its own rule.
+    let answers = [of_old.answers(&old.meta.decision()), of_new.answers(&challenger.meta.decision())];
     let mut classes = challenger.meta.classes.clone();
-    if let Some(sets) = labels.sets() {
-        let [thresholds_old, thresholds] = [&old, challenger].map(|artefact| artefact.meta.thresholds());
-        let a = spread(&of_old, &old.meta.classes, &classes, 0.0);
-        let limits = spread(&thresholds_old, &old.meta.classes, &classes, f32::INFINITY);
-        let a = (MultiLabel { sets, thresholds: &limits }, &a[..]);
-        let b = (MultiLabel { sets, thresholds: &thresholds }, &of_new[..]);
-        let differences = MultiLabel::compare(a, b, &y, &groups, Bootstrap::default()).map_err(ModelError::from)?;
-        let differences = without_few(differences, &recordings(&classes, labels, &y, &groups));
-        return Ok(Ok(Comparison { clips, left_out, classes, differences }));
-    }
-    classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
-    let place = |class: &String| classes.iter().position(|other| other == class);
-    let truth: Option<Vec<usize>> = y.iter().map(|&label| place(&labels.names[label])).collect();
-    let a = spread(&of_old, &old.meta.classes, &classes, 0.0);
-    let b = spread(&of_new, &challenger.meta.classes, &classes, 0.0);
-    let truth = truth.unwrap_or_default();
-    let differences = paired_bootstrap(&a, &b, &truth, classes.len(), &groups, Bootstrap::default());
-    let differences = without_few(differences.map_err(ModelError::from)?, &recordings(&classes, labels, &y, &groups));
+    let differences = if let Some(sets) = labels.sets() {
+        let [a, b] = [&old.meta.classes, &challenger.meta.classes];
+        let a = spread(&patterns_of(&answers[0], a.len()), a, &classes);
+        let b = patterns_of(&answers[1], b.len());
+        MultiLabel { sets }.compare(&a, &b, y, clusters, Bootstrap::default())
+    } else {
+        classes.extend(old.meta.classes.iter().filter(|class| !challenger.meta.classes.contains(class)).cloned());
+        let place = |class: &String| classes.iter().position(|other| other == class);
+        let truth: Option<Vec<usize>> = y.iter().map(|&label| place(&labels.names[label])).collect();
+        let predicted = |answers: &[Answer], names: &[String]| -> Vec<Option<usize>> {
+            answers.iter().map(|answer| place(&names[answer.class()?])).collect()
+        };
+        let (a, b) = (predicted(&answers[0], &old.meta.classes), predicted(&answers[1], &challenger.meta.classes));
+        paired_bootstrap(&a, &b, &truth.unwrap_or_default(), classes.len(), clusters, Bootstrap::default())
+    };
+    let differences = without_few(differences.map_err(ModelError::from)?, &groups(&classes, labels, y, clusters));
     Ok(Ok(Comparison { clips, left_out, classes, differences }))
 }
 
-/// Recordings below which an interval says less than it seems to: drawing from one gives the same each time.
-const FEW: usize = 5;
-
-/// Number of recordings of each of `classes`, of clips with the labels `y` and the recordings `groups`.
-fn recordings(classes: &[String], labels: &Labels, y: &[usize], groups: &[u32]) -> Vec<usize> {
+/// Number of clusters (recordings, or whatever else is kept together) of each of `classes`, of clips with the labels `y`.
+fn groups(classes: &[String], labels: &Labels, y: &[usize], clusters: Clusters<'_>) -> Vec<u64> {
     let mut of_class: HashMap<&String, HashSet<u32>> = HashMap::new();
-    for (&label, &group) in y.iter().zip(groups) {
+    for (&label, &cluster) in y.iter().zip(clusters.of_rows) {
         for class in labels.classes_of(label) {
-            of_class.entry(&labels.classes[class]).or_default().insert(group);
+            of_class.entry(&labels.classes[class]).or_default().insert(cluster);
         }
     }
-    classes.iter().map(|class| of_class.get(class).map_or(0, HashSet::len)).collect()
+    classes.iter().map(|class| of_class.get(class).map_or(0, |clusters| clusters.len() as u64)).collect()
 }
 
-/// The differences without the intervals that come from few recordings.
-fn without_few(differences: PairedDifferences, recordings: &[usize]) -> PairedDifferences {
+/// The differences without the intervals that come from few clusters: drawing from one gives the same each time.
+fn without_few(differences: PairedDifferences, of_classes: &[u64]) -> PairedDifferences {
     let bare = |found: Difference| Difference { ci95: None, worse: None, ..found };
-    let told = |(found, &n): (Option<Difference>, &usize)| if n < FEW { found.map(bare) } else { found };
-    let recall = differences.recall.into_iter().zip(recordings).map(told).collect();
-    let overall = |found| if differences.groups < FEW as u64 { bare(found) } else { found };
+    let told = |(found, &n): (Option<Difference>, &u64)| if n < FEW_CLUSTERS { found.map(bare) } else { found };
+    let recall = differences.recall.into_iter().zip(of_classes).map(told).collect();
+    let overall = |found| if differences.groups < FEW_CLUSTERS { bare(found) } else { found };
     PairedDifferences {
+        labelling: differences.labelling,
         accuracy: overall(differences.accuracy),
         balanced_accuracy: overall(differences.balanced_accuracy),
         macro_f1: overall(differences.macro_f1),
         recall,
         groups: differences.groups,
+        unit: differences.unit,
     }
 }
 
-/// Values of `classes`, put into the places that these have among `all`; the others get `other`.
-fn spread(values: &[f32], classes: &[String], all: &[String], other: f32) -> Vec<f32> {
+/// Whether each of `classes` is predicted, `[n, classes]` row-major, put into the places that these have among `all`; the others are not predicted.
+fn spread(predicted: &[bool], classes: &[String], all: &[String]) -> Vec<bool> {
     let places: Vec<Option<usize>> = classes.iter().map(|class| all.iter().position(|other| other == class)).collect();
-    let spread = |row: &[f32]| {
-        let mut wide = vec![other; all.len()];
-        for (place, &p) in places.iter().zip(row) {
+    let spread = |row: &[bool]| {
+        let mut wide = vec![false; all.len()];
+        for (place, &is_predicted) in places.iter().zip(row) {
             if let Some(place) = *place {
-                wide[place] = p;
+                wide[place] = is_predicted;
             }
         }
         wide
     };
-    values.chunks_exact(classes.len()).flat_map(spread).collect()
+    predicted.chunks_exact(classes.len()).flat_map(spread).collect()
 }
 
 impl Comparison {
@@ -156,10 +157,12 @@ impl Comparison {
         } else {
             String::new()
         };
-        let words = format!("balanced accuracy {} on {} common test clips{left_out}", told(overall), self.clips);
+        let (by, unit) = (self.differences.by(), &self.differences.unit);
+        let name = self.differences.labelling.balanced_accuracy_name();
+        let words = format!("{name} {} on {} common test clips, {by}{left_out}", told(overall), self.clips);
         let overall = match overall.ci95 {
             Some(interval) => Criterion::met(OVERALL, interval.high >= 0.0, words),
-            None => Criterion::unknown(OVERALL, format!("{words}: too few recordings to tell")),
+            None => Criterion::unknown(OVERALL, format!("{words}: too few {unit}s to tell")),
         };
         let by_class = self.classes.iter().zip(&self.differences.recall);
         let judged: Vec<(&String, &Difference)> =
@@ -185,7 +188,7 @@ impl Comparison {
                     format!("none has lost {margin:.3} for certain; least has gained `{class}`, {}", told(found));
                 Criterion::met(CLASSES, true, words)
             }
-            _ => Criterion::unknown(CLASSES, "too few recordings to tell"),
+            _ => Criterion::unknown(CLASSES, format!("too few {unit}s of any class to tell")),
         };
         [overall, classes]
     }
@@ -205,12 +208,13 @@ mod tests {
     /// Models that are right and wrong as told, on clips of two classes in turn, each a recording.
     fn comparison(a: &[bool], b: &[bool]) -> Comparison {
         let truth: Vec<usize> = (0..a.len()).map(|row| row % 2).collect();
-        let scores = |right: &[bool]| -> Vec<f32> {
-            let row = |(row, &right): (usize, &bool)| if (row % 2 == 0) == right { [0.9, 0.1] } else { [0.1, 0.9] };
-            right.iter().enumerate().flat_map(row).collect()
+        let predicted = |right: &[bool]| -> Vec<Option<usize>> {
+            right.iter().enumerate().map(|(row, &right)| Some(if right { row % 2 } else { 1 - row % 2 })).collect()
         };
         let groups: Vec<u32> = (0..a.len() as u32).collect();
-        let differences = paired_bootstrap(&scores(a), &scores(b), &truth, 2, &groups, Bootstrap::default()).unwrap();
+        let clusters = Clusters { of_rows: &groups, unit: "site" };
+        let differences =
+            paired_bootstrap(&predicted(a), &predicted(b), &truth, 2, clusters, Bootstrap::default()).unwrap();
         let classes = ["x", "y"].map(str::to_owned).to_vec();
         Comparison { clips: a.len() as u64, left_out: 0, classes, differences }
     }
@@ -237,6 +241,8 @@ mod tests {
         let bare = comparison(&[true; 8], &[false; 8]);
         let found = Comparison { differences: without_few(bare.differences.clone(), &[4, 4]), ..bare };
         assert_eq!(found.criteria(0.05).map(|c| c.result), [Finding::Fail, Finding::Unknown]);
+        let [overall, classes] = found.criteria(0.05).map(|criterion| criterion.words);
+        assert!(overall.contains("by 8 sites") && classes == "too few sites of any class to tell", "{overall}");
     }
 
     #[test]
@@ -247,7 +253,7 @@ mod tests {
     #[test]
     fn classes_are_matched_by_name() {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        let wide = spread(&[0.25, 0.75], &names(&["b", "a"]), &names(&["a", "c", "b"]), 0.0);
-        assert_eq!(wide, [0.75, 0.0, 0.25]);
+        let wide = spread(&[true, false], &names(&["b", "a"]), &names(&["a", "c", "b"]));
+        assert_eq!(wide, [false, false, true]);
     }
 }

@@ -138,17 +138,18 @@ impl Publish {
 
     /// Whether a model is good by itself.
     fn floor(&self, artefact: &Artefact) -> Criterion {
-        let found = artefact.meta.metrics[Side::Test.word()].balanced_accuracy;
+        let test = &artefact.meta.metrics[Side::Test.word()];
+        let (found, name) = (test.balanced_accuracy, test.labelling.balanced_accuracy_name());
         let classes = artefact.meta.classes.len();
         let twice_chance = 2.0 / classes as f64;
         let (least, is_above) = (self.min_balanced_accuracy, found > twice_chance);
         let words = format!("{found:.3} on the test clips; at least {least:.3} is asked for");
         // Where chance is a half, not even a perfect model is above twice chance.
         if classes == 2 || artefact.meta.train.multi_label {
-            return Criterion::met("balanced accuracy", found >= least, words);
+            return Criterion::met(name, found >= least, words);
         }
         let words = format!("{words}, and more than {twice_chance:.3}, twice chance");
-        Criterion::met("balanced accuracy", found >= least && is_above, words)
+        Criterion::met(name, found >= least && is_above, words)
     }
 
     /// How often the model takes background for something else.
@@ -173,18 +174,13 @@ impl Publish {
         };
         let clips: HashSet<ClipId> = rows.iter().map(|&row| test.units[row].clip_id).collect();
         let seconds = seconds_of(context, &clips, predictor.patch_s())?;
-        let mut probabilities = test.clips_of(&rows, &artefact.head).scores;
-        let never = |(class, threshold): (&String, f32)| if is_background(class) { f32::INFINITY } else { threshold };
-        let thresholds: Vec<f32> = artefact.meta.classes.iter().zip(artefact.meta.thresholds()).map(never).collect();
-        if artefact.meta.train.multi_label {
-            // Any class that is believed is an alarm, not only the most probable one.
-            let of_rows = probabilities.chunks_exact_mut(thresholds.len());
-            of_rows
-                .flat_map(|row| row.iter_mut().zip(&thresholds))
-                .filter(|(p, limit)| **p < **limit)
-                .for_each(|(p, _)| *p = 0.0);
-        }
-        let found = false_alarms_per_hour(&probabilities, &thresholds, seconds, None).map_err(ModelError::from)?;
+        let (scored, decision) = (test.clips_of(&rows, &artefact.head), artefact.meta.decision());
+        let classes = decision.classes.len();
+        let answers = scored.answers(&decision);
+        let of_clips = scored.scores.chunks_exact(classes).zip(&answers);
+        let alarms: Vec<Option<usize>> =
+            of_clips.map(|(probabilities, answer)| decision.alarm(answer, probabilities)).collect();
+        let found = false_alarms_per_hour(&alarms, classes, seconds).map_err(ModelError::from)?;
         let (rate, n) = (found.overall.per_hour, found.overall.count);
         let words = format!("{n} on {seconds:.0} s of background, {rate:.1} an hour");
         Ok(match self.max_false_alarms_per_hour {

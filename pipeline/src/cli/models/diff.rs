@@ -72,10 +72,11 @@ fn paired<T>(a: Vec<(String, T)>, b: Vec<(String, T)>) -> BTreeMap<String, (Opti
 /// Figures on the test clips, by name.
 fn figures(meta: &ModelMeta) -> Vec<(String, f64)> {
     let Some(test) = meta.metrics.get("test") else { return Vec::new() };
-    let overall =
-        [("accuracy", test.accuracy), ("balanced accuracy", test.balanced_accuracy), ("macro F1", test.macro_f1)];
-    let overall = overall.into_iter().chain(test.ece.map(|ece| ("calibration error", ece)));
-    let overall = overall.map(|(name, value)| (name.to_owned(), value));
-    let recall = test.per_class.iter().map(|class| (format!("recall of {}", class.class), class.recall));
+    let (accuracy, balanced) = (test.labelling.accuracy_name(), test.labelling.balanced_accuracy_name());
+    let overall = [(accuracy, test.accuracy), (balanced, test.balanced_accuracy), ("macro F1", test.macro_f1)];
+    let overall = overall.map(|(name, value)| (name.to_owned(), value)).into_iter();
+    let overall = overall.chain(test.ece.map(|ece| (format!("ECE ({} bins)", test.ece_bins()), ece)));
+    let recall =
+        test.per_class.iter().filter_map(|class| Some((format!("recall of {}", class.class), class.ratios()[1]?)));
     overall.chain(recall).collect()
 }

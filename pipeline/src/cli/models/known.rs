@@ -2,6 +2,8 @@
 
 use ecosight_datasets::layout::Layout;
 use ecosight_models::artefact::{Artefact, made_at};
+use ecosight_models::decision::Labelling;
+use ecosight_models::metrics::Intervals;
 use ecosight_stages::StageErrorKind;
 use ecosight_stages::predict::{unknown_version, versions};
 use ecosight_stages::publish::{Gate, Moves};
@@ -50,6 +52,13 @@ pub(super) struct Known {
     pub(super) classes: Option<usize>,
     pub(super) test_accuracy: Option<f64>,
     pub(super) test_accuracy_ci95: Option<[f64; 2]>,
+    /// Instead of the accuracy, where clips can be of several classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) test_subset_accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) test_subset_accuracy_ci95: Option<[f64; 2]>,
+    /// By how many groups the interval is: `by 36 recordings`.
+    pub(super) test_ci95_by: Option<String>,
     pub(super) is_leaky: bool,
 }
 
@@ -98,12 +107,19 @@ impl Known {
         let state = if meta.is_some() { pointers.state(layout, &version) } else { State::Damaged };
         let test = meta.as_ref().and_then(|meta| meta.metrics.get("test"));
         let ci95 = test.and_then(|test| test.ci95.as_ref()).map(|ci95| [ci95.accuracy.low, ci95.accuracy.high]);
+        let accuracy = test.map(|test| test.accuracy);
+        let is_multi = test.is_some_and(|test| test.labelling == Labelling::Multi);
+        let ((single, single_ci95), (multi, multi_ci95)) =
+            if is_multi { ((None, None), (accuracy, ci95)) } else { ((accuracy, ci95), (None, None)) };
         Self {
             state,
             created: made_at(&version),
             classes: meta.as_ref().map(|meta| meta.classes.len()),
-            test_accuracy: test.map(|test| test.accuracy),
-            test_accuracy_ci95: ci95,
+            test_accuracy: single,
+            test_accuracy_ci95: single_ci95,
+            test_subset_accuracy: multi,
+            test_subset_accuracy_ci95: multi_ci95,
+            test_ci95_by: test.and_then(|test| test.ci95.as_ref()).map(Intervals::by),
             is_leaky: meta.as_ref().is_some_and(|meta| meta.is_leaky),
             version,
         }

@@ -2,6 +2,7 @@
 
 use ecosight_models::ModelError;
 use ecosight_models::artefact::{Artefact, ModelMeta};
+use ecosight_models::decision::{Answer, Decision, Labelling};
 use ecosight_models::head::UnknownLimit;
 use ecosight_stages::publish::{Gate, Moves, Pin};
 use ecosight_stages::test_uses::TestUse;
@@ -67,10 +68,13 @@ pub(super) fn facts(meta: &ModelMeta) -> Vec<(String, String)> {
     lines.extend(settings.map(|(name, value)| (format!("train.{name}"), plain(value))));
     if let Some(selection) = &meta.selection {
         lines.extend(selection.l2.map(|l2| ("l2 chosen".to_owned(), format!("{l2}"))));
-        lines.push(("temperature".to_owned(), format!("{:.3}", selection.temperature)));
-        lines.extend(meta.unknown().map(|limit| ("unknown".to_owned(), words(limit))));
+        let temperature = format!("{:.3}, folded into the weights", selection.fitted_temperature);
+        lines.push(("fitted temperature".to_owned(), temperature));
+        lines.extend(meta.decision().unknown.map(|limit| ("unknown".to_owned(), words(limit))));
         lines.push(("fitted on".to_owned(), selection.fitted_on.join(" + ")));
     }
+    lines.extend(thresholds(&meta.decision()));
+    lines.extend(meta.unmet_thresholds().into_iter().map(|why| ("threshold".to_owned(), why)));
     lines.extend(meta.counts.iter().map(|(side, rows)| (format!("{side} rows"), rows.to_string())));
     if meta.is_leaky {
         lines.push((
@@ -79,6 +83,23 @@ pub(super) fn facts(meta: &ModelMeta) -> Vec<(String, String)> {
         ));
     }
     lines
+}
+
+/// The thresholds in force, and what is answered below them; nothing where no threshold changes an answer.
+fn thresholds(decision: &Decision) -> Vec<(String, String)> {
+    if decision.thresholds.iter().all(|threshold| threshold.is_some_and(|threshold| threshold <= 0.0)) {
+        return Vec::new();
+    }
+    let of_class = |(class, threshold): (&String, &Option<f32>)| match threshold {
+        Some(threshold) => format!("{class} {threshold:.3}"),
+        None => format!("{class} never"),
+    };
+    let each: Vec<String> = decision.classes.iter().zip(&decision.thresholds).map(of_class).collect();
+    let below = match decision.labelling {
+        Labelling::Single => decision.name(&decision.fallback()),
+        Labelling::Multi => decision.name(&Answer::Classes(Vec::new())),
+    };
+    vec![("thresholds".to_owned(), each.join(", ")), ("below them".to_owned(), below)]
 }
 
 fn words(limit: UnknownLimit) -> String {

@@ -136,15 +136,13 @@ fn score(
     let (prediction, row) = predictor.predict_with_row(source, meter, stop)?;
     let doubt = doubts(&prediction.clip, prediction.clip.len()).map_err(ModelError::from);
     let doubt = doubt.map_err(|error| failed("scores", error.to_string()))?[0];
-    let p = &prediction.clip;
-    let best = (0..p.len()).fold(0, |best, class| if p[class] > p[best] { class } else { best });
     Ok(Candidate {
         uri: file.strip_prefix(dir).unwrap_or(file).to_string_lossy().into_owned(),
         clip_id: None,
         span: None,
         label: None,
-        predicted: predictor.classes()[best].clone(),
-        confidence: f64::from(p[best]),
+        predicted: predictor.name(&prediction.answer),
+        confidence: f64::from(prediction.clip.iter().copied().fold(0.0, f32::max)),
         entropy: doubt.entropy,
         length_s: prediction.duration_s,
         row,

@@ -5,6 +5,7 @@ use std::path::Path;
 use ecosight_models::metrics::{Difference, Interval as Ends};
 use ecosight_stages::publish::{self, Comparison, Finding, Gate};
 
+use super::capitalised;
 use crate::report::{Champion, Compared, Criterion, Interval, Outcome, ReportData, Verdict};
 
 /// Adds the verdict and, where the gate was asked, its criteria and the model that it has compared with. A file that is not understood decides nothing.
@@ -29,12 +30,13 @@ pub(super) fn add(data: &mut ReportData, model: &Path, is_published: bool) {
 
 fn champion(version: String, found: &Comparison) -> Champion {
     let differences = &found.differences;
+    let labelling = differences.labelling;
     let overall = [
-        ("Accuracy", &differences.accuracy),
-        ("Balanced accuracy", &differences.balanced_accuracy),
+        (labelling.accuracy_name(), &differences.accuracy),
+        (labelling.balanced_accuracy_name(), &differences.balanced_accuracy),
         ("Macro F1", &differences.macro_f1),
     ];
-    let overall = overall.map(|(name, difference)| compared(name.to_owned(), difference));
+    let overall = overall.map(|(name, difference)| compared(capitalised(name), difference));
     let recall = found.classes.iter().zip(&differences.recall);
     let recall = recall.filter_map(|(class, found)| Some(compared(format!("Recall of {class}"), found.as_ref()?)));
     Champion {
@@ -42,6 +44,7 @@ fn champion(version: String, found: &Comparison) -> Champion {
         value: interval(differences.balanced_accuracy.a, differences.balanced_accuracy.a_ci95),
         difference: interval(differences.balanced_accuracy.difference, differences.balanced_accuracy.ci95),
         clips: found.clips,
+        by: differences.by(),
         figures: overall.into_iter().chain(recall).collect(),
     }
 }

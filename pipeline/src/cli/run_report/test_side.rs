@@ -6,11 +6,10 @@ use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, PredictionRow, Side, SplitRow, read_rows};
 use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
-use ecosight_models::head::mean_of_rows;
+use ecosight_models::head::{UNKNOWN, mean_of_rows};
 use ecosight_models::metrics::{
-    BINS, Labelled, MetricsError, Ranking, expected_calibration_error, reliability, reliability_of,
+    BINS, Labelled, MetricsError, MultiLabel, Ranking, expected_calibration_error, reliability, reliability_of,
 };
-use ecosight_stages::figures::Judge;
 use ecosight_stages::labels::Labels;
 use ecosight_stages::{Context, StageErrorKind};
 
@@ -161,7 +160,10 @@ impl Tables {
 
     /// The mistakes on the test side that the model was surest of.
     fn mistakes(&self, context: &Context<'_>) -> Vec<Mistake> {
-        let wrong = |row: &&PredictionRow| row.side == Side::Test && row.predicted != row.label;
+        // What is answered `unknown` is taken for nothing.
+        let is_class = self.labels.names.iter().any(|name| name == UNKNOWN);
+        let is_wrong = |row: &PredictionRow| row.predicted != row.label && (is_class || row.predicted != UNKNOWN);
+        let wrong = |row: &&PredictionRow| row.side == Side::Test && is_wrong(row);
         let mut rows: Vec<&PredictionRow> = self.predictions.values().filter(wrong).collect();
         rows.sort_by(|a, b| b.confidence.total_cmp(&a.confidence).then(a.clip_id.cmp(&b.clip_id)));
         rows.truncate(MISTAKES);
@@ -233,8 +235,8 @@ fn curves(
             precision: points.iter().map(|point| point.precision).collect(),
         }
     };
-    let judge = Judge::of(labels, &artefact.meta);
-    let rankings = match judge.several() {
+    let several = labels.sets().map(|sets| MultiLabel { sets });
+    let rankings = match several {
         None => Ranking::of_classes(&test.scores, &test.truth, classes)?,
         Some(several) => {
             let rows = Labelled { probabilities: &test.scores, labels: &test.truth };
@@ -244,7 +246,7 @@ fn curves(
     let curves = rankings.iter().map(curve).collect();
     let Some(selection) = &artefact.meta.selection else { return Ok((curves, None)) };
     let reliability = |scores: &[f32]| -> Result<Reliability, MetricsError> {
-        let bins = match judge.several() {
+        let bins = match several {
             None => reliability(scores, &test.truth, classes, BINS)?,
             Some(several) => {
                 let rows = Labelled { probabilities: scores, labels: &test.truth };
@@ -261,13 +263,14 @@ fn curves(
         };
         Ok(Reliability { ece, bins: bins.iter().map(bin).collect() })
     };
-    let uncooled = artefact.head.clone().cooled(1.0 / selection.temperature);
+    let uncooled = artefact.head.clone().cooled(1.0 / selection.fitted_temperature);
     let before: Vec<f32> = test.x.iter().flat_map(|rows| uncooled.of_clip(rows)).collect();
     let calibration = Calibration {
         method: format!(
-            "a temperature of {:.2}, fitted on {} train and val clips that were scored without their recordings",
-            selection.temperature, selection.calibrated_on
+            "a temperature of {:.2}, fitted on {} train and val clips that were scored without their recordings and folded into the weights",
+            selection.fitted_temperature, selection.calibrated_on
         ),
+        ece_bins: BINS,
         before: reliability(&before)?,
         after: reliability(&test.scores)?,
     };

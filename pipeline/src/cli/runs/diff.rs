@@ -116,7 +116,9 @@ fn rows(run: &RunFile) -> BTreeMap<String, Value> {
 fn metrics(run: &RunFile) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     for (on, metrics) in run.named("metrics") {
-        for (name, value) in metrics.as_object().into_iter().flatten().filter(|(_, value)| value.is_number()) {
+        // How many bins there are is no figure.
+        let is_figure = |(name, value): &(&String, &Value)| value.is_number() && *name != "ece_bins";
+        for (name, value) in metrics.as_object().into_iter().flatten().filter(is_figure) {
             found.insert(format!("{on} {name}"), value.clone());
         }
         for class in metrics["per_class"].as_array().into_iter().flatten() {

@@ -116,14 +116,19 @@ impl RunFile {
         self.list("stages").iter().filter_map(|stage| stage.get("rows")).map(rows).sum()
     }
 
-    /// Share of test clips that its model classifies correctly.
     /// Whether copies of its test clips were trained on.
     pub(super) fn is_leaky(&self) -> bool {
         self.record.pointer("/metrics/test/is_leaky").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// Share of test clips that its model classifies correctly.
     pub(super) fn test_accuracy(&self) -> Option<f64> {
         self.record.pointer("/metrics/test/accuracy")?.as_f64()
+    }
+
+    /// Share of test clips of which its model gets all classes right, where clips can be of several.
+    pub(super) fn test_subset_accuracy(&self) -> Option<f64> {
+        self.record.pointer("/metrics/test/subset_accuracy")?.as_f64()
     }
 
     /// What a list tells.
@@ -135,6 +140,7 @@ impl RunFile {
             "exit": self.exit(),
             "rows_computed": self.computed(),
             "test_accuracy": self.test_accuracy(),
+            "test_subset_accuracy": self.test_subset_accuracy(),
             "is_leaky": self.is_leaky(),
             "model": self.text("model"),
             "published": self.record.get("published"),

@@ -42,7 +42,7 @@ fn the_card_says_what_a_reader_must_know() {
         "> **leaky**: 3 clips",
         "| balanced accuracy | 86.2 % | 83.8–88.6 % |",
         "Thresholds: for each class the one with the best F1 on val.",
-        "Expected calibration error 0.123 before, 0.027 after.",
+        "; expected calibration error (15 bins) 0.123 before, 0.027 after.",
         "difference +2.1 points (+0.4 to +3.9)",
         "False alarms: 1.38 per hour (95 % interval 0.77–2.31) on 6.50 hours",
         "Classes with fewer than 20 test clips, whose figures say little: common pipistrelle (12).",

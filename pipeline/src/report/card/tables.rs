@@ -47,7 +47,7 @@ pub(super) fn slices(data: &ReportData) -> String {
         let name = format!("{}: {}", text(&slice.by), text(&slice.name));
         vec![name, count(slice.clips), words::accuracy(slice), words::ends(&slice.accuracy)]
     });
-    table(&["slice", "test clips", "accuracy", "95 % interval"], rows)
+    table(&["slice", "test clips", data.accuracy_name(), "95 % interval"], rows)
 }
 
 pub(super) fn counts(data: &ReportData) -> String {

@@ -21,8 +21,7 @@ fn table(champion: &Champion) -> Markup {
     html! {
         table.figures.worded {
             caption {
-                "On the " (words::count(champion.clips)) " clips that are test clips of both. Differences are told with 95 % intervals by recording, of which \
-                 both models meet the same ones."
+                "On the " (words::count(champion.clips)) " clips that are test clips of both. Differences have 95 % intervals " (champion.by) ", drawn alike for both models."
             }
             thead { tr { @for word in ["figure", "in production before", "this model", "difference"] { th scope="col" { (word) } } } }
             tbody {

@@ -14,7 +14,7 @@ const SHOWN: usize = 10;
 pub(super) fn section(data: &ReportData) -> Option<Markup> {
     let mut rows: Vec<(&str, &ClassFigures)> = data.classes.iter().map(String::as_str).zip(&data.per_class).collect();
     let all = table(
-        "Figures of each class on the test side. Precision, recall and F1: each clip counts for its most probable class.",
+        "Figures of each class on the test side. Precision, recall and F1: each clip counts for what the model answers.",
         &rows,
     );
     let notes = notes(data);
@@ -24,7 +24,7 @@ pub(super) fn section(data: &ReportData) -> Option<Markup> {
     }
     rows.sort_by(|a, b| a.1.f1.unwrap_or(2.0).total_cmp(&b.1.f1.unwrap_or(2.0)));
     let caption = format!(
-        "The {SHOWN} classes with the lowest F1 on the test side. Each clip counts for its most probable class."
+        "The {SHOWN} classes with the lowest F1 on the test side. Each clip counts for what the model answers."
     );
     Some(html! {
         (table(&caption, &rows[..SHOWN]))

@@ -24,7 +24,7 @@ pub(super) fn precision_recall(data: &ReportData) -> Option<Markup> {
     order.sort_by(|a, b| ap(a).unwrap_or(2.0).total_cmp(&ap(b).unwrap_or(2.0)));
     let (shown, folded) = order.split_at(order.len().min(SHOWN));
     Some(html! {
-        p { "Precision (upwards) over recall on the test side, classes with the lowest average precision first. The dot is what comes of taking the most probable class." }
+        p { "Precision (upwards) over recall on the test side, classes with the lowest average precision first. The dot is what the model answers." }
         div.small-plots { @for class in shown { (curve(data, *class)) } }
         @if !folded.is_empty() {
             details { summary { (folded.len()) " more classes" } div.small-plots { @for class in folded { (curve(data, *class)) } } }
@@ -60,7 +60,7 @@ fn thinned(curve: &PrCurve) -> Vec<(f64, f64)> {
 /// The reliability diagram and its figures.
 pub(super) fn calibration(data: &ReportData) -> Option<Markup> {
     let calibration = data.calibration.as_ref()?;
-    let Calibration { method, before, after } = calibration;
+    let Calibration { method, before, after, ece_bins } = calibration;
     let points = |side: &Reliability| {
         side.bins.iter().filter(|bin| bin.clips > 0).map(|bin| (bin.confidence, bin.accuracy)).collect()
     };
@@ -70,9 +70,8 @@ pub(super) fn calibration(data: &ReportData) -> Option<Markup> {
         Line { ink: Ink::Main, points: points(after), stroke: Stroke::Dotted },
     ];
     let (ece_before, ece_after) = (words::decimal(before.ece), words::decimal(after.ece));
-    let about = format!(
-        "Accuracy over confidence: expected calibration error {ece_before} before, {ece_after} after calibration"
-    );
+    let error = words::calibration_error(*ece_bins);
+    let about = format!("Accuracy over confidence: {error} {ece_before} before, {ece_after} after calibration");
     let axes = [Axis { label: "confidence", range: UNIT }, Axis { label: "accuracy", range: UNIT }];
     Some(html! {
         p { "How often the model is right when it is this sure. On the diagonal, probabilities can be taken at their word. Calibrated by " (name(method)) "." }
@@ -80,8 +79,8 @@ pub(super) fn calibration(data: &ReportData) -> Option<Markup> {
             (plot(&about, (420, 340), axes, &lines))
             figcaption {
                 ul.key {
-                    li { span.stroke.dashed.other {} "before: expected calibration error " strong { (ece_before) } }
-                    li { span.stroke.main {} "after: expected calibration error " strong { (ece_after) } }
+                    li { span.stroke.dashed.other {} "before: " (error) " " strong { (ece_before) } }
+                    li { span.stroke.main {} "after: " (error) " " strong { (ece_after) } }
                 }
                 details { summary { "Figures of the bins" } (bins(calibration)) }
             }

@@ -20,7 +20,7 @@ fn table(data: &ReportData) -> Markup {
     html! {
         table.figures.worded {
             caption { "Accuracy on parts of the test side. Intervals of small slices are wide." }
-            thead { tr { @for word in ["by", "slice", "clips", "accuracy", "95 % interval"] { th scope="col" { (word) } } } }
+            thead { tr { @for word in ["by", "slice", "clips", data.accuracy_name(), "95 % interval"] { th scope="col" { (word) } } } }
             tbody {
                 @for slice in &data.slices {
                     tr {
