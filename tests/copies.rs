@@ -91,6 +91,7 @@ fn a_copy_is_joined_with_its_recording_and_the_run_goes_on() {
     let reseeded = sandbox.json(&format!("{RETRAIN} --set split.seed=7 --to audit"));
     assert_eq!((&reseeded["warnings"], known(&sandbox)), (&serde_json::json!([]), 1));
     // The index can be made again.
+    sandbox.ok(RETRAIN);
     fs::remove_file(sandbox.path().join("ecosight-data/index/copies.parquet")).unwrap();
     let status = sandbox.run(&RETRAIN.replace("retrain", "status --why"));
     assert!(status.code == 3 && status.stdout.contains("split copies: "), "{}", status.stdout);

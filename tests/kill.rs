@@ -131,7 +131,7 @@ fn a_later_run_that_is_killed_anywhere_is_completed_by_the_next() {
     let victim = Victim {
         sandbox: &sandbox,
         before: Some("before"),
-        settings: "--set augment.variants=4 --set train.head=mlp --set train.max_epochs=8",
+        settings: "--set augment.variants=4 --set train.head=mlp --set train.max_epochs=8 --set publish.max_loss=0.2",
     };
     victim.disturb(2);
 }
