@@ -1,8 +1,8 @@
 //! Cross-validation on originals: over the given folds, over k folds of whole recordings (or sites, devices, days: `split.group_by`), or leaving each of
 //! these out in turn.
 //!
-//! Each recording is scored by a head that came about on others as `train` makes one ([`Procedure`]); recordings that are copies of each other are in one fold
-//! (`split.copies`). Nothing is written; embeddings of originals that the table already holds are used, the others are computed.
+//! Each recording is scored by a head that came about on others as `train` makes one (`procedure.rs`); recordings that are copies of each other are in one
+//! fold (`split.copies`). Nothing is written; embeddings of originals that the table already holds are used, the others are computed.
 
 mod copies;
 mod folds;

@@ -86,7 +86,8 @@ fn the_scores_of_held_out_clips_are_calibrated() {
     let watch = Watch { resume: None, on_epoch, is_stopped: &|| false };
     let raw = train_on(rows.some(&fitted).examples(), None, 2, &config, watch).unwrap().head;
     let raw = rows.clips_of(&scored, &raw);
-    let loss = |clips: &Clips| Judge::new(&labels, "recording").figures(clips, &held_out.answers).unwrap().log_loss.unwrap();
+    let loss =
+        |clips: &Clips| Judge::new(&labels, "recording").figures(clips, &held_out.answers).unwrap().log_loss.unwrap();
     let (calibrated, raw) = (loss(&held_out.clips), loss(&raw));
     assert!(calibrated < 0.8 * raw, "{calibrated} and {raw}");
 }
@@ -122,7 +123,8 @@ fn what_is_learnt_by_heart_counts_for_nothing() {
         let metrics = found(&config, &clips);
         assert!(metrics.log_loss.unwrap() > 0.65 && metrics.accuracy < 0.7, "{head:?}: {metrics:?}");
         let (labels, rows) = made(&config, &clips);
-        let stopped = Procedure { config: &config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| true).unwrap();
+        let stopped =
+            Procedure { config: &config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| true).unwrap();
         assert_eq!(stopped, None);
     }
 }
@@ -144,8 +146,10 @@ fn a_class_with_one_recording_does_not_decide_between_settings() {
 fn one_recording_cannot_be_parted() {
     let config = TrainConfig::default();
     let (labels, rows) = made(&config, &[("a", 1, vec![vec![0.0]]), ("b", 1, vec![vec![1.0]])]);
-    let error = Procedure { config: &config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| false).unwrap_err();
+    let error =
+        Procedure { config: &config, labels: &labels, unit: "recording" }.cross_validate(&rows, &|| false).unwrap_err();
     assert!(error.to_string().contains("one recording"), "{error}");
-    let clips = Procedure { config: &config, labels: &labels, unit: "recording" }.held_out(&rows, &[0, 1], &[0], &|| false);
+    let clips =
+        Procedure { config: &config, labels: &labels, unit: "recording" }.held_out(&rows, &[0, 1], &[0], &|| false);
     assert_eq!(clips.unwrap().unwrap().clips.units.len(), 1, "without an inner part nothing is calibrated");
 }

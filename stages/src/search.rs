@@ -182,7 +182,8 @@ fn attempt(
     }
     let sides = take(pooled, context, labels, settings.summary())?;
     let is_stopped = || context.check_cancelled().is_err() || is_over();
-    let found = Procedure { config: &settings, labels, unit: context.kept_together() }.cross_validate(&sides.train, &is_stopped);
+    let found = Procedure { config: &settings, labels, unit: context.kept_together() }
+        .cross_validate(&sides.train, &is_stopped);
     pooled.insert(settings.summary(), sides);
     context.check_cancelled()?;
     let (log_loss, accuracy) = match found {

@@ -300,12 +300,7 @@ struct Judged {
 
 /// Measures the head on the clips that it was calibrated on, each scored without its recording: those of the val side, and the originals of the train side. More
 /// clips than the val side alone make thresholds of rare classes less of a guess.
-fn judge(
-    labels: &Labels,
-    trained: &Trained,
-    calibration: Calibration,
-    unit: &str,
-) -> Result<Judged, StageErrorKind> {
+fn judge(labels: &Labels, trained: &Trained, calibration: Calibration, unit: &str) -> Result<Judged, StageErrorKind> {
     let k = labels.classes.len();
     let Calibration { temperature, decided, clips, on_train } = calibration;
     let Decided { decision, thresholds, positives } = decided;
@@ -375,7 +370,8 @@ fn fit(
     };
     let is_stopped = &|| context.check_cancelled().is_err();
     let watch = Watch { resume: resume.as_deref(), on_epoch, is_stopped };
-    let found = Procedure { config, labels, unit: context.kept_together() }.run(&mut sides.train, Some(&sides.val), watch)?;
+    let found =
+        Procedure { config, labels, unit: context.kept_together() }.run(&mut sides.train, Some(&sides.val), watch)?;
     let found = found.ok_or(StageErrorKind::Cancelled)?;
     if let Some(message) = checkpoint.problem() {
         context.emit(Event::Warning { stage: NAME, message: format!("no checkpoint could be written: {message}") });

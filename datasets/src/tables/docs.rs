@@ -1,8 +1,8 @@
 //! The page that documents every table and column, made of what [`schema`](super::schema) says.
 
 use super::schema::{
-    ALL, COPIES_INDEX, Column, ColumnKind, EMBED_INDEX, FILE_EMBEDDINGS, FILES_INDEX, KNOWN_CLIPS, SLICES, SOUNDS_INDEX,
-    TRAINING_HISTORY, Table,
+    ALL, COPIES_INDEX, Column, ColumnKind, EMBED_INDEX, FILE_EMBEDDINGS, FILES_INDEX, KNOWN_CLIPS, SLICES,
+    SOUNDS_INDEX, TRAINING_HISTORY, Table,
 };
 
 /// How a table is read; `manifest` stands for any of them.

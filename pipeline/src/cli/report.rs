@@ -196,7 +196,10 @@ pub(crate) fn figures(metrics: &Metrics) -> String {
         metrics.macro_f1
     );
     if metrics.corrected_labels > 0 {
-        text.push_str(&format!("the labels of {} of these clips were corrected by review\n\n", metrics.corrected_labels));
+        text.push_str(&format!(
+            "the labels of {} of these clips were corrected by review\n\n",
+            metrics.corrected_labels
+        ));
     }
     let rows = metrics.per_class.iter().map(|class| {
         let average = class.average_precision.map_or("–".to_owned(), |ap| format!("{ap:.3}"));

@@ -103,7 +103,9 @@ fn of_model(run: &RunRecord, version: &str, meta: &ModelMeta) -> ReportData {
         flags.push(Flag { word: "leaky".to_owned(), note: note.to_owned() });
     }
     if let Some(corrected) = test.map(|test| test.corrected_labels).filter(|n| *n > 0) {
-        let note = format!("the labels of {corrected} test clips were corrected by review; the figures rest on the corrected ones");
+        let note = format!(
+            "the labels of {corrected} test clips were corrected by review; the figures rest on the corrected ones"
+        );
         flags.push(Flag { word: "corrected labels".to_owned(), note });
     }
     if let Some(ci) = test.and_then(|test| test.ci95.as_ref()).filter(|ci| !ci.is_reliable()) {

@@ -109,6 +109,9 @@ fn ran(enough: u64, force: Force) -> Ran {
         cancelled: &cancelled,
         forced: false,
         force_publish: false,
+        allow_loss: false,
+        user: None,
+        reason: None,
     };
     let selection = Selection::of(&pipeline, Scope::All, force).unwrap();
     let lock = Lock::take(&layout.lock(), "2026-01-01T00:00:00Z".parse().unwrap()).unwrap();

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{ClipRow, KnownClipRow, Row, read_rows};
-use ecosight_models::ModelError;
 use ecosight_models::artefact::Artefact;
 use serde::{Deserialize, Serialize};
 
@@ -45,8 +44,12 @@ impl Loss {
     pub(crate) fn of(context: &Context<'_>, listed: &[ClipRow]) -> Result<Option<Self>, StageErrorKind> {
         let Some(model) = current(context.layout)? else { return Ok(None) };
         let Some(known) = KnownClips::read(context.layout, &model) else { return Ok(None) };
-        let artefact = Artefact::load(&context.layout.model(&model)).map_err(ModelError::from)?;
-        Ok(Some(Self::between(model, &artefact.meta.classes, &known.clips, listed)))
+        // Of a model that cannot be read, the labels of its recordings say the classes; whoever needs the model itself reports what is wrong with it.
+        let classes = match Artefact::load(&context.layout.model(&model)) {
+            Ok(artefact) => artefact.meta.classes,
+            Err(_) => classes_of(&known.clips),
+        };
+        Ok(Some(Self::between(model, &classes, &known.clips, listed)))
     }
 
     fn between(model: String, classes: &[String], known: &[KnownClipRow], listed: &[ClipRow]) -> Self {
@@ -104,6 +107,12 @@ impl Loss {
         let more = if *lost as usize > names.len() { ", …" } else { "" };
         format!("{classes}{lost} of {known} known recordings ({share:.1} %) are gone: {}{more}", names.join(", "))
     }
+}
+
+/// The classes that the labels of these clips name.
+fn classes_of(known: &[KnownClipRow]) -> Vec<String> {
+    let labels = known.iter().filter_map(|clip| clip.label.as_deref());
+    labels.flat_map(parts_there).map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Whether a clip with this label is of the class.

@@ -9,11 +9,7 @@ use crate::StageErrorKind;
 
 impl Split {
     /// An error if a recording, or what `group_by` keeps together, has clips in folds that stand for different sides.
-    pub(super) fn check_sides_of_folds(
-        &self,
-        rows: &[SplitRow],
-        unjoined: &[String],
-    ) -> Result<(), StageErrorKind> {
+    pub(super) fn check_sides_of_folds(&self, rows: &[SplitRow], unjoined: &[String]) -> Result<(), StageErrorKind> {
         let instead = "or correct what tells them (`split.pattern`, or the columns of a manifest)";
         self.check_contradictions(rows, unjoined, instead, |fold| self.given(fold))
     }
