@@ -75,7 +75,7 @@ fn a_second_run_lists_and_reads_no_object() {
     let (server, sandbox) = clips();
     sandbox.ok(&format!("retrain -q {}", from_bucket()));
     server.seen();
-    let outcome = sandbox.json(&format!("retrain --allow-loss {SETTINGS}"));
+    let outcome = sandbox.json(&format!("retrain {SETTINGS}"));
     assert_eq!(busy(&outcome), [""; 0]);
     let counts = server.counts();
     assert_eq!(counts.keys().collect::<Vec<_>>(), ["LIST"], "{counts:?}");

@@ -63,6 +63,7 @@ fn compare(environment: &Path, line: &str) -> Vec<Value> {
         .args(line.split_whitespace())
         .arg("--json")
         .env("ECOSIGHT_PEERS_VENV", environment)
+        .env("ECOSIGHT_BINARY", env!("CARGO_BIN_EXE_ecosight"))
         .env_remove("ECOSIGHT_DATA_ROOT")
         .stdin(Stdio::null())
         .stdout(out.try_clone().unwrap())

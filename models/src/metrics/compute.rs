@@ -235,7 +235,10 @@ mod tests {
         let metrics = Metrics::compute(&probabilities, &[0, 1, 1, 0], &predicted, &names(2)).unwrap();
         assert_eq!(metrics.confusion_matrix, [[1, 0], [0, 1]]);
         assert_eq!(metrics.unknown_rows(), [1, 1]);
-        assert_eq!((metrics.accuracy, metrics.balanced_accuracy, metrics.per_class[0].precision), (0.5, 0.5, 1.0));
+        assert_eq!(
+            (metrics.accuracy, metrics.balanced_accuracy, metrics.per_class[0].precision),
+            (0.5, 0.5, Some(1.0))
+        );
         // Both classes: one of two found, nothing taken for it.
         close(metrics.macro_f1, 2.0 / 3.0, "macro F1");
     }

@@ -341,7 +341,7 @@ mod tests {
         let rows = Labelled { probabilities: &[0.9, 0.9, 0.1, 0.9, 0.1, 0.1], labels: &[0, 1, 0] };
         let predicted = from(&[0.5; 2], rows.probabilities);
         let found = judge.metrics(rows, &predicted, &names(2)).unwrap();
-        assert_eq!((found.n, found.per_class[1].support, found.per_class[1].precision), (3, 1, 1.0));
+        assert_eq!((found.n, found.per_class[1].support, found.per_class[1].precision), (3, 1, Some(1.0)));
         assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
         // Class 0: one of two is found, and the one that is not is left alone; class 1 is always there.
         assert!((found.balanced_accuracy - 0.75).abs() < 1e-12);

@@ -54,13 +54,14 @@ impl Loss {
 
     fn between(model: String, classes: &[String], known: &[KnownClipRow], listed: &[ClipRow]) -> Self {
         let present: HashSet<ClipId> = listed.iter().map(|clip| clip.clip_id).collect();
+        let paths: HashSet<&str> = listed.iter().map(|clip| clip.uri.as_str()).collect();
         let labels: BTreeSet<&str> = listed.iter().map(|clip| clip.label.as_str()).collect();
         let is_there = |class: &str| labels.iter().any(|label| is_of(label, class));
-        // Whether any clip of each recording is left, and the path of its first one.
+        // Whether any clip of each recording is left, and the path of its first one. What has other bytes at the same path was replaced, and is not lost.
         let mut recordings: BTreeMap<&str, (bool, Option<&String>)> = BTreeMap::new();
         for clip in known {
             let (is_left, uri) = recordings.entry(&clip.recording_id).or_default();
-            *is_left |= present.contains(&clip.clip_id);
+            *is_left |= present.contains(&clip.clip_id) || clip.uri.as_deref().is_some_and(|uri| paths.contains(uri));
             *uri = uri.or(clip.uri.as_ref());
         }
         let lost: Vec<_> = recordings.iter().filter(|(_, (is_left, _))| !is_left).collect();
@@ -193,6 +194,8 @@ mod tests {
         assert_eq!(two_recordings.lost, 2);
         assert!(two_recordings.exceeds(0.2) && !two_recordings.exceeds(0.25));
         assert_eq!(two_recordings.words(), "2 of 8 known recordings (25.0 %) are gone: `00.wav`, `02.wav`");
+        let replaced = ClipRow { uri: "00.wav".to_owned(), ..listed(99..100, class).remove(0) };
+        assert_eq!(loss(&[listed(4..16, class), vec![replaced]].concat()).lost, 1, "there are other bytes at its path");
     }
 
     #[test]

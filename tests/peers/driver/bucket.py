@@ -37,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def compare(a: argparse.Namespace) -> list[dict]:
     """Measures; the rows."""
-    # Built together, so that what the tests have built is not built anew for other features.
-    built = places.build("--bin", "ecosight", "--bench", "s3_server")
-    binary, server = built["ecosight"], built["s3_server"]
+    binary, server = places.ecosight(), places.build("--bench", "s3_server")["s3_server"]
     with tempfile.TemporaryDirectory(prefix="ecosight-peers-") as folder:
         work = Path(folder)
         # Another build in the same target folder must not change what is measured.

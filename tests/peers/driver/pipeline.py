@@ -61,7 +61,7 @@ def compare(a: argparse.Namespace) -> list[dict]:
         return [_skipped(name, missing) for name in names]
     with tempfile.TemporaryDirectory(prefix="ecosight-peers-") as folder:
         work = Path(folder)
-        binary = places.build("--bin", "ecosight")["ecosight"]
+        binary = places.ecosight()
         environment = os.environ | {"ECOSIGHT_CACHE_DIR": str(work / "cache")}
         _import(binary, weights.resolve(), work, environment)
         if a.clips is not None:

@@ -77,6 +77,12 @@ def build(*target: str) -> dict[str, Path]:
     return {message["target"]["name"]: Path(message["executable"]) for message in found}
 
 
+def ecosight() -> Path:
+    """The program itself: `ECOSIGHT_BINARY` where that is set, else built."""
+    named = os.environ.get("ECOSIGHT_BINARY")
+    return Path(named) if named else build("--bin", "ecosight")["ecosight"]
+
+
 def last_line(text: str) -> str:
     """The last line with something in it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

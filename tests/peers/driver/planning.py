@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def compare(a: argparse.Namespace) -> list[dict]:
     """Measures; the rows."""
-    binary = places.build("--bin", "ecosight")["ecosight"]
+    binary = places.ecosight()
     return [row for clips in a.clips or CLIPS for row in _compare(binary, clips, a)]
 
 
