@@ -194,11 +194,12 @@ fn the_false_alarms_that_the_gate_counts_are_those_that_predict_raises() {
 fn what_was_trained_on_its_test_clips_is_refused_unless_forced() {
     let sandbox = sandbox(false);
     manifest(&sandbox, false, "high/0.wav,high,another,test,0.2,0.8\n");
-    let leak = sandbox.run(&format!("{RETRAIN} --set split.copies=stop"));
+    let retrain = format!("{RETRAIN} --set split.copies=stop");
+    let leak = sandbox.run(&retrain);
     assert!(leak.code == 1 && leak.stderr.contains("--allow-leak"), "{}", leak.stderr);
-    let refused = sandbox.run(&format!("{RETRAIN} --allow-leak"));
+    let refused = sandbox.run(&format!("{retrain} --allow-leak"));
     assert!(refused.code == 4 && refused.stderr.contains("leaks: clips of the test side"), "{}", refused.stderr);
-    sandbox.ok(&format!("{RETRAIN} --allow-leak --force-publish"));
+    sandbox.ok(&format!("{retrain} --allow-leak --force-publish"));
     let listed = sandbox.ok("models list").stdout;
     assert!(listed.contains("leaky") && listed.contains("production"), "{listed}");
 }
