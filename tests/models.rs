@@ -36,7 +36,7 @@ fn models_are_listed_shown_and_compared() {
     };
     assert_eq!((state(&first), state(&second)), (json!("former"), json!("production")));
     let text = sandbox.ok("models list").stdout;
-    assert!(text.contains("100.0 % (100.0 % – 100.0 %)"), "{text}");
+    assert!(text.contains("100.0 % (54.1 % – 100.0 %, by 6 recordings)"), "{text}");
     let shown = sandbox.ok("models show").stdout;
     for expected in [&second, "train.l2", "test rows", "against production", "parity", "in production"] {
         assert!(shown.contains(expected), "{expected} is not in\n{shown}");

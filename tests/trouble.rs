@@ -88,7 +88,8 @@ fn a_place_that_cannot_be_written_stops_its_stage_and_loses_nothing() {
     let tables = ["manifest", "split", "augment", "embed"].map(|stage| (format!("tables/{stage}"), Some(stage)));
     let states = ["manifest", "split", "augment", "embed", "train", "evaluate", "publish"]
         .map(|stage| (format!("index/{stage}.json/in the way"), None));
-    let others = [("models", Some("train")), ("models/production.json/in the way", Some("publish"))];
+    // Before anything is trained, `publish` looks for the model in production.
+    let others = [("models", Some("publish")), ("models/production.json/in the way", Some("publish"))];
     let others = others.map(|(place, stage)| (place.to_owned(), stage));
     let rest = ["index", "runs", "tables", "index/embed.parquet/in the way"].map(|place| (place.to_owned(), None));
     for (place, stage) in stages.into_iter().chain(tables).chain(states).chain(others).chain(rest) {

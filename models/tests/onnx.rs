@@ -186,18 +186,23 @@ fn heads_agree_with_onnx_runtime() {
 fn labels_follow_the_decision_with_fallback_and_unknown() {
     let test = "labels_follow_the_decision_with_fallback_and_unknown";
     let mut parts = Parts::new(64, &[], Activation::Softmax);
-    let rows: Vec<Vec<f32>> = seeded::waveform(200 * 64).chunks(64).map(|row| row.to_vec()).collect();
+    let rows: Vec<Vec<f32>> = seeded::waveform(200 * 64).chunks(64).map(<[f32]>::to_vec).collect();
     let input = [serde_json::json!({ "embedding": rows })];
     let energy = |row: &Vec<f32>| -parts.logits(row).iter().map(|z| f64::from(z.exp())).sum::<f64>().ln();
     let mut energies: Vec<f64> = rows.iter().map(energy).collect();
     energies.sort_by(f64::total_cmp);
     // Between two rows, where rounding decides nothing.
     let limit = UnknownLimit::Energy(f64::midpoint(energies[149], energies[150]));
+    let mut highest: Vec<f32> =
+        rows.iter().map(|row| parts.probabilities(row).into_iter().fold(0.0, f32::max)).collect();
+    highest.sort_by(f32::total_cmp);
+    let threshold = f32::midpoint(highest[99], highest[100]);
+    parts.decision.thresholds.iter_mut().flatten().for_each(|of_class| *of_class = threshold);
     let mut seen = std::collections::BTreeSet::new();
     for (background, unknown) in [
         (&[][..], None),
         (&["e"][..], None),
-        (&["e"][..], Some(UnknownLimit::Probability(0.3))),
+        (&["e"][..], Some(UnknownLimit::Probability(f64::midpoint(highest[49].into(), highest[50].into())))),
         (&["e"][..], Some(limit)),
     ] {
         let folder = tempfile::tempdir().unwrap();

@@ -65,7 +65,12 @@ impl Stage for Evaluate {
         let meta = Artefact::load(&folder).map_err(ModelError::from)?.meta;
         let measured = TestUse::read(&folder).pop();
         for (on, metrics) in meta.metrics {
-            context.emit(Event::Evaluated { model: version.clone(), on, metrics, measured: measured.clone() });
+            context.emit(Event::Evaluated {
+                model: version.clone(),
+                on,
+                metrics: Box::new(metrics),
+                measured: measured.clone(),
+            });
         }
         Ok(())
     }
@@ -104,7 +109,7 @@ impl Stage for Evaluate {
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             let (model, on, metrics) = (version.clone(), on.clone(), metrics.clone());
-            context.emit(Event::Evaluated { model, on, metrics, measured: None });
+            context.emit(Event::Evaluated { model, on, metrics: Box::new(metrics), measured: None });
         }
         let mut rows: Vec<PredictionRow> = read_file(&folder.join(PREDICTIONS_FILE)).in_stage(NAME)?;
         write_file(&folder.join(TEST_FILE), &tested).in_stage(NAME)?;

@@ -44,7 +44,7 @@ pub(crate) struct Calibrated {
     pub(crate) calibration: Calibration,
 }
 
-impl<'a> Procedure<'a> {
+impl Procedure<'_> {
     /// Follows the procedure on `train`, whose values it takes, and `val`. None where `watch` broke it off.
     pub(crate) fn run(
         self,

@@ -365,7 +365,7 @@ pub enum Event {
         /// Rows it was evaluated on: `test`, `val`.
         on: String,
         /// The figures.
-        metrics: Metrics,
+        metrics: Box<Metrics>,
         /// When they were measured, where that was not in this run.
         #[serde(skip_serializing_if = "Option::is_none")]
         measured: Option<TestUse>,

@@ -153,7 +153,7 @@ impl MultiLabel<'_> {
     }
 
     /// The ends of figures at the edge, drawn from so many clusters.
-    fn edges(&self, all: u64, labels: &[usize], clusters: Clusters<'_>) -> Vec<f64> {
+    fn edges(self, all: u64, labels: &[usize], clusters: Clusters<'_>) -> Vec<f64> {
         let with = |answer: bool| -> Vec<u64> {
             let of_class = |class: usize| clusters.count(|row| self.sets.of(labels[row])[class] == Some(answer));
             (0..self.sets.classes()).map(of_class).collect()
@@ -162,7 +162,7 @@ impl MultiLabel<'_> {
     }
 
     /// The distinct patterns among those that are predicted, and which of them is that of each row.
-    fn distinct<'b>(&self, predicted: &'b [bool]) -> (Vec<&'b [bool]>, Vec<usize>) {
+    fn distinct<'b>(self, predicted: &'b [bool]) -> (Vec<&'b [bool]>, Vec<usize>) {
         let (mut patterns, mut numbers) = (Vec::new(), HashMap::new());
         let mut number = |pattern: &'b [bool]| {
             *numbers.entry(pattern).or_insert_with(|| {
@@ -174,7 +174,7 @@ impl MultiLabel<'_> {
         (patterns, of_rows)
     }
 
-    fn check(&self, predicted: &[bool], labels: &[usize]) -> Result<(), MetricsError> {
+    fn check(self, predicted: &[bool], labels: &[usize]) -> Result<(), MetricsError> {
         if labels.is_empty() {
             return Err(MetricsError::NoRows);
         }

@@ -1,6 +1,6 @@
 //! What a share that was seen says of the share that is to be expected.
 
-/// Quantile of the standard normal distribution at 0.95: one-sided 95 % (SciPy `norm.ppf(0.95)`).
+/// Quantile of the standard normal distribution at 0.95: one-sided 95 % (`scipy.stats.norm.ppf(0.95)`).
 const Z_ONE_SIDED: f64 = 1.644_853_626_951_472_2;
 
 /// Half of what a two-sided 95 % interval leaves out.

@@ -176,7 +176,7 @@ pub(crate) struct RetrainArgs {
     /// Train although the source has lost a class, or more than `publish.max_loss` of the recordings, of the model in production
     #[arg(long)]
     pub(crate) allow_loss: bool,
-    /// Why it is run, for the history of models (with the user's name, or ECOSIGHT_USER)
+    /// Why it is run, for the history of models (with the user's name, or `ECOSIGHT_USER`)
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Wait while another run writes this data root

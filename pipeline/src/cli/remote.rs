@@ -63,8 +63,8 @@ impl Use {
                     | ModelsVerb::Rollback { .. }
                     | ModelsVerb::Pin { .. }
                     | ModelsVerb::Unpin { .. },
-            }) => Self::Write { wait: false },
-            Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
+            })
+            | Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
             Verb::Review(args) if args.import.is_some() => Self::Write { wait: false },
             Verb::Review(args) if args.dir.is_some() => Self::Read(&[Area::Models]),

@@ -171,7 +171,7 @@ impl Record {
             Event::Evaluated { model, on, metrics, measured } => {
                 self.outcome.model = Some(model.clone());
                 self.outcome.measured.clone_from(measured);
-                self.outcome.metrics.insert(on.clone(), metrics.clone());
+                self.outcome.metrics.insert(on.clone(), metrics.as_ref().clone());
             }
             Event::Lost(loss) => self.outcome.loss = Some(loss.as_ref().clone()),
             Event::Judged(gate) => self.outcome.gate = Some(gate.as_ref().clone()),

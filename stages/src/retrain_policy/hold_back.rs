@@ -96,7 +96,7 @@ impl HeldBack {
         let known = recordings(&in_production.clips);
         let new = recordings(&now.clips).difference(&known).count() as u64;
         let is_held_back = 0 < new && new < min_samples;
-        Ok(is_held_back.then(|| Self { schema_version: 1, model, new, needed: min_samples }))
+        Ok(is_held_back.then_some(Self { schema_version: 1, model, new, needed: min_samples }))
     }
 }
 

@@ -145,7 +145,9 @@ impl Split {
 fn joined(copied: &BTreeMap<&str, BTreeMap<&str, usize>>, clips: &[ClipRow]) -> String {
     let recordings: usize = copied.values().map(BTreeMap::len).sum();
     let mut groups: Vec<Vec<usize>> = copied.values().map(|group| group.values().copied().collect()).collect();
-    groups.iter_mut().for_each(|group| group.sort_unstable());
+    for group in &mut groups {
+        group.sort_unstable();
+    }
     groups.sort_unstable();
     let n = groups.len();
     let group = |group: &Vec<usize>| {

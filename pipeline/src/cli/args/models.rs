@@ -24,7 +24,7 @@ pub(crate) struct ModelsArgs {
 /// Why the pointer to the model in production is moved.
 #[derive(ClapArgs, Debug)]
 pub(crate) struct Why {
-    /// The reason, kept in models/history.jsonl with the user's name (ECOSIGHT_USER, else that of the login)
+    /// The reason, kept in models/history.jsonl with the user's name (`ECOSIGHT_USER`, else that of the login)
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
 }
