@@ -1,7 +1,7 @@
 //! When a retrain trains, and when it must not go on: new recordings alone are held back until there are enough of them ([`HeldBack`]), and a source that has
 //! lost recordings or a class of the model in production stops the run before anything is trained ([`Loss`]).
 //!
-//! Both compare the source with what a model was trained beside ([`KnownClips`]).
+//! Both compare the source with what a model was trained beside (`known_clips.rs`).
 
 mod hold_back;
 mod known_clips;
