@@ -217,7 +217,8 @@ fn labels_follow_the_decision_with_fallback_and_unknown() {
         assert_eq!(expected.iter().any(|label| label == "unknown"), expected_unknown, "{background:?}, {unknown:?}");
         seen.extend(expected);
     }
-    assert!(seen.len() > 3, "{seen:?}");
+    // A class, the background and what is neither.
+    assert!(seen.len() > 2, "{seen:?}");
 }
 
 #[test]
