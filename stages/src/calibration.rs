@@ -143,7 +143,7 @@ fn candidates(labels: &Labels, clips: &Clips, plain: &Decision) -> Vec<Vec<Candi
     candidates
 }
 
-/// Clips of each class, and of how many recordings, or whatever else a `unit` is, they are.
+/// Number of clips of each class, and of the split groups (each a `unit`) that they come from.
 fn positives(labels: &Labels, clips: &Clips, unit: &str) -> Vec<Positives> {
     let mut found = vec![(0, BTreeSet::new()); labels.classes.len()];
     for (&label, &kept) in clips.y.iter().zip(&clips.kept) {

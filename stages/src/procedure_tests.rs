@@ -111,7 +111,7 @@ fn windows_of_a_clip_count_as_one_clip() {
 
 #[test]
 fn what_is_learnt_by_heart_counts_for_nothing() {
-    // Each recording has a value that tells it from all others, and nothing that tells its class.
+    // Each recording has a feature of its own that identifies it; no feature depends on its class.
     let clip = |n: usize| {
         let recording = n / 4;
         let row = (0..30).map(|column| f32::from(u8::from(column == recording))).collect();

@@ -62,8 +62,8 @@ pub struct Selection {
     pub tried: Vec<Tried>,
     /// The sides that the head was fitted on, with these settings.
     pub fitted_on: Vec<String>,
-    /// What the logits of the fitted head were divided by, so that its probabilities are calibrated. It is folded into the weights of the last layer:
-    /// whoever uses the model divides by nothing. Schema 2 called it `temperature`.
+    /// Temperature that calibrates the fitted head. It is already folded into the weights of the last layer, so the logits must not be divided by it
+    /// again. Schema 2 called it `temperature`.
     #[serde(alias = "temperature")]
     pub fitted_temperature: f64,
     /// The threshold that was chosen for each class, and what it reaches; none where none was chosen, or the wish cannot be fulfilled.
@@ -84,9 +84,9 @@ pub struct Selection {
 pub struct Positives {
     /// Number of clips.
     pub clips: u64,
-    /// Number of recordings, or whatever else is kept together, that they come from.
+    /// Number of split groups (`split.group_by`) that they come from.
     pub groups: u64,
-    /// What is kept together, as one word: `recording`, `site`.
+    /// Unit of the split groups: `recording`, `site`, `device` or `day`.
     pub unit: String,
 }
 

@@ -9,8 +9,8 @@ use super::tally::Tally;
 use super::{Bootstrap, Clusters, FEW_CLUSTERS, Interval, MetricsError, check};
 use crate::decision::Labelling;
 
-/// 95 % percentile bootstrap intervals, by recording or whatever else is kept together; of figures that are 1 or 0 in every resample, those of Clopper and
-/// Pearson.
+/// 95 % percentile bootstrap intervals that resample split groups (recordings by default); Clopper–Pearson intervals for figures that are 1 or 0 in every
+/// resample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "StoredIntervals", into = "StoredIntervals")]
 pub struct Intervals {

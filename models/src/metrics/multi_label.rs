@@ -1,7 +1,7 @@
 //! Metrics where a row can be of several classes, or of none.
 //!
-//! What a model answers of a row is a pattern: whether each class is predicted ([`patterns_of`](crate::decision::patterns_of)). What nobody knows of a
-//! row (its label says neither that a class is there nor that it is not) counts nowhere.
+//! The prediction for a row is one boolean per class ([`patterns_of`](crate::decision::patterns_of)). Classes that a row's label neither names nor rules
+//! out are unknown for that row and excluded from all metrics.
 
 use std::collections::HashMap;
 

@@ -31,7 +31,7 @@ pub struct Metrics {
     pub ece: Option<f64>,
     /// Number of bins of the expected calibration error; files of before say none and had 15.
     pub ece_bins: Option<usize>,
-    /// 95 % bootstrap intervals by recording, or whatever else is kept together; whoever knows the recordings adds them ([`intervals`](super::intervals)).
+    /// 95 % bootstrap intervals by split group; none until the caller adds them ([`intervals`](super::intervals)).
     pub ci95: Option<Intervals>,
     /// Whether copies of these rows were trained on: the figures are too good to be true then.
     pub is_leaky: bool,

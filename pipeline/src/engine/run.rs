@@ -99,7 +99,7 @@ pub fn foresee(selection: &Selection<'_>, context: &Context<'_>) -> Result<Vec<P
             .inputs()
             .iter()
             .all(|input| selection.contains(input) || State::read(context.layout, input).is_some());
-        // Once a stage cannot tell what it would make, the tables after it cannot be told either; models and pointers look at tables of clips alone.
+        // Where the output of a stage cannot be foreseen, neither can the tables after it; models and pointers depend on tables of clips only.
         if (is_blind && stage.is_table()) || !is_known {
             return Ok(ecosight_stages::Forecast::default());
         }

@@ -103,7 +103,7 @@ pub(super) fn compare(
     Ok(Ok(Comparison { clips, left_out, classes, differences }))
 }
 
-/// Number of clusters (recordings, or whatever else is kept together) of each of `classes`, of clips with the labels `y`.
+/// Number of split groups that have clips of each of `classes`, given the clips' labels `y`.
 fn groups(classes: &[String], labels: &Labels, y: &[usize], clusters: Clusters<'_>) -> Vec<u64> {
     let mut of_class: HashMap<&String, HashSet<u32>> = HashMap::new();
     for (&label, &cluster) in y.iter().zip(clusters.of_rows) {
