@@ -139,11 +139,14 @@ fn cross_validation_reuses_embeddings_and_knows_folds_and_groups() {
     recordings(&sandbox, 10);
     let grouped = sandbox.json(&format!("evaluate --cv --source recordings {FAST} --groups 4"));
     assert_eq!(grouped["folds"].as_object().unwrap().len(), 4);
-    assert_eq!((grouped["computed"].as_u64(), grouped["reused"].as_u64()), (Some(20), Some(0)));
-    assert_eq!(grouped["accuracy"], 1.0);
-    sandbox.ok(&format!("retrain --source recordings {FAST}"));
+    // Each clip and its variant; originals alone are scored.
+    assert_eq!((grouped["computed"].as_u64(), grouped["reused"].as_u64()), (Some(40), Some(0)));
+    assert_eq!((&grouped["metrics"]["n"], &grouped["accuracy"]), (&20.into(), &1.0.into()));
+    let outcome = sandbox.json(&format!("retrain --source recordings {FAST}"));
+    let units = outcome["counts"]["embed"]["units"].as_u64().unwrap();
     let again = sandbox.json(&format!("evaluate --cv {FAST} --set split.pattern=/(?<fold>[0-9])"));
-    assert_eq!((again["computed"].as_u64(), again["reused"].as_u64()), (Some(0), Some(20)));
+    assert_eq!((again["computed"].as_u64(), again["reused"].as_u64()), (Some(40 - units), Some(units)));
+    assert_eq!(again["metrics"]["n"], 20);
 }
 
 #[test]
@@ -262,6 +265,10 @@ fn a_class_with_one_recording_is_trained_on_and_decides_nothing_for_the_others()
             && card.contains("| rare | 1 | 0 | 0 | 1 | 1 | 0 |"),
         "{card}"
     );
+    // Its one recording is on the train side.
+    let shown = sandbox.ok("runs show --data-root with").stdout;
+    let row = shown.lines().find(|line| line.trim_start().starts_with("rare")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["rare", "0", "n/a", "n/a", "n/a", "–"], "{shown}");
 }
 
 #[cfg(unix)]

@@ -64,7 +64,7 @@ pub(crate) fn digest(pairs: &[Pair], clips: &[ClipRow]) -> Option<(usize, Key)> 
 }
 
 /// Pairs of clips whose rows are equal bit by bit, hence equal decoded audio, one pair for each clip but the first of those that are equal. Silence is no
-/// copy of silence, so clips with equal rows are read again on behalf of `stage`. `rows` are those of originals, those of a clip side by side.
+/// copy of silence, so clips with equal rows are read again on behalf of `stage`. Variants among `rows` are left out; the rows of a clip lie side by side.
 pub(crate) fn equal(
     context: &Context<'_>,
     stage: &'static str,
@@ -72,12 +72,15 @@ pub(crate) fn equal(
     clips: &[ClipRow],
 ) -> Result<Vec<Pair>, StageErrorKind> {
     let mut of_content: BTreeMap<Key, Vec<ClipId>> = BTreeMap::new();
-    let mut first = 0;
+    let mut end = 0;
     for of_clip in rows.units.chunk_by(|a, b| a == b) {
-        let end = first + of_clip.len();
+        let first = end;
+        end += of_clip.len();
+        if of_clip[0].variant > 0 {
+            continue;
+        }
         let key = KeyHasher::new("clip").f32s(&rows.x[first * rows.dim..end * rows.dim]).finish();
         of_content.entry(key).or_default().push(of_clip[0].clip_id);
-        first = end;
     }
     let sets: Vec<Vec<ClipId>> = of_content.into_values().filter(|set| set.len() > 1).collect();
     let wanted: HashSet<ClipId> = sets.iter().flatten().copied().collect();

@@ -1,16 +1,17 @@
-//! Cross-validation on originals: over the given folds, over k folds of whole recordings (or sites, devices, days: `split.group_by`), or leaving each of
+//! Cross-validation: over the given folds, over k folds of whole recordings (or sites, devices, days: `split.group_by`), or leaving each of
 //! these out in turn.
 //!
-//! Each recording is scored by a head that came about on others as `train` makes one (`procedure.rs`); recordings that are copies of each other are in one
-//! fold (`split.copies`). Nothing is written; embeddings of originals that the table already holds are used, the others are computed.
+//! The originals of each recording are scored by a head that was trained on the others as `train` does it (`procedure.rs`), augmented variants included;
+//! recordings that are copies of each other are in one fold (`split.copies`). Nothing is written; embeddings that the table already holds are used, the
+//! others are computed.
 
 mod copies;
 mod folds;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use ecosight_datasets::key::ClipId;
-use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, Unit, UnitEntry};
+use ecosight_datasets::key::{ClipId, UnitKey};
+use ecosight_datasets::tables::{ClipRow, EmbedParts, EmbedTable, Unit};
 use ecosight_models::ModelError;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::head::{Pooler, TrainConfig};
@@ -19,9 +20,10 @@ use ecosight_models::open::open_embedder;
 use serde::Serialize;
 
 use crate::StageErrorKind;
-use crate::clip::{Bench, Recipe, Stop};
+use crate::augment::Augment;
+use crate::clip::{Bench, Stop};
 use crate::copies::Pair;
-use crate::embed::{Embed, Work, embed_all, unit_key};
+use crate::embed::{Embed, Work, embed_all};
 use crate::figures::Judge;
 use crate::labels::Labels;
 use crate::manifest::Manifest;
@@ -31,6 +33,7 @@ use crate::split::{Copies, Split};
 use crate::stage::{Context, Event};
 use crate::stream::{Outcome, Piece};
 use crate::timings::Meter;
+use crate::units::{Wanted, wanted};
 
 /// Name of the work in progress events.
 const NAME: &str = "evaluate";
@@ -40,6 +43,8 @@ const NAME: &str = "evaluate";
 pub struct Settings {
     /// How recordings and folds are told.
     pub split: Split,
+    /// Which variants are trained on.
+    pub augment: Augment,
     /// Which embedder.
     pub embed: Embed,
     /// Which head.
@@ -70,9 +75,9 @@ pub struct CrossValidation {
     pub folds: BTreeMap<String, f64>,
     /// Clips in each fold.
     pub fold_clips: BTreeMap<String, u64>,
-    /// Originals whose embeddings were in the table.
+    /// Originals and variants whose embeddings were in the table.
     pub reused: usize,
-    /// Originals that were embedded now.
+    /// Originals and variants that were embedded now.
     pub computed: usize,
     /// Clips that could not be used.
     pub quarantined: usize,
@@ -92,10 +97,12 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
     // Whatever is wrong shows before anything is embedded.
     let labels = deal(settings, &found.clips, &copies, &mut warn)?.labels;
     let embedder = open_embedder(settings.embed.spec(), context.weights)?;
-    let mut originals = Originals { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
-    let reused = originals.reuse(context)?;
-    let failed = originals.compute(context, &found.clips)?;
-    let mut rows = originals.rows;
+    let recipes = found.clips.iter().flat_map(|clip| settings.augment.recipes(clip.clip_id, settings.augment.variants));
+    let wanted = wanted(embedder.id(), recipes.collect(), &found.clips)?;
+    let mut pooled = Pooled { settings, embedder: &*embedder, labels: &labels, rows: Rows::default() };
+    let reused = pooled.reuse(context, &wanted)?;
+    let failed = pooled.compute(context, &wanted)?;
+    let mut rows = pooled.rows;
     rows.sort();
     copies.extend(crate::copies::equal(context, NAME, &rows, &found.clips)?);
     let Dealt { folds, labels, joined } = deal(settings, &found.clips, &copies, &mut warn)?;
@@ -115,7 +122,7 @@ pub fn cross_validate(context: &Context<'_>, settings: &Settings) -> Result<Cros
         folds: by_fold.accuracy,
         fold_clips: by_fold.clips,
         reused,
-        computed: rows.clip_count() - reused,
+        computed: rows.unit_count() - reused,
         quarantined: found.failed.len() + failed,
     })
 }
@@ -158,75 +165,82 @@ fn told_of(copies: &BTreeSet<[ClipId; 2]>, clips: &[ClipRow]) -> Option<String> 
     Some(format!("the figures are leaky: there are copies in different folds ({n} {pairs}, first `{a}` and `{b}`)"))
 }
 
-/// Pooled originals on their way.
-struct Originals<'a> {
+/// Pooled embeddings of originals and variants, while they are collected.
+struct Pooled<'a> {
     settings: &'a Settings,
     embedder: &'a dyn Embedder,
     labels: &'a Labels,
     rows: Rows,
 }
 
-impl Originals<'_> {
-    /// Takes the originals that the table holds under the keys that they would have now.
-    fn reuse(&mut self, context: &Context<'_>) -> Result<usize, StageErrorKind> {
+impl Pooled<'_> {
+    /// Takes the units that the table holds under the keys that they would have now; returns how many.
+    fn reuse(&mut self, context: &Context<'_>, wanted: &[(&ClipRow, Vec<Wanted>)]) -> Result<usize, StageErrorKind> {
         let id = self.embedder.id();
         if EmbedParts::read(context.layout)?.is_none_or(|table| table.embedder != id.slug()) {
             return Ok(0);
         }
         let table = EmbedTable::look(context.layout, &id.slug())?;
-        let is_same = |entry: &&UnitEntry| entry.key == unit_key(id, entry.unit.clip_id, &Recipe::ORIGINAL);
-        let same: HashSet<Unit> = table.live().filter(is_same).map(|entry| entry.unit).collect();
+        let keys: HashSet<UnitKey> = wanted.iter().flat_map(|(_, units)| units).map(|unit| unit.entry.key).collect();
+        let same: HashSet<Unit> =
+            table.live().filter(|entry| keys.contains(&entry.key)).map(|entry| entry.unit).collect();
         let rows = &mut self.rows;
         read_pooled(context, self.settings.train.summary(), self.labels, &mut |unit, labelled, row| {
             if same.contains(&unit) {
                 rows.push(unit, labelled, &row);
             }
         })?;
-        Ok(rows.clip_count())
+        Ok(rows.unit_count())
     }
 
     /// Computes the rest; returns how many clips failed.
-    fn compute(&mut self, context: &Context<'_>, clips: &[ClipRow]) -> Result<usize, StageErrorKind> {
-        let present: HashSet<ClipId> = self.rows.units.iter().map(|unit| unit.clip_id).collect();
-        let work: Vec<Work> = clips
-            .iter()
-            .filter(|clip| !present.contains(&clip.clip_id))
-            .map(|clip| Work::original(clip, self.embedder.id()))
-            .collect();
+    fn compute(&mut self, context: &Context<'_>, wanted: &[(&ClipRow, Vec<Wanted>)]) -> Result<usize, StageErrorKind> {
+        let reused: HashSet<Unit> = self.rows.units.iter().copied().collect();
+        let entries = wanted.iter().flat_map(|(_, units)| units).map(|unit| &unit.entry);
+        let present: HashSet<UnitKey> =
+            entries.filter(|entry| reused.contains(&entry.unit)).map(|entry| entry.key).collect();
+        let work: Vec<Work> = wanted.iter().filter_map(|(clip, units)| Work::missing(clip, units, &present)).collect();
         let (dim, summary) = (self.embedder.dim(), self.settings.train.summary());
         let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
         let bench = Bench { embedder: self.embedder, meter: &meter, stop: &stop };
         let mut failed = Vec::new();
-        // Long clips, as far as their rows have come.
-        let mut long: HashMap<usize, Pooler> = HashMap::new();
+        // Units of long clips, as far as their rows have come.
+        let mut long: HashMap<Unit, Pooler> = HashMap::new();
         embed_all(context, NAME, bench, &work, &mut |piece| {
-            let (number, rows): (usize, Vec<Vec<f32>>) = match piece {
-                Piece::Rows(number, _, patches) => {
-                    let pooler = long.entry(number).or_insert_with(|| Pooler::new(summary, dim));
-                    pooler.push(&patches.embeddings);
-                    return Ok(());
+            match piece {
+                Piece::Rows(number, recipe, patches) => {
+                    let pooler = long.entry(work[number].units[recipe].unit);
+                    pooler.or_insert_with(|| Pooler::new(summary, dim)).push(&patches.embeddings);
                 }
                 Piece::Done(number, Outcome::Failed(error)) => {
-                    long.remove(&number);
+                    work[number].units.iter().for_each(|entry| drop(long.remove(&entry.unit)));
                     failed.push(work[number].quarantined(&error, self.embedder.id()));
-                    return Ok(());
                 }
                 Piece::Done(number, Outcome::Whole(whole)) => {
-                    let rows = summary.pool(&whole.variants[0].embeddings, dim);
-                    (number, rows.chunks_exact(summary.dim(dim)).map(<[f32]>::to_vec).collect())
+                    for (entry, patches) in work[number].units.iter().zip(&whole.variants) {
+                        let rows = summary.pool(&patches.embeddings, dim);
+                        self.push(entry.unit, rows.chunks_exact(summary.dim(dim)));
+                    }
                 }
                 Piece::Done(number, Outcome::Long(_)) => {
-                    (number, long.remove(&number).map(Pooler::finish).unwrap_or_default())
+                    for entry in &work[number].units {
+                        let rows = long.remove(&entry.unit).map(Pooler::finish).unwrap_or_default();
+                        self.push(entry.unit, rows.iter().map(Vec::as_slice));
+                    }
                 }
-            };
-            let clip_id = work[number].clip_id;
-            for row in rows {
-                self.rows.push(Unit { clip_id, variant: 0 }, &self.labels.clips[&clip_id], &row);
             }
             Ok(())
         })?;
-        context.quarantine(&failed, clips.len())?;
+        let unusable: HashSet<ClipId> = failed.iter().filter_map(|row| row.clip_id).collect();
+        if reused.iter().any(|unit| unusable.contains(&unit.clip_id)) {
+            self.rows.retain(|unit| !unusable.contains(&unit.clip_id));
+        }
+        context.quarantine(&failed, wanted.len())?;
         Ok(failed.len())
+    }
+
+    fn push<'a>(&mut self, unit: Unit, rows: impl Iterator<Item = &'a [f32]>) {
+        rows.for_each(|row| self.rows.push(unit, &self.labels.clips[&unit.clip_id], row));
     }
 }
 
@@ -267,6 +281,7 @@ fn score(
             let message = format!("without fold `{name}` no usable clip of class {} is left", missing.join(", "));
             return Err(StageErrorKind::data(message, "repair the files that are reported above, or add recordings"));
         }
+        let held_out: Vec<usize> = held_out.into_iter().filter(|&row| rows.is_original[row]).collect();
         let found = procedure.held_out(rows, &fitted, &held_out, &|| context.check_cancelled().is_err())?;
         let found = found.ok_or(StageErrorKind::Cancelled)?;
         let metrics = judge.figures(&found.clips, &found.answers).map_err(ModelError::from)?;

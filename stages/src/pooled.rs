@@ -89,8 +89,8 @@ impl Rows {
         }
     }
 
-    /// Number of clips (variants apart) of the rows, which are in order: windows of a clip lie together.
-    pub(crate) fn clip_count(&self) -> usize {
+    /// Number of originals and variants of the rows: windows of one lie together.
+    pub(crate) fn unit_count(&self) -> usize {
         self.units.chunk_by(|a, b| a == b).count()
     }
 

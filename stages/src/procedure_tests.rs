@@ -106,7 +106,7 @@ fn windows_of_a_clip_count_as_one_clip() {
     assert_eq!(metrics.n, 30);
     assert!(metrics.per_class.iter().all(|class| class.support == 15), "{metrics:?}");
     let (_, rows) = made(&config, &several);
-    assert_eq!((rows.len(), rows.clip_count()), (15 + 15 * 5, 30));
+    assert_eq!((rows.len(), rows.unit_count()), (15 + 15 * 5, 30));
 }
 
 #[test]

@@ -152,21 +152,6 @@ impl Work {
         (!work.units.is_empty()).then_some(work)
     }
 
-    /// The original of a clip.
-    pub(crate) fn original(clip: &ClipRow, embedder: &EmbedderId) -> Self {
-        let key = unit_key(embedder, clip.clip_id, &Recipe::ORIGINAL);
-        let entry = UnitEntry { unit: Unit { clip_id: clip.clip_id, variant: 0 }, key, recipe: "original".into() };
-        let (uri, span) = (clip.uri.clone(), clip.span);
-        Self {
-            clip_id: clip.clip_id,
-            uri,
-            version: clip.version(),
-            span,
-            recipes: vec![Recipe::ORIGINAL],
-            units: vec![entry],
-        }
-    }
-
     /// The row that says why this clip cannot be used.
     pub(crate) fn quarantined(&self, error: &ClipError, embedder: &EmbedderId) -> QuarantineRow {
         let (clip_id, uri, stage) = (Some(self.clip_id), self.uri.clone(), NAME.to_owned());

@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn a_class_without_rows_has_no_figures_but_the_precision_of_what_was_taken_for_it() {
+        let probabilities = [0.8, 0.1, 0.1, 0.2, 0.7, 0.1];
+        let metrics = Metrics::compute(&probabilities, &[0, 0], &[Some(0), Some(1)], &names(3)).unwrap();
+        let of_class = |index: usize| {
+            let class = &metrics.per_class[index];
+            (class.precision, class.recall, class.f1, class.average_precision, class.auroc)
+        };
+        assert_eq!((metrics.per_class[0].precision, metrics.per_class[0].recall), (Some(1.0), Some(0.5)));
+        assert_eq!(of_class(1), (Some(0.0), None, None, None, None));
+        assert_eq!(of_class(2), (None, None, None, None, None));
+    }
+
+    #[test]
     fn metrics_survive_json() {
         let (p, predicted) = ([0.9, 0.1, 0.3, 0.7, 0.6, 0.4], [Some(0), Some(1), None]);
         let mut metrics = Metrics::compute(&p, &[0, 1, 1], &predicted, &names(2)).unwrap();

@@ -58,6 +58,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     }
     let settings = Settings {
         split: parameters(&pipeline, "split")?,
+        augment: parameters(&pipeline, "augment")?,
         embed: parameters(&pipeline, "embed")?,
         train: parameters(&pipeline, "train")?,
         folds: args.groups.map_or(Folds::Given, Folds::from),

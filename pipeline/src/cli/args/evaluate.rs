@@ -17,7 +17,8 @@ use super::PipelineArgs;
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArgs,
-    /// Cross-validate on originals: each recording is scored by a head that was chosen, trained and calibrated on the others, as `retrain` does it
+    /// Cross-validate: each recording is scored by a head that was chosen, trained (on originals and variants) and calibrated on the others, as `retrain`
+    /// does it
     #[arg(long)]
     pub(crate) cv: bool,
     /// Deal the recordings (or what `split.group_by` keeps together: sites, devices, days) to this many groups instead of using the given folds;
