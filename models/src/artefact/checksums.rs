@@ -11,6 +11,9 @@ use super::{Artefact, ArtefactError, ArtefactErrorKind, MODEL_FILE, WEIGHTS_FILE
 /// Name of the file of checksums.
 pub const CHECKSUMS_FILE: &str = "checksums.json";
 
+/// Name of the file of checksums that replaces [`CHECKSUMS_FILE`] once `model.json` is replaced; it is left behind by a crash in between.
+pub(super) const NEXT_CHECKSUMS_FILE: &str = "checksums.next.json";
+
 /// Version of the format.
 const VERSION: u32 = 1;
 
@@ -44,6 +47,20 @@ impl Checksums {
         }
     }
 
+    /// Reads the file at `path`; none where there is no file.
+    fn read(path: &Path) -> Result<Option<Self>, ArtefactError> {
+        if !path.try_exists().map_err(|error| ArtefactErrorKind::Io(error).at(path))? {
+            return Ok(None);
+        }
+        let parse = |bytes: Vec<u8>| serde_json::from_slice::<Self>(&bytes).map_err(ArtefactErrorKind::Json);
+        let read = read(path, JSON_LIMIT).and_then(parse).map_err(|kind| kind.at(path))?;
+        if read.schema_version != VERSION {
+            let kind = ArtefactErrorKind::SchemaVersion { found: u64::from(read.schema_version), known: VERSION };
+            return Err(kind.at(path));
+        }
+        Ok(Some(read))
+    }
+
     /// The bytes of `checksums.json`.
     pub(super) fn to_json(&self) -> Result<Vec<u8>, ArtefactErrorKind> {
         let mut json = serde_json::to_vec_pretty(self).map_err(ArtefactErrorKind::Json)?;
@@ -61,25 +78,16 @@ impl Artefact {
     /// As [`Artefact::load`], and [`ArtefactErrorKind::Changed`] for a file that is not what was written.
     pub fn verify(dir: &Path) -> Result<(Self, Option<Checksums>), ArtefactError> {
         let artefact = Self::load(dir)?;
-        let path = dir.join(CHECKSUMS_FILE);
-        if !path.try_exists().map_err(|error| ArtefactErrorKind::Io(error).at(&path))? {
-            return Ok((artefact, None));
-        }
-        let parse = |bytes: Vec<u8>| serde_json::from_slice::<Checksums>(&bytes).map_err(ArtefactErrorKind::Json);
-        let expected = read(&path, JSON_LIMIT).and_then(parse).map_err(|kind| kind.at(&path))?;
-        if expected.schema_version != VERSION {
-            let kind = ArtefactErrorKind::SchemaVersion { found: u64::from(expected.schema_version), known: VERSION };
-            return Err(kind.at(&path));
-        }
+        let Some(expected) = Checksums::read(&dir.join(CHECKSUMS_FILE))? else { return Ok((artefact, None)) };
         let content = |name: &str, limit: u64| read(&dir.join(name), limit).map_err(|kind| kind.at(&dir.join(name)));
         let found = Checksums::of(&content(WEIGHTS_FILE, WEIGHTS_LIMIT)?, &content(MODEL_FILE, JSON_LIMIT)?);
+        // Whatever is wrong with the next ones, they are not valid yet.
+        let next = Checksums::read(&dir.join(NEXT_CHECKSUMS_FILE)).ok().flatten();
+        if found == expected || next.as_ref() == Some(&found) {
+            return Ok((artefact, Some(found)));
+        }
         let is_changed = |(name, hash): &(&String, &String)| expected.blake3.get(*name) != Some(*hash);
-        if let Some((name, _)) = found.blake3.iter().find(is_changed) {
-            return Err(ArtefactErrorKind::Changed.at(&dir.join(name)));
-        }
-        if found != expected {
-            return Err(ArtefactErrorKind::Changed.at(&path));
-        }
-        Ok((artefact, Some(expected)))
+        let changed = found.blake3.iter().find(is_changed).map_or(CHECKSUMS_FILE, |(name, _)| name);
+        Err(ArtefactErrorKind::Changed.at(&dir.join(changed)))
     }
 }

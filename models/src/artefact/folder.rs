@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use super::checksums::NEXT_CHECKSUMS_FILE;
 use super::{ArtefactError, ArtefactErrorKind, CHECKSUMS_FILE, Checksums, ModelMeta, weights};
 use crate::head::Head;
 
@@ -47,9 +48,13 @@ impl Artefact {
     ///
     /// # Errors
     ///
-    /// [`ArtefactErrorKind::Inconsistent`] or `SchemaVersion` when the metadata does not fit the head, `Exists` when
+    /// [`ArtefactErrorKind::Inconsistent`] or `SchemaVersion` when the metadata does not fit the head or the training settings are not valid, `Exists` when
     /// `dir` holds anything else, `Io` when a file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), ArtefactError> {
+        let problems = self.meta.train.problems();
+        if !problems.is_empty() {
+            return Err(ArtefactErrorKind::Inconsistent(format!("`train`: {}", problems.join("; "))).at(dir));
+        }
         let files = self.files().map_err(|kind| kind.at(dir))?;
         if dir.try_exists().map_err(|error| ArtefactErrorKind::Io(error).at(dir))? {
             return self.accept_existing(dir);
@@ -62,8 +67,8 @@ impl Artefact {
         }
     }
 
-    /// Replaces `model.json` in the artefact's folder `dir`, atomically, and then its checksum: figures are added once the model is evaluated. It is
-    /// written in the current schema.
+    /// Replaces `model.json` in the artefact's folder `dir` with its checksum: figures are added once the model is evaluated. It is written in the current
+    /// schema. After a crash at any point [`Artefact::verify`] passes, with the old `model.json` or the new one.
     ///
     /// # Errors
     ///
@@ -71,11 +76,13 @@ impl Artefact {
     pub fn save_meta(&self, dir: &Path) -> Result<(), ArtefactError> {
         let current = Self { meta: self.meta.in_current_schema(), head: self.head.clone() };
         let files = current.files().map_err(|kind| kind.at(dir))?;
-        for (name, bytes) in [(MODEL_FILE, &files.model), (CHECKSUMS_FILE, &files.checksums)] {
+        for (name, bytes) in [(NEXT_CHECKSUMS_FILE, &files.checksums), (MODEL_FILE, &files.model)] {
             let path = dir.join(name);
             crate::files::replace(&path, bytes).map_err(|error| ArtefactErrorKind::Io(error).at(&path))?;
         }
-        Ok(())
+        let path = dir.join(CHECKSUMS_FILE);
+        let renamed = fs::rename(dir.join(NEXT_CHECKSUMS_FILE), &path).and_then(|()| sync_folder(dir));
+        renamed.map_err(|error| ArtefactErrorKind::Io(error).at(&path))
     }
 
     /// Reads and checks the artefact in the folder `dir`.

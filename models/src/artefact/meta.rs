@@ -163,7 +163,8 @@ impl ModelMeta {
         Ok(meta)
     }
 
-    /// Checks what can be checked without the weights.
+    /// Checks what can be checked without the weights. The settings of its training are history: a model whose settings no training would accept today
+    /// still predicts.
     pub(super) fn check(&self) -> Result<(), ArtefactErrorKind> {
         let problem = |text: String| Err(ArtefactErrorKind::Inconsistent(text));
         if !(OLDEST..=SCHEMA_VERSION).contains(&self.schema_version) {
@@ -172,10 +173,6 @@ impl ModelMeta {
         let distinct: BTreeSet<&String> = self.classes.iter().collect();
         if self.classes.len() < 2 || distinct.len() != self.classes.len() {
             return problem("`classes` needs at least two distinct names".to_owned());
-        }
-        let problems = self.train.problems();
-        if !problems.is_empty() {
-            return problem(format!("`train`: {}", problems.join("; ")));
         }
         if self.selection.as_ref().is_some_and(|selection| selection.thresholds.len() != self.classes.len()) {
             return problem("`selection.thresholds` are not one for each of `classes`".to_owned());

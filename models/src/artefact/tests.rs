@@ -7,6 +7,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::checksums::NEXT_CHECKSUMS_FILE;
 use super::*;
 use crate::decision::{Decision, Labelling, classes_of};
 use crate::embedder::{Dtype, EmbedderId, Precision};
@@ -200,6 +201,36 @@ fn a_decision_that_does_not_fit_is_refused() {
     assert!(refused(|decision| decision.thresholds.truncate(1)).contains("`thresholds`"));
     assert!(refused(|decision| decision.classes[0] = "cat".to_owned()).contains("other classes"));
     assert!(refused(|decision| decision.labelling = Labelling::Multi).contains("other classes"));
+}
+
+#[test]
+fn figures_are_added_in_steps_that_a_crash_may_part() {
+    let (_root, dir, mut artefact) = saved(HeadKind::Linear);
+    let folder = |names: &[&str]| names.iter().map(|name| fs::read(dir.join(name)).unwrap()).collect::<Vec<_>>();
+    let before = folder(&[MODEL_FILE, CHECKSUMS_FILE]);
+    artefact.meta.seeds.insert("split".to_owned(), 7);
+    artefact.save_meta(&dir).unwrap();
+    let after = folder(&[MODEL_FILE, CHECKSUMS_FILE]);
+    assert!(!dir.join(NEXT_CHECKSUMS_FILE).exists());
+    // Before `model.json` was replaced, and after that.
+    fs::write(dir.join(CHECKSUMS_FILE), &before[1]).unwrap();
+    fs::write(dir.join(NEXT_CHECKSUMS_FILE), &after[1]).unwrap();
+    for model in [&before[0], &after[0]] {
+        fs::write(dir.join(MODEL_FILE), model).unwrap();
+        Artefact::verify(&dir).unwrap();
+    }
+    edit(&dir.join(MODEL_FILE), "00ff", "00fe");
+    assert!(Artefact::verify(&dir).unwrap_err().path.ends_with(MODEL_FILE));
+}
+
+#[test]
+fn a_model_predicts_though_no_training_would_accept_its_settings_today() {
+    let (_root, dir, mut old) = saved(HeadKind::Linear);
+    old.meta.train.max_epochs = 0;
+    old.save_meta(&dir).unwrap();
+    assert_eq!(Artefact::load(&dir).unwrap().meta.train.max_epochs, 0);
+    let refused = old.save(&dir.with_extension("new")).unwrap_err();
+    assert!(refused.kind.to_string().contains("`max_epochs` is 0"), "{refused:?}");
 }
 
 #[test]
