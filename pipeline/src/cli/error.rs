@@ -9,7 +9,7 @@ use ecosight_models::ModelError;
 use ecosight_stages::{StageError, StageErrorKind};
 
 use crate::ExitStatus;
-use crate::engine::{LayerError, LockError, RunError, SpecError};
+use crate::engine::{LaterFormat, LayerError, LockError, RunError, SpecError};
 use crate::report::ReportError;
 
 /// A command failed.
@@ -238,6 +238,14 @@ impl From<LeaseError> for CliError {
             LeaseError::Store(error) => error.into(),
             error => Self { error: Box::new(error), hint: hint.map(str::to_owned), status: ExitStatus::Store },
         }
+    }
+}
+
+impl From<LaterFormat> for CliError {
+    fn from(error: LaterFormat) -> Self {
+        let hint =
+            "work on this data root with that version, or name another one: `--data-root DIR`; nothing was changed";
+        Self { error: Box::new(error), hint: Some(hint.to_owned()), status: ExitStatus::Failed }
     }
 }
 

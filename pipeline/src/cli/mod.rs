@@ -41,6 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use clap::Parser;
 
 use crate::ExitStatus;
+use crate::engine::check_formats;
 use args::{Args, Verb};
 use error::CliError;
 use printer::Printer;
@@ -65,7 +66,12 @@ pub fn main() -> ExitStatus {
 fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
     let globals = Globals::new(args.global)?;
     let how = Use::of(&args.verb);
-    around(&how, &globals, printer, || run(args.verb, &globals, printer))
+    around(&how, &globals, printer, || {
+        if matches!(how, Use::Read(_) | Use::Write { .. }) {
+            check_formats(&globals.layout)?;
+        }
+        run(args.verb, &globals, printer)
+    })
 }
 
 fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {

@@ -50,7 +50,8 @@ pub(crate) enum Use {
 }
 
 impl Use {
-    /// What `verb` does with the data root.
+    /// What `verb` does with the data root. Every verb is named: one that is not would read a copy that nobody brings up to date, and write without a
+    /// lease.
     pub(crate) fn of(verb: &Verb) -> Self {
         match verb {
             Verb::Retrain(args) if !args.dry_run => Self::Write { wait: args.wait },
@@ -79,7 +80,15 @@ impl Use {
             | Verb::Failed(_) => Self::Read(&AREAS),
             Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models]),
             Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models]),
-            _ => Self::Nothing,
+            Verb::Demo(_)
+            | Verb::Ingest(_)
+            | Verb::Embed(_)
+            | Verb::Graph(_)
+            | Verb::Weights(_)
+            | Verb::Init(_)
+            | Verb::Config(_)
+            | Verb::Storage(_)
+            | Verb::Completions(_) => Self::Nothing,
         }
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod fault_tests;
 mod files;
+mod formats;
 pub mod gc;
 mod graph;
 mod layers;
@@ -20,6 +21,7 @@ mod spec;
 mod state;
 pub mod verify;
 
+pub use formats::{LaterFormat, check_formats};
 pub use graph::{GraphFormat, render};
 pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
 pub use lock::{Lock, LockError, holder, host};

@@ -11,7 +11,7 @@ use ecosight_stages::{KeyPart, Output, RowCounts};
 use serde::{Deserialize, Serialize};
 
 /// Version of the format.
-const SCHEMA_VERSION: u32 = 1;
+pub(super) const SCHEMA_VERSION: u32 = 1;
 
 /// What is known of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
