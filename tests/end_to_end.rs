@@ -9,6 +9,8 @@ mod cli;
 mod clips;
 mod copies;
 mod damage;
+#[cfg(unix)]
+mod data_root;
 mod demo;
 mod esc10;
 #[cfg(unix)]

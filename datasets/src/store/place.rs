@@ -124,6 +124,20 @@ impl Place {
         }
     }
 
+    /// What [`join`](Self::join) makes this place of `folder`; none where it does not lie below it, or has a name that is no text.
+    pub fn below(&self, folder: &Self) -> Option<String> {
+        let name = match (self, folder) {
+            (Self::Local(path), Self::Local(folder)) => path.strip_prefix(folder).ok()?.to_str()?,
+            (Self::Bucket(place), Self::Bucket(folder)) => {
+                let is_same = place.scheme == folder.scheme && place.bucket == folder.bucket;
+                let rest = place.prefix.strip_prefix(&folder.prefix).filter(|_| is_same)?;
+                if folder.prefix.is_empty() { rest } else { rest.strip_prefix('/')? }
+            }
+            _ => return None,
+        };
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
     /// The place it lies in, and its name there.
     pub fn split(&self) -> (Self, String) {
         match self {
@@ -215,6 +229,23 @@ mod tests {
         };
         assert_eq!((place.bucket.as_str(), place.prefix.as_str()), ("arn:aws:s3:eu-west-1:1:accesspoint/name", "a/b"));
         assert_eq!(Place::parse_bucket("name/a").unwrap().to_string(), "s3://name/a");
+    }
+
+    #[test]
+    fn what_lies_below_a_place_is_named_relative_to_it() {
+        let below = |place: &str, folder: &str| Place::parse(place).unwrap().below(&Place::parse(folder).unwrap());
+        for (place, folder, expected) in [
+            ("/root/a/b", "/root", Some("a/b")),
+            ("/root", "/root", None),
+            ("/rooted/a", "/root", None),
+            ("s3://bucket/root/a/b", "s3://bucket/root", Some("a/b")),
+            ("s3://bucket/a", "s3://bucket", Some("a")),
+            ("s3://bucket/rooted", "s3://bucket/root", None),
+            ("gs://bucket/root/a", "s3://bucket/root", None),
+            ("/root/a", "s3://bucket/root", None),
+        ] {
+            assert_eq!(below(place, folder).as_deref(), expected, "{place} below {folder}");
+        }
     }
 
     #[test]

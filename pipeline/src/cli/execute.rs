@@ -66,11 +66,10 @@ pub(crate) fn execute(
     let events = |event: Event| {
         progress.show(&event);
         // From here on the source is known to be one; a run that is killed later need not be told it again.
-        if let Event::StageFinished { stage: "manifest", .. } | Event::StageFresh { stage: "manifest", .. } = event {
-            let last = LastRun { source: source.clone(), pipeline: pipeline.table.clone() };
-            if let Err(error) = last.write(&globals.layout) {
-                printer.warning(&format!("the source cannot be remembered: {}", error.chain().join(": ")));
-            }
+        if let Event::StageFinished { stage: "manifest", .. } | Event::StageFresh { stage: "manifest", .. } = event
+            && let Err(error) = LastRun::write(source, &pipeline.table, &globals.layout)
+        {
+            printer.warning(&format!("the source cannot be remembered: {}", error.chain().join(": ")));
         }
         if let Some(Ok(mut stream)) = stream.as_ref().map(Mutex::lock)
             && let Ok(line) = serde_json::to_string(&event)

@@ -178,6 +178,12 @@ impl Globals {
     pub(crate) fn warn_of_changes(&self, pipeline: &Pipeline, source: &Source, printer: &Printer) {
         // An unreadable record matters only to who needs its source.
         let last = LastRun::read(&self.layout).ok().flatten().filter(|last| last.source == *source);
+        if let Some(other) = last.as_ref().and_then(|last| last.other_root.as_ref()) {
+            let message = format!(
+                "the last run read `{other}`, and this data root has recordings of its own, which are read now (`--source {other}` reads the others)"
+            );
+            printer.warning(&message);
+        }
         let differences = last.map(|last| last.differences(&pipeline.table, &["split", "embed"])).unwrap_or_default();
         for difference in differences {
             let message = format!("since the last run {difference} (`{USER_FILE}` keeps parameters from run to run)");
