@@ -56,3 +56,17 @@ fn a_full_quota_is_no_missing_permission() {
         sync.stderr
     );
 }
+
+#[test]
+fn a_server_that_never_answers_costs_one_timeout() {
+    let server = Server::start();
+    let sandbox = Sandbox::with_env(server.env());
+    clips(&sandbox, "in", 0..6);
+    server.state(State::Stalls);
+    let begun = std::time::Instant::now();
+    sandbox.ok("ingest in --class dog --new-class");
+    let seconds = begun.elapsed().as_secs();
+    assert!(seconds < 50, "one timeout takes 30 s, and this took {seconds}");
+    assert_eq!(server.counts().values().sum::<usize>(), 1, "one request was tried");
+    assert_eq!(sandbox.json("storage outbox")["count"], 6);
+}
