@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum, S3ConditionalPut};
+use object_store::aws::{AmazonS3Builder, AwsCredential, Checksum, S3ConditionalPut};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::limit::LimitStore;
 use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
-use super::credentials::Credentials;
+use super::credentials::provider;
 use super::place::{BucketPlace, Scheme};
 use super::response_check::{CheckingConnector, Completion, Signing, SkippedKeys};
 use super::settings::{Encryption, Settings};
@@ -44,9 +44,15 @@ pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connec
     let skipped = SkippedKeys::default();
     if place.scheme == Scheme::S3 {
         let signing = if settings.credentials.is_some() { Signing::Aws } else { Signing::Anonymous };
+        let credentials = settings.credentials.as_ref().map(|found| provider(found, settings)).transpose()?;
         let build = |patience, completion| {
             let connector = CheckingConnector { signing, completion, skipped: skipped.clone() };
-            s3(&place.bucket, settings, patience)?.with_http_connector(connector).build().map_err(failed)
+            let builder = s3(&place.bucket, settings, patience)?.with_http_connector(connector);
+            let builder = match &credentials {
+                Some(credentials) => builder.with_credentials(credentials.clone()),
+                None => builder.with_skip_signature(true),
+            };
+            builder.build().map_err(failed)
         };
         let s3 = Arc::new(build(ANSWER_WITHIN, Completion::Overwrite)?);
         let files = Arc::new(LimitStore::new(s3.clone(), MAX_REQUESTS));
@@ -76,9 +82,10 @@ pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connec
 /// The keys that requests are signed with, now.
 pub async fn keys(settings: &Settings) -> Result<Arc<AwsCredential>, DatasetError> {
     let failed = |error| DatasetError::new("get credentials of", "S3", DatasetErrorKind::Store(error));
-    // Credentials do not depend on the bucket.
-    let s3: AmazonS3 = s3("any", settings, ANSWER_WITHIN)?.build().map_err(failed)?;
-    s3.credentials().get_credential().await.map_err(failed)
+    let Some(credentials) = &settings.credentials else {
+        return Err(DatasetError::invalid("get credentials of", "S3", "there are none"));
+    };
+    provider(credentials, settings)?.get_credential().await.map_err(failed)
 }
 
 fn s3(bucket: &str, settings: &Settings, patience: Duration) -> Result<AmazonS3Builder, DatasetError> {
@@ -115,7 +122,7 @@ fn s3(bucket: &str, settings: &Settings, patience: Duration) -> Result<AmazonS3B
             Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
         };
     }
-    sign(builder, settings)
+    Ok(builder)
 }
 
 /// The name and the account of an access point that is named by its ARN.
@@ -124,35 +131,7 @@ fn access_point(bucket: &str) -> Option<(&str, &str)> {
     Some((name, front.rsplit(':').next()?))
 }
 
-fn sign(builder: AmazonS3Builder, settings: &Settings) -> Result<AmazonS3Builder, DatasetError> {
-    let Some(credentials) = &settings.credentials else { return Ok(builder.with_skip_signature(true)) };
-    if let Some((key_id, secret, token)) = credentials.keys()? {
-        let builder = builder.with_access_key_id(key_id).with_secret_access_key(secret);
-        return Ok(token.into_iter().fold(builder, AmazonS3Builder::with_token));
-    }
-    let mut builder = builder;
-    let variables = [
-        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
-        ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
-        ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
-        ("AWS_METADATA_ENDPOINT", AmazonS3ConfigKey::MetadataEndpoint),
-    ];
-    for (name, key) in variables {
-        if let Some(value) = settings.environment.get(name) {
-            builder = builder.with_config(key, value);
-        }
-    }
-    if let Credentials::WebIdentity { token_file, role, .. } = credentials {
-        builder = builder
-            .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file)
-            .with_config(AmazonS3ConfigKey::RoleArn, role);
-    }
-    Ok(builder)
-}
-
-fn retry(settings: &Settings) -> RetryConfig {
+pub(super) fn retry(settings: &Settings) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),
