@@ -22,6 +22,7 @@ mod many;
 mod media;
 mod open;
 mod overruled;
+mod parts;
 mod place;
 mod read;
 mod response_check;

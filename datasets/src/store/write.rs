@@ -10,30 +10,24 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use object_store::path::Path as Location;
 use object_store::{
-    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, GetResult, MultipartUpload, ObjectStore, ObjectStoreExt,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
+    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload, UpdateVersion,
 };
 
+use super::parts::SendError;
 use super::read::is_missing;
 use super::sum::{Sum, Summer, is_sum};
 use super::{Object, Store};
-use crate::key::{ContentHash, KeyHasher};
-use crate::layout::Area;
+use crate::key::ContentHash;
 use crate::{DatasetError, DatasetErrorKind};
 
 /// Size of a part; what is larger is written in several.
 pub const PART_BYTES: usize = 8 << 20;
-
-/// Parts of one file on their way at a time.
-const PARTS_AT_ONCE: usize = 4;
 
 /// Name of the metadata that holds the BLAKE3 of the content, in hexadecimal digits.
 pub(super) const HASH: &str = "blake3";
@@ -200,117 +194,6 @@ impl Store {
         self.create_in_parts(path, name, labels, progress).await
     }
 
-    /// Writes the file at `path`, which is larger than a part, as `name` if nothing is there when it is complete.
-    pub(super) async fn create_in_parts(
-        &self,
-        path: &Path,
-        name: &str,
-        labels: &Labels,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Created, DatasetError> {
-        let location = self.location(name)?;
-        let Some(creator) = &self.creator else {
-            return self.create_by_copy(path, name, &location, labels, progress).await;
-        };
-        match self.send_file(creator, path, &location, labels, progress).await {
-            Ok(sum) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
-            Err(SendError::Completion(error, sum)) => self.created_before(name, &location, &sum, error).await,
-            Err(error) => Err(self.send_error(path, name, error)),
-        }
-    }
-
-    /// The same for stores that have no conditional uploads in parts: under a temporary name first, whose copy is conditional.
-    async fn create_by_copy(
-        &self,
-        path: &Path,
-        name: &str,
-        location: &Location,
-        labels: &Labels,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Created, DatasetError> {
-        let id = KeyHasher::new("upload").str(name).u64(u64::from(std::process::id())).finish();
-        let temporary = if self.place.local().is_some() {
-            let folder = name.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-            self.location(&format!("{folder}.upload-{id}.tmp"))?
-        } else {
-            self.location(&Area::Temp.key(&format!("uploads/{id}")))?
-        };
-        let sum = match self.send_file(&self.sender, path, &temporary, labels, progress).await {
-            Ok(sum) => sum,
-            Err(error) => return Err(self.send_error(path, name, error)),
-        };
-        let options = CopyOptions { mode: CopyMode::Create, ..CopyOptions::default() };
-        let copied = self.again(|| self.files.copy_opts(&temporary, location, options.clone())).await;
-        // Where this fails, `storage gc` or the bucket's rule for `temp/` removes it.
-        let _ = self.files.delete(&temporary).await;
-        match copied {
-            Ok(()) => Ok(Created::New(self.compare(name, location, &sum).await?)),
-            Err(error) => self.created_before(name, location, &sum, error).await,
-        }
-    }
-
-    /// What became of a creation that failed in its last step with `error`: the same bytes may be there, from this try or another.
-    async fn created_before(
-        &self,
-        name: &str,
-        location: &Location,
-        sum: &Sum,
-        error: object_store::Error,
-    ) -> Result<Created, DatasetError> {
-        use object_store::Error::{AlreadyExists, NotModified, Precondition};
-        match self.same(name, location, sum).await {
-            Ok(Some(written)) => Ok(Created::Same(written)),
-            Ok(None) if matches!(error, AlreadyExists { .. } | NotModified { .. } | Precondition { .. }) => {
-                Err(self.conflict("create", name))
-            }
-            Ok(None) | Err(_) => Err(self.write_error(name, error)),
-        }
-    }
-
-    /// Sends the file at `path` to `location` of `store` in parts. If it fails, nothing of it stays.
-    async fn send_file(
-        &self,
-        store: &Arc<dyn ObjectStore>,
-        path: &Path,
-        location: &Location,
-        labels: &Labels,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Sum, SendError> {
-        let mut file = File::open(path).map_err(SendError::Read)?;
-        // The hash is announced with the first request. Most files are in memory when they are read once more.
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(&mut file).map_err(SendError::Read)?;
-        file.rewind().map_err(SendError::Read)?;
-        let hash = hasher.finalize();
-        let attributes = self.attributes(labels, &hash);
-        let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let begin = || store.put_multipart_opts(location, options.clone());
-        let mut parts = self.again(begin).await.map_err(SendError::Store)?;
-        let sent = match send(&mut *parts, &mut file, progress, &|| self.is_stopped()).await {
-            Ok(sum) if sum.blake3 != hash => {
-                Err(SendError::Read(std::io::Error::new(ErrorKind::InvalidData, "it changed while it was sent")))
-            }
-            Ok(sum) => match parts.complete().await {
-                Ok(_) => Ok(sum),
-                Err(error) => Err(SendError::Completion(error, sum)),
-            },
-            Err(error) => Err(error),
-        };
-        if sent.is_err() {
-            // Parts that stay behind are paid for; where this fails too, the bucket's rule for incomplete uploads removes them.
-            let _ = parts.abort().await;
-        }
-        sent
-    }
-
-    fn send_error(&self, path: &Path, name: &str, error: SendError) -> DatasetError {
-        match error {
-            SendError::Read(error) => DatasetError::new("read file", path.display().to_string(), error),
-            SendError::Store(error) | SendError::Completion(error, _) => self.write_error(name, error),
-            SendError::Stopped => self.stopped("write object", name),
-        }
-    }
-
     /// Copies `from` to `to` within this store, if nothing is there.
     pub async fn copy(&self, from: &str, to: &str) -> Result<(), DatasetError> {
         let (source, target) = (self.location(from)?, self.location(to)?);
@@ -366,7 +249,7 @@ impl Store {
     }
 
     /// Labels and the hash of the content. Folders keep neither.
-    fn attributes(&self, labels: &Labels, hash: &blake3::Hash) -> Attributes {
+    pub(super) fn attributes(&self, labels: &Labels, hash: &blake3::Hash) -> Attributes {
         if self.place.local().is_some() {
             return Attributes::new();
         }
@@ -384,7 +267,7 @@ impl Store {
     }
 
     /// What is at `location` once it was compared with what was sent there.
-    async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
+    pub(super) async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
         let GetResult { meta, attributes, .. } =
             self.head_of(location).await.map_err(|error| self.write_error(name, error))?;
         if meta.size != sum.size {
@@ -444,11 +327,11 @@ impl Store {
         self.place.bucket().is_some_and(|bucket| bucket.scheme == super::Scheme::Gcs)
     }
 
-    fn write_error(&self, name: &str, error: object_store::Error) -> DatasetError {
+    pub(super) fn write_error(&self, name: &str, error: object_store::Error) -> DatasetError {
         DatasetError::new("write object", self.address(name), error)
     }
 
-    fn conflict(&self, action: &'static str, name: &str) -> DatasetError {
+    pub(super) fn conflict(&self, action: &'static str, name: &str) -> DatasetError {
         DatasetError::new(action, self.address(name), DatasetErrorKind::Conflict)
     }
 }
@@ -457,49 +340,4 @@ impl Store {
 fn has_hash(attributes: &Attributes, sum: &Sum) -> Option<bool> {
     let named = attributes.get(&Attribute::Metadata(HASH.into()))?;
     Some(named.as_ref() == ContentHash::of(sum.blake3).to_string())
-}
-
-enum SendError {
-    Read(std::io::Error),
-    Store(object_store::Error),
-    /// All parts were sent, but they are no object, as far as the server has answered.
-    Completion(object_store::Error, Sum),
-    Stopped,
-}
-
-/// Sends `file` in parts, a few at a time.
-async fn send(
-    parts: &mut dyn MultipartUpload,
-    file: &mut File,
-    progress: &(dyn Fn(u64) + Sync),
-    is_stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<Sum, SendError> {
-    let mut sum = Summer::default();
-    let mut under_way = FuturesUnordered::new();
-    let mut sent = 0;
-    loop {
-        let mut part = Vec::with_capacity(PART_BYTES);
-        file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
-        if is_stopped() {
-            return Err(SendError::Stopped);
-        }
-        if part.is_empty() {
-            break;
-        }
-        sum.add(&part);
-        let size = part.len() as u64;
-        let upload = parts.put_part(PutPayload::from(part));
-        under_way.push(async move { upload.await.map(|()| size) });
-        if under_way.len() >= PARTS_AT_ONCE
-            && let Some(done) = under_way.next().await
-        {
-            sent += done.map_err(SendError::Store)?;
-            progress(sent);
-        }
-    }
-    while let Some(done) = under_way.next().await {
-        sent += done.map_err(SendError::Store)?;
-        progress(sent);
-    }
-    Ok(sum.finish())
 }
