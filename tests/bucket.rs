@@ -311,3 +311,22 @@ fn the_cache_never_holds_more_than_it_may() {
         assert_eq!(of_bucket(&sandbox), of_folder(&sandbox));
     }
 }
+
+#[test]
+fn the_part_of_a_source_that_fits_into_the_cache_is_fetched_once() {
+    let server = Server::start();
+    let mut sandbox = Sandbox::with_env(server.env());
+    sandbox.set("ECOSIGHT_CACHE_MB", "1");
+    recordings(&sandbox, 60);
+    server.put_folder(&sandbox.path().join("recordings"), "clips");
+    server.seen();
+    sandbox.ok(&format!("retrain -q {}", from_bucket()));
+    let mut reads = BTreeMap::<String, usize>::new();
+    for key in read(&server) {
+        *reads.entry(key).or_default() += 1;
+    }
+    let size = |key: &String| sandbox.path().join("recordings").join(key).metadata().unwrap().len();
+    let all: u64 = reads.keys().map(size).sum();
+    let once: u64 = reads.iter().filter(|(_, count)| **count == 1).map(|(key, _)| size(key)).sum();
+    assert!(all > 1_500_000 && once > 800_000, "{once} of {all} bytes were fetched once");
+}

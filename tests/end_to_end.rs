@@ -36,6 +36,7 @@ mod moto;
 mod own_stage;
 #[cfg(unix)]
 mod peers;
+mod proxies;
 mod python;
 mod remote;
 mod report;

@@ -58,6 +58,11 @@ impl Moto {
 
     /// Writes an object, or with `bucket?lifecycle` and the like a configuration.
     pub(crate) fn put(&self, path: &str, body: &str) {
+        self.put_bytes(path, body.as_bytes());
+    }
+
+    /// Writes an object of any content.
+    pub(crate) fn put_bytes(&self, path: &str, body: &[u8]) {
         let request = agent().put(format!("{}/{path}", self.url)).header("Authorization", scope("s3"));
         let response = request.send(body).unwrap();
         assert!(response.status().is_success(), "{path}: {}", text(response));

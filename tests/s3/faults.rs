@@ -57,6 +57,16 @@ pub(crate) enum State {
     RefusesWrites(u16, &'static str),
     /// It refuses everything, with this status and code.
     Refuses(u16, &'static str),
+    /// A proxy answers everything with this status and a page of HTML.
+    Page(u16),
+    /// A proxy answers with a page of HTML what asks for further pages of a listing.
+    PageLater,
+    /// A proxy answers with a page of HTML what asks for objects.
+    PageForObjects,
+    /// It works, but its entity tags are no sums of the content, as where a bucket encrypts with keys of the Key Management Service.
+    ForeignTags,
+    /// It takes requests and never answers.
+    Stalls,
 }
 
 /// A request that came in.
@@ -150,13 +160,20 @@ impl Front {
     ) -> Result<HttpResponse, HttpError> {
         let seen = Seen::of(&request);
         let is_write = matches!(request.method().as_str(), "PUT" | "POST" | "DELETE");
+        let is_further_page = request.uri().query().is_some_and(|query| query.contains("continuation-token"));
+        let is_object = matches!(request.method().as_str(), "GET" | "HEAD") && seen.method != "LIST";
         let (state, fault, how_much) = self.meet(seen);
         match state {
             State::Down => return Err(broken()),
             State::BucketGone => return refused(request, 404, "NoSuchBucket").await,
             State::Refuses(status, code) => return refused(request, status, code).await,
             State::RefusesWrites(status, code) if is_write => return refused(request, status, code).await,
-            State::Up | State::RefusesWrites(..) => {}
+            State::Page(status) => return page(request, status).await,
+            State::PageLater if is_further_page => return page(request, 200).await,
+            State::PageForObjects if is_object => return page(request, 200).await,
+            State::Stalls => std::future::pending().await,
+            State::ForeignTags => return Ok(with_foreign_tag(server.call(request.map(Body::from)).await?)),
+            State::Up | State::RefusesWrites(..) | State::PageLater | State::PageForObjects => {}
         }
         match fault {
             Some(Fault::SlowDown) => refused(request, 503, "SlowDown").await,
@@ -236,6 +253,25 @@ async fn refused(request: HttpRequest<Incoming>, status: u16, code: &str) -> Res
     let body = if is_head { Body::empty() } else { Body::from(text) };
     let answer = http::Response::builder().status(status).header("content-type", "application/xml").body(body);
     Ok(answer.expect("a status"))
+}
+
+/// What a proxy answers in place of the server, once the request was read.
+async fn page(request: HttpRequest<Incoming>, status: u16) -> Result<HttpResponse, HttpError> {
+    let is_head = request.method() == "HEAD";
+    let _ = request.into_body().collect().await;
+    let text = "<!DOCTYPE html>\n<html><head><title>Please log in</title></head><body>AccessDenied</body></html>\n";
+    let body = if is_head { Body::empty() } else { Body::from(text.to_owned()) };
+    let answer = http::Response::builder().status(status).header("content-type", "text/html; charset=utf-8").body(body);
+    Ok(answer.expect("a status"))
+}
+
+/// The answer with an entity tag that looks like an MD5 and is another one.
+fn with_foreign_tag(mut answer: HttpResponse) -> HttpResponse {
+    if let Some(tag) = answer.headers_mut().get_mut("etag") {
+        let foreign: String = tag.to_str().unwrap().chars().rev().collect();
+        *tag = foreign.parse().expect("a tag");
+    }
+    answer
 }
 
 /// The answer, whose body ends too early.

@@ -127,15 +127,24 @@ fn keys_that_no_path_can_be_are_put_right_in_a_bucket() {
         moto.put(&format!("recordings/{}", key.replace(' ', "%20")), text);
     }
     moto.put("recordings/extracted_audio//owl/20250101_000000_h.wav", "h");
-    let blocked = sandbox.run("storage ls -r extracted_audio");
-    assert!(blocked.code != 0 && blocked.stderr.contains("fix-keys"), "{} {}", blocked.code, blocked.stderr);
-    assert_eq!(sandbox.json("storage fix-keys")["wrong"].as_array().unwrap().len(), 5);
+    moto.put("recordings/extracted_audio/owl/%2E%2E/20250101_000000_i.wav", "i");
+    moto.put("recordings/extracted_audio/owl/20250101_000000_%1B[31mj.wav", "j");
+    moto.put("recordings/extracted_audio/i.wav", "not i");
+    let partly = sandbox.run("storage ls -r extracted_audio");
+    assert!(partly.code == 0 && partly.stderr.contains("fix-keys"), "{} {}", partly.code, partly.stderr);
+    assert!(!partly.stderr.contains('\u{1b}') && partly.stdout.contains("Tree Frog"), "{}", partly.stderr);
+    assert_eq!(sandbox.json("storage fix-keys")["wrong"].as_array().unwrap().len(), 7);
     let fixed = sandbox.run("storage fix-keys --yes --json");
     assert_eq!(fixed.code, 1, "one is left: {}", fixed.stderr);
     let listed = sandbox.json("storage ls -r extracted_audio");
     let names: Vec<_> = listed["objects"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), 6, "{names:?}");
-    assert_eq!(moto.get("recordings/extracted_audio/owl/20250101_000000_h.wav"), "h");
+    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(listed["unreadable"], serde_json::json!([]));
+    for (name, content) in [("h", "h"), ("i", "i"), ("__31mj", "j")] {
+        let key = format!("recordings/extracted_audio/owl/20250101_000000_{name}.wav");
+        assert_eq!(moto.get(&key), content, "{key} in {names:?}");
+    }
+    assert_eq!(moto.get("recordings/extracted_audio/i.wav"), "not i", "no server takes the key for a path");
     assert!(sandbox.run("storage fix-keys --yes --json").stdout.contains("\"wrong\": []"));
 }
 

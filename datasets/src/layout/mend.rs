@@ -1,7 +1,7 @@
 //! What a recording that lies under a wrong key should be called.
 //!
 //! Wrong are another folder than `extracted_audio/` (`audio/…`, another case, doubled slashes), a class in upper case or with other characters, a
-//! missing time, a random part before the name, and folders within a class.
+//! missing time, a random part before the name, folders within a class, and parts that no path has: empty ones, `.` and `..`.
 
 use chrono::{DateTime, NaiveDateTime};
 
@@ -40,7 +40,7 @@ pub fn mended(key: &str, modified_ms: i64) -> Mended {
     if AudioKey::parse(key).is_some() {
         return Mended::Fine;
     }
-    let parts: Vec<_> = key.split('/').filter(|part| !part.is_empty()).collect();
+    let parts: Vec<_> = key.split('/').filter(|part| !matches!(*part, "" | "." | "..")).collect();
     let Some((first, rest)) = parts.split_first() else { return Mended::Fine };
     if meant(first).is_none() {
         return Mended::Fine;
@@ -138,6 +138,8 @@ mod tests {
                 "extracted_audio/dog/20250101_000000-550e8400e29b41d4a716446655440000-a.wav",
                 "extracted_audio/dog/20250101_000000_a.wav",
             ),
+            ("extracted_audio/dog/../20250101_000000_a.wav", "extracted_audio/dog/20250101_000000_a.wav"),
+            ("./extracted_audio/dog/20250101_000000_a\u{1b}b.wav", "extracted_audio/dog/20250101_000000_a_b.wav"),
             ("extracted_audio/dog/2025/a b?.WAV", "extracted_audio/dog/20260102_030405_a_b_.wav"),
         ] {
             let Mended::Better { class, time, name } = mended(wrong, CHANGED) else { panic!("{wrong}") };

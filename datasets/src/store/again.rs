@@ -9,6 +9,7 @@ use object_store::client::HttpError;
 use tokio::time::Instant;
 
 use super::Store;
+use super::response_check::UnexpectedResponse;
 
 /// Pause before the first repetition; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -62,5 +63,6 @@ async fn set(stop: &AtomicBool) {
 /// Whether the connection is to blame, not what the server said.
 fn broke_off(error: &object_store::Error) -> bool {
     let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(<dyn Error>::is::<HttpError>)
+    let causes = || std::iter::successors(Some(first), |error| (*error).source());
+    causes().any(<dyn Error>::is::<HttpError>) && !causes().any(<dyn Error>::is::<UnexpectedResponse>)
 }

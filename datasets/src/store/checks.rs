@@ -35,7 +35,7 @@ pub struct Ground<'a> {
 }
 
 /// All checks. Each can be run by itself.
-pub const ALL: [Check; 14] = [
+pub const ALL: [Check; 15] = [
     Check { name: "put_get", about: "what is written is read back", run: objects::put_and_read },
     Check { name: "range", about: "parts of an object are read", run: objects::read_ranges },
     Check { name: "empty", about: "an object without content is kept", run: objects::keep_empty },
@@ -47,6 +47,11 @@ pub const ALL: [Check; 14] = [
     Check { name: "copy", about: "an object is copied, but not over another", run: objects::copy },
     Check { name: "delete", about: "what is deleted is gone", run: objects::delete_twice },
     Check { name: "create", about: "what is there is not overwritten", run: conditions::create },
+    Check {
+        name: "create_large",
+        about: "a large file that is there is not overwritten",
+        run: conditions::create_in_parts,
+    },
     Check { name: "update", about: "only the version that was read is replaced", run: conditions::update },
     Check { name: "presigned_get", about: "a signed URL lets anybody read", run: urls::get },
     Check { name: "presigned_put", about: "a signed URL lets anybody write", run: urls::put },

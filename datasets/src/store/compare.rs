@@ -14,7 +14,7 @@ use crate::{DatasetError, DatasetErrorKind};
 /// How an object is compared with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// By its size and its entity tag, where the tag is a checksum; only where it says nothing by its content.
+    /// By its size, its entity tag where that is a checksum, and the hash in its metadata; by its content only where these say nothing.
     Tag,
     /// By its content, which is read.
     Content,

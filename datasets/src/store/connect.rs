@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum, S3ConditionalPut};
+use object_store::aws::{AmazonS3Builder, AwsCredential, Checksum, S3ConditionalPut};
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::limit::LimitStore;
 use object_store::signer::Signer;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
-use super::credentials::Credentials;
+use super::credentials::provider;
 use super::place::{BucketPlace, Scheme};
+use super::response_check::{CheckingConnector, Completion, Signing, SkippedKeys};
 use super::settings::{Encryption, Settings};
 use crate::runtime::choose_cryptography;
 use crate::{DatasetError, DatasetErrorKind};
@@ -28,35 +31,61 @@ pub(super) struct Connection {
     pub(super) files: Arc<dyn ObjectStore>,
     /// The same for requests that carry content, which may take their time on a slow line.
     pub(super) sender: Arc<dyn ObjectStore>,
+    /// The same for uploads in parts that fail where an object is; none where the server has no such uploads.
+    pub(super) creator: Option<Arc<dyn ObjectStore>>,
     pub(super) signer: Option<Arc<dyn Signer>>,
+    /// Keys that no path can be, which are left out of listings.
+    pub(super) skipped: SkippedKeys,
 }
 
 /// Connects to the bucket of `place`. Nothing is sent yet.
 pub(super) fn connect(place: &BucketPlace, settings: &Settings) -> Result<Connection, DatasetError> {
     let failed = |error| DatasetError::new("connect to", place.to_string(), DatasetErrorKind::Store(error));
+    let skipped = SkippedKeys::default();
     if place.scheme == Scheme::S3 {
-        let build = |patience| s3(&place.bucket, settings, patience)?.build().map_err(failed);
-        let s3 = Arc::new(build(ANSWER_WITHIN)?);
+        let signing = if settings.credentials.is_some() { Signing::Aws } else { Signing::Anonymous };
+        let credentials = settings.credentials.as_ref().map(|found| provider(found, settings)).transpose()?;
+        let build = |patience, completion| {
+            let connector = CheckingConnector { signing, completion, skipped: skipped.clone() };
+            let builder = s3(&place.bucket, settings, patience)?.with_http_connector(connector);
+            let builder = match &credentials {
+                Some(credentials) => builder.with_credentials(credentials.clone()),
+                None => builder.with_skip_signature(true),
+            };
+            builder.build().map_err(failed)
+        };
+        let s3 = Arc::new(build(ANSWER_WITHIN, Completion::Overwrite)?);
         let files = Arc::new(LimitStore::new(s3.clone(), MAX_REQUESTS));
-        let sender = Arc::new(LimitStore::new(build(SENT_WITHIN)?, MAX_REQUESTS));
-        return Ok(Connection { files, sender, signer: Some(s3) });
+        let sender = Arc::new(LimitStore::new(build(SENT_WITHIN, Completion::Overwrite)?, MAX_REQUESTS));
+        let creator = Arc::new(LimitStore::new(build(SENT_WITHIN, Completion::CreateOnly)?, MAX_REQUESTS));
+        return Ok(Connection { files, sender, creator: Some(creator), signer: Some(s3), skipped });
     }
     choose_cryptography();
     let address = BucketPlace { prefix: String::new(), ..place.clone() }.to_string();
-    let url = ::url::Url::parse(&address)
-        .map_err(|error| DatasetError::invalid("connect to", &address, error.to_string()))?;
+    let connector =
+        CheckingConnector { signing: Signing::Header, completion: Completion::Overwrite, skipped: skipped.clone() };
     let variables = settings.environment.all().map(|(name, value)| (name.to_ascii_lowercase(), value));
-    let (files, _) = object_store::parse_url_opts(&url, variables).map_err(failed)?;
-    let files: Arc<dyn ObjectStore> = Arc::new(LimitStore::new(Arc::<dyn ObjectStore>::from(files), MAX_REQUESTS));
-    Ok(Connection { sender: files.clone(), files, signer: None })
+    let files: Arc<dyn ObjectStore> = if place.scheme == Scheme::Gcs {
+        let known = variables.filter_map(|(name, value)| Some((name.parse().ok()?, value)));
+        let builder = GoogleCloudStorageBuilder::new().with_url(address).with_http_connector(connector);
+        let store = known.fold(builder, |builder, (key, value)| builder.with_config(key, value)).build();
+        Arc::new(LimitStore::new(store.map_err(failed)?, MAX_REQUESTS))
+    } else {
+        let known = variables.filter_map(|(name, value)| Some((name.parse().ok()?, value)));
+        let builder = MicrosoftAzureBuilder::new().with_url(address).with_http_connector(connector);
+        let store = known.fold(builder, |builder, (key, value)| builder.with_config(key, value)).build();
+        Arc::new(LimitStore::new(store.map_err(failed)?, MAX_REQUESTS))
+    };
+    Ok(Connection { sender: files.clone(), files, creator: None, signer: None, skipped })
 }
 
 /// The keys that requests are signed with, now.
 pub async fn keys(settings: &Settings) -> Result<Arc<AwsCredential>, DatasetError> {
     let failed = |error| DatasetError::new("get credentials of", "S3", DatasetErrorKind::Store(error));
-    // Credentials do not depend on the bucket.
-    let s3: AmazonS3 = s3("any", settings, ANSWER_WITHIN)?.build().map_err(failed)?;
-    s3.credentials().get_credential().await.map_err(failed)
+    let Some(credentials) = &settings.credentials else {
+        return Err(DatasetError::invalid("get credentials of", "S3", "there are none"));
+    };
+    provider(credentials, settings)?.get_credential().await.map_err(failed)
 }
 
 fn s3(bucket: &str, settings: &Settings, patience: Duration) -> Result<AmazonS3Builder, DatasetError> {
@@ -93,7 +122,7 @@ fn s3(bucket: &str, settings: &Settings, patience: Duration) -> Result<AmazonS3B
             Encryption::Kms(Some(key)) => builder.with_sse_kms_encryption(key),
         };
     }
-    sign(builder, settings)
+    Ok(builder)
 }
 
 /// The name and the account of an access point that is named by its ARN.
@@ -102,35 +131,7 @@ fn access_point(bucket: &str) -> Option<(&str, &str)> {
     Some((name, front.rsplit(':').next()?))
 }
 
-fn sign(builder: AmazonS3Builder, settings: &Settings) -> Result<AmazonS3Builder, DatasetError> {
-    let Some(credentials) = &settings.credentials else { return Ok(builder.with_skip_signature(true)) };
-    if let Some((key_id, secret, token)) = credentials.keys()? {
-        let builder = builder.with_access_key_id(key_id).with_secret_access_key(secret);
-        return Ok(token.into_iter().fold(builder, AmazonS3Builder::with_token));
-    }
-    let mut builder = builder;
-    let variables = [
-        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", AmazonS3ConfigKey::ContainerCredentialsRelativeUri),
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", AmazonS3ConfigKey::ContainerCredentialsFullUri),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AmazonS3ConfigKey::ContainerAuthorizationTokenFile),
-        ("AWS_ROLE_SESSION_NAME", AmazonS3ConfigKey::RoleSessionName),
-        ("AWS_ENDPOINT_URL_STS", AmazonS3ConfigKey::StsEndpoint),
-        ("AWS_METADATA_ENDPOINT", AmazonS3ConfigKey::MetadataEndpoint),
-    ];
-    for (name, key) in variables {
-        if let Some(value) = settings.environment.get(name) {
-            builder = builder.with_config(key, value);
-        }
-    }
-    if let Credentials::WebIdentity { token_file, role, .. } = credentials {
-        builder = builder
-            .with_config(AmazonS3ConfigKey::WebIdentityTokenFile, token_file)
-            .with_config(AmazonS3ConfigKey::RoleArn, role);
-    }
-    Ok(builder)
-}
-
-fn retry(settings: &Settings) -> RetryConfig {
+pub(super) fn retry(settings: &Settings) -> RetryConfig {
     RetryConfig {
         backoff: BackoffConfig {
             init_backoff: Duration::from_millis(100),

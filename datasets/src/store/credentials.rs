@@ -1,13 +1,24 @@
-//! What signs requests to S3: keys in variables or in a profile, a web identity, a container's or an instance's role.
+//! What signs requests to S3: keys in variables or in a profile, a web identity, single sign-on, a role that other credentials assume, a
+//! container's or an instance's role.
+//!
+//! [`Credentials::find`] reads variables and files and asks nobody; [`provider`] gets keys, and gets them anew before they expire.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod fetch;
+mod profile;
+mod provider;
+
+use std::path::PathBuf;
 
 use super::environment::{Environment, Setting};
 use crate::DatasetError;
 
+/// The variables that lead to the role of a container, the first first.
+const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+
 /// The variables that hold a pair of keys.
 pub(super) const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+
+pub(super) use provider::provider;
 
 /// Where credentials come from. Those of roles are asked for when they are needed, and again before they expire.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,8 +51,44 @@ pub enum Credentials {
         token_file: String,
         /// ARN of the role.
         role: String,
+        /// Name of the session, where one is given.
+        session: Option<String>,
         /// What set it.
         origin: String,
+        /// Region that a profile names.
+        region: Option<Setting>,
+    },
+    /// A role that somebody may take who has signed on at the organisation's portal.
+    SignOn {
+        /// File with the token that `aws sso login` leaves.
+        token_file: PathBuf,
+        /// Region of the portal.
+        portal_region: String,
+        /// Number of the account.
+        account: String,
+        /// Name of the role.
+        role: String,
+        /// Name of the profile.
+        profile: String,
+        /// Region that the profile names.
+        region: Option<Setting>,
+    },
+    /// A role that other credentials assume.
+    AssumedRole {
+        /// ARN of the role.
+        role: String,
+        /// What assumes it.
+        source: Box<Credentials>,
+        /// What the owner of the role wants to be told.
+        external_id: Option<String>,
+        /// Name of the session, where one is given.
+        session: Option<String>,
+        /// For how many seconds, where that is given.
+        duration_s: Option<u32>,
+        /// What set it.
+        origin: String,
+        /// Region that the profile names.
+        region: Option<Setting>,
     },
     /// The role of a container, told by variables.
     Container,
@@ -61,14 +108,18 @@ impl Credentials {
         }
         let web = (environment.get("AWS_WEB_IDENTITY_TOKEN_FILE"), environment.get("AWS_ROLE_ARN"));
         if let (Some(token_file), Some(role), None) = (web.0, web.1, &named) {
-            let origin = "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned();
-            return Ok(Some(Self::WebIdentity { token_file: token_file.to_owned(), role: role.to_owned(), origin }));
+            return Ok(Some(Self::WebIdentity {
+                token_file: token_file.to_owned(),
+                role: role.to_owned(),
+                session: environment.get("AWS_ROLE_SESSION_NAME").map(str::to_owned),
+                origin: "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(),
+                region: None,
+            }));
         }
-        if let Some(credentials) = of_profile(environment, named.as_ref())? {
+        if let Some(credentials) = profile::of_profile(environment, named.as_ref())? {
             return Ok(Some(credentials));
         }
-        let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-        if environment.first(&container).is_some() {
+        if environment.first(&CONTAINER).is_some() {
             return Ok(Some(Self::Container));
         }
         let is_disabled = environment.get("AWS_EC2_METADATA_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"));
@@ -81,6 +132,8 @@ impl Credentials {
         match self {
             Self::Keys { origin, key_id, .. } => format!("{origin} (access key {key_id})"),
             Self::Process { origin, .. } | Self::WebIdentity { origin, .. } => origin.clone(),
+            Self::SignOn { profile, .. } => format!("profile `{profile}` (single sign-on)"),
+            Self::AssumedRole { origin, role, .. } => format!("{origin} (role {role})"),
             Self::Container => "role of the container".to_owned(),
             Self::Instance => "role of the virtual machine".to_owned(),
         }
@@ -89,17 +142,12 @@ impl Credentials {
     /// The region that the profile names.
     pub(super) fn region(&self) -> Option<Setting> {
         match self {
-            Self::Keys { region, .. } | Self::Process { region, .. } => region.clone(),
-            _ => None,
-        }
-    }
-
-    /// The keys where they are known or a program prints them; none of roles, which the connection asks for.
-    pub(super) fn keys(&self) -> Result<Option<(String, String, Option<String>)>, DatasetError> {
-        match self {
-            Self::Keys { key_id, secret, token, .. } => Ok(Some((key_id.clone(), secret.clone(), token.clone()))),
-            Self::Process { command, origin, .. } => printed_by(command, origin).map(Some),
-            _ => Ok(None),
+            Self::Keys { region, .. }
+            | Self::Process { region, .. }
+            | Self::WebIdentity { region, .. }
+            | Self::SignOn { region, .. }
+            | Self::AssumedRole { region, .. } => region.clone(),
+            Self::Container | Self::Instance => None,
         }
     }
 }
@@ -127,107 +175,19 @@ fn of_variables(environment: &Environment) -> Result<Option<Credentials>, Datase
             let why = format!("`{missing}` is set in .env alone, and the two go together: set both in one place");
             Err(DatasetError::invalid("read variable", in_shell.origin, why))
         }
-        [Some(id), Some(secret)] => Ok(Some(Credentials::Keys {
-            key_id: id.value,
-            secret: secret.value,
-            token: environment.get("AWS_SESSION_TOKEN").map(str::to_owned),
-            origin: id.origin,
-            region: None,
-        })),
+        [Some(id), Some(secret)] => {
+            // A token in the shell is none of keys in the file, nor the other way round.
+            let token = environment.first(&["AWS_SESSION_TOKEN"]);
+            let token = token.filter(|token| token.is_of_file() == id.is_of_file()).map(|token| token.value);
+            let token =
+                token.or_else(|| environment.of_file.get("AWS_SESSION_TOKEN").filter(|_| id.is_of_file()).cloned());
+            let (key_id, secret) = (id.value, secret.value);
+            Ok(Some(Credentials::Keys { key_id, secret, token, origin: id.origin, region: None }))
+        }
         [None, None] => Ok(None),
         [Some(id), None] => half(id, KEYS[1]),
         [None, Some(secret)] => half(secret, KEYS[0]),
     }
-}
-
-/// Keys and other settings of one profile.
-type Profile = BTreeMap<String, String>;
-
-fn of_profile(environment: &Environment, named: Option<&Setting>) -> Result<Option<Credentials>, DatasetError> {
-    let name = named.map_or("default", |setting| setting.value.as_str());
-    let home = environment.first(&["HOME", "USERPROFILE"]).map(|setting| PathBuf::from(setting.value));
-    let file = |variable: &str, default: &str| match environment.get(variable) {
-        Some(path) => Some(PathBuf::from(path)),
-        None => home.as_ref().map(|home| home.join(".aws").join(default)),
-    };
-    let mut profile = Profile::new();
-    let places = [
-        (
-            file("AWS_CONFIG_FILE", "config"),
-            if name == "default" { name.to_owned() } else { format!("profile {name}") },
-        ),
-        (file("AWS_SHARED_CREDENTIALS_FILE", "credentials"), name.to_owned()),
-    ];
-    for (path, section) in places {
-        profile.extend(path.map(|path| section_of(&path, &section)).unwrap_or_default());
-    }
-    let origin = format!("profile `{name}`");
-    let region = profile.get("region").map(|region| Setting { value: region.clone(), origin: origin.clone() });
-    let get = |key: &str| profile.get(key).cloned();
-    if let (Some(key_id), Some(secret)) = (get("aws_access_key_id"), get("aws_secret_access_key")) {
-        return Ok(Some(Credentials::Keys { key_id, secret, token: get("aws_session_token"), origin, region }));
-    }
-    if let Some(command) = get("credential_process") {
-        return Ok(Some(Credentials::Process { command, origin, region }));
-    }
-    if let (Some(token_file), Some(role)) = (get("web_identity_token_file"), get("role_arn")) {
-        return Ok(Some(Credentials::WebIdentity { token_file, role, origin }));
-    }
-    let Some(named) = named else { return Ok(None) };
-    let why = if profile.is_empty() {
-        format!("there is no profile `{name}` in the AWS configuration")
-    } else {
-        format!(
-            "profile `{name}` has no keys of its own; `eval \"$(aws configure export-credentials --profile {name} --format env)\"` gets them"
-        )
-    };
-    Err(DatasetError::invalid("read variable", &named.origin, why))
-}
-
-/// The settings below `[section]` of an AWS configuration file; none where it cannot be read.
-fn section_of(path: &Path, section: &str) -> Profile {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let mut is_inside = false;
-    let mut profile = Profile::new();
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if let Some(name) = trimmed.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            is_inside = name.split_whitespace().eq(section.split_whitespace());
-        } else if let Some((key, value)) =
-            trimmed.split_once('=').filter(|_| is_inside && !trimmed.starts_with(['#', ';']))
-        {
-            // Indented lines belong to a nested setting of another service.
-            if !line.starts_with([' ', '\t']) && !value.trim().is_empty() {
-                profile.insert(key.trim().to_owned(), value.trim().to_owned());
-            }
-        }
-    }
-    profile
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Printed {
-    access_key_id: String,
-    secret_access_key: String,
-    session_token: Option<String>,
-}
-
-/// Runs a profile's `credential_process`.
-fn printed_by(command: &str, origin: &str) -> Result<(String, String, Option<String>), DatasetError> {
-    let invalid = |why: String| DatasetError::invalid("get credentials of", origin, why);
-    #[cfg(unix)]
-    let output = std::process::Command::new("sh").arg("-c").arg(command).output();
-    #[cfg(not(unix))]
-    let output = std::process::Command::new("cmd").arg("/C").arg(command).output();
-    let output = output.map_err(|error| invalid(format!("`credential_process` does not start: {error}")))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
-        return Err(invalid(format!("`credential_process` failed: {said}")));
-    }
-    let printed: Printed = serde_json::from_slice(&output.stdout)
-        .map_err(|_| invalid("`credential_process` printed no credentials".to_owned()))?;
-    Ok((printed.access_key_id, printed.secret_access_key, printed.session_token))
 }
 
 /// Whether this machine is one of Amazon's, as its firmware says.
@@ -237,7 +197,15 @@ fn is_virtual_machine_of_aws() -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// The keys that credentials hold.
+    fn keys(credentials: Option<Credentials>) -> (String, Option<String>) {
+        let Some(Credentials::Keys { key_id, token, .. }) = credentials else { panic!("{credentials:?}") };
+        (key_id, token)
+    }
 
     fn find(folder: &Path, variables: &[(&str, &str)]) -> Result<Option<Credentials>, DatasetError> {
         let (config, keys) = (folder.join("config"), folder.join("credentials"));
@@ -259,11 +227,11 @@ mod tests {
             "[default]\nregion = eu-west-1\ns3 =\n  region = no\n[profile other]\ncredential_process = echo '{\"AccessKeyId\": \"P\", \"SecretAccessKey\": \"hidden\"}'\n",
         );
         let found = find(dir.path(), &[]).unwrap().unwrap();
-        assert_eq!(found.keys().unwrap().unwrap().0, "A");
+        assert_eq!(keys(Some(found.clone())), ("A".to_owned(), None));
         assert_eq!(found.region().unwrap().value, "eu-west-1");
         assert_eq!(found.origin(), "profile `default` (access key A)");
         let other = find(dir.path(), &[("AWS_PROFILE", "other")]).unwrap().unwrap();
-        assert_eq!(other.keys().unwrap().unwrap(), ("P".to_owned(), "hidden".to_owned(), None));
+        assert!(matches!(&other, Credentials::Process { command, .. } if command.starts_with("echo")), "{other:?}");
         assert!(find(dir.path(), &[("AWS_PROFILE", "third")]).unwrap_err().kind.to_string().contains("no profile"));
     }
 
@@ -278,6 +246,44 @@ mod tests {
     }
 
     #[test]
+    fn a_session_token_comes_from_where_its_keys_come_from() {
+        let token = ("AWS_SESSION_TOKEN", "of the shell");
+        let pair = [(KEYS[0], "K"), (KEYS[1], "hidden")];
+        let find = |shell: &[(&str, &str)], file: &[(&str, &str)]| {
+            let mut environment = Environment::default();
+            for (name, value) in file {
+                environment.set(name, value, Setting::origin_in_file(name));
+            }
+            for (name, value) in shell {
+                environment.set(name, value, (*name).to_owned());
+            }
+            keys(Credentials::find(&environment).unwrap()).1
+        };
+        let of_file = ("AWS_SESSION_TOKEN", "of the file");
+        assert_eq!(find(&[token], &pair), None);
+        assert_eq!(find(&pair, &[of_file]), None);
+        assert_eq!(find(&[token], &[&pair[..], &[of_file]].concat()).as_deref(), Some("of the file"));
+        assert_eq!(find(&[&pair[..], &[token]].concat(), &[of_file]).as_deref(), Some("of the shell"));
+        // Of two files of the AWS tools, too.
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        write("credentials", "[default]\naws_access_key_id = A\naws_secret_access_key = hidden\n");
+        write("config", "[default]\naws_session_token = old\n");
+        let of_profile = || {
+            let (config, file) = (dir.path().join("config"), dir.path().join("credentials"));
+            let files = [
+                ("AWS_CONFIG_FILE", config.to_str().unwrap()),
+                ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()),
+            ];
+            Credentials::find(&Environment::of(files))
+        };
+        assert_eq!(keys(of_profile().unwrap()), ("A".to_owned(), None));
+        write("credentials", "[default]\naws_access_key_id = A\n");
+        write("config", "[default]\naws_secret_access_key = hidden\n");
+        assert!(of_profile().unwrap_err().kind.to_string().contains("aws_secret_access_key"));
+    }
+
+    #[test]
     fn a_profile_that_the_process_names_comes_before_keys_in_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("credentials");
@@ -289,7 +295,7 @@ mod tests {
             for (name, value) in of_file {
                 environment.set(name, value, Setting::origin_in_file(name));
             }
-            Credentials::find(&environment).unwrap().unwrap().keys().unwrap().unwrap().0
+            keys(Credentials::find(&environment).unwrap()).0
         };
         let (profile, keys) = ([("AWS_PROFILE", "admin")], [(KEYS[0], "DAILY"), (KEYS[1], "hidden")]);
         assert_eq!(find(&profile, &keys), "ADMIN");

@@ -13,6 +13,8 @@ pub struct Entries {
     pub folders: Vec<String>,
     /// The files in it, ordered by uri.
     pub objects: Vec<Object>,
+    /// One message for each entry whose name cannot be addressed.
+    pub unreadable: Vec<String>,
 }
 
 impl Store {
@@ -22,6 +24,7 @@ impl Store {
             return Ok(Entries::default());
         }
         let root = self.location(prefix)?;
+        self.forget_skipped(&root);
         let top = Some(&root).filter(|root| !root.as_ref().is_empty());
         let found = match self.again(|| self.files.list_with_delimiter(top)).await {
             Err(error) if is_missing(&error) => return Ok(Entries::default()),
@@ -35,6 +38,6 @@ impl Store {
             found.common_prefixes.iter().filter_map(|folder| folder.filename().map(str::to_owned)).collect();
         folders.retain(|name| is_shown(name));
         folders.sort();
-        Ok(Entries { folders, objects })
+        Ok(Entries { folders, objects, unreadable: self.skipped_below(&root) })
     }
 }

@@ -3,7 +3,8 @@
 //! A [`Place`] says where, [`Settings`] how to get there, and a [`Store`] reads and writes. Names in a store are paths below its place with
 //! `/` between their parts.
 //!
-//! * Listing reads names, sizes and entity tags, never content. A name that cannot be addressed is reported, not dropped silently.
+//! * Listing reads names, sizes and entity tags, never content. A name that cannot be addressed is left out and reported.
+//! * A success status alone is not believed: what is no listing or no object is an error, not an empty bucket.
 //! * What is written appears whole or not at all, and was compared with what was sent before it counts as written.
 //! * A creation whose answer was lost is read back before it is called a conflict.
 //! * Requests that fail are tried again with a growing, random pause; a server that is gone is an error after some time, never a hang.
@@ -21,8 +22,10 @@ mod many;
 mod media;
 mod open;
 mod overruled;
+mod parts;
 mod place;
 mod read;
+mod response_check;
 mod settings;
 mod sum;
 mod trouble;
@@ -56,9 +59,12 @@ pub use open::{CHANGED, FORBIDDEN, OpenError, Version};
 pub use overruled::Overruled;
 pub use place::{BucketPlace, Place, Scheme};
 pub use read::{Listing, Object};
+pub use response_check::is_path;
 pub use settings::{
     BUCKET_VARIABLES, CloudFront, DEFAULT_REGION, ENDPOINT_VARIABLES, Encryption, REGION_VARIABLES, Settings,
 };
+#[cfg(feature = "aws-admin")]
+pub(crate) use trouble::HTML;
 pub use trouble::{Trouble, without_markup};
 pub use twins::Twins;
 pub use write::{Created, Labels, PART_BYTES, Written};
@@ -92,6 +98,10 @@ pub struct Store {
     files: Arc<dyn ObjectStore>,
     /// The same, for requests that carry content.
     sender: Arc<dyn ObjectStore>,
+    /// The same, for uploads in parts that fail where an object is; none where that takes a copy.
+    creator: Option<Arc<dyn ObjectStore>>,
+    /// Keys of the bucket that no path can be, as they were left out of listings.
+    skipped: response_check::SkippedKeys,
     /// Below which names are; empty for a folder, whose store begins there.
     prefix: Location,
     signer: Option<Arc<dyn Signer>>,
@@ -111,7 +121,8 @@ impl Store {
         match place {
             Place::Local(folder) => Ok(Self { access: Some(access.clone()), ..Self::folder(folder)? }),
             Place::Bucket(bucket) => {
-                let connect::Connection { files, sender, signer } = connect::connect(bucket, &access.settings)?;
+                let connect::Connection { files, sender, creator, signer, skipped } =
+                    connect::connect(bucket, &access.settings)?;
                 let prefix = Location::parse(&bucket.prefix)
                     .map_err(|error| DatasetError::invalid("connect to", place.to_string(), error.to_string()))?;
                 let access = Some(access.clone());
@@ -119,6 +130,8 @@ impl Store {
                     place: place.clone(),
                     files,
                     sender,
+                    creator,
+                    skipped,
                     prefix,
                     signer,
                     access,
@@ -146,6 +159,8 @@ impl Store {
             place,
             sender: files.clone(),
             files,
+            creator: None,
+            skipped: response_check::SkippedKeys::default(),
             prefix,
             signer: None,
             access: None,

@@ -13,6 +13,9 @@ const READ: [&str; 6] = ["AWS_", "S3_", "CLOUDFRONT_", "ECOSIGHT_", "MAX_UPLOAD_
 const GROUPS: [&[&str]; 4] =
     [&BUCKET_VARIABLES, &REGION_VARIABLES, &ENDPOINT_VARIABLES, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]];
 
+/// The variable that holds the token of a session.
+const TOKEN: &str = "AWS_SESSION_TOKEN";
+
 /// A variable of the shell that goes before one in `.env` which says something else. Values may be secrets, so there are none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Overruled {
@@ -35,6 +38,11 @@ impl Environment {
 
     /// What counts where the variable `name` could.
     fn in_force_for(&self, name: &str) -> Option<Setting> {
+        if name == TOKEN {
+            // It goes with its keys: where those of the file are in force, so is their token.
+            let keys = self.in_force_for(KEYS[0]).filter(|keys| !keys.is_of_file())?;
+            return self.first(&[TOKEN]).filter(|token| !token.is_of_file()).or(Some(keys));
+        }
         let keys = self.first(&[name]);
         // Who names a profile in the shell means it, whatever keys the file holds; keys in the shell come before both.
         if KEYS.contains(&name) && keys.as_ref().is_some_and(Setting::is_of_file) {
@@ -83,6 +91,10 @@ mod tests {
         let profile = told(&[("AWS_PROFILE", "hidden too")], &keys);
         assert_eq!(profile.len(), 2);
         assert_eq!(profile[0], "AWS_PROFILE of the shell goes before AWS_ACCESS_KEY_ID in .env");
+        let token = (TOKEN, "hidden");
+        assert!(told(&[token], &[&keys[..], &[(TOKEN, "hidden too")]].concat()).is_empty());
+        let stale = told(&[(KEYS[0], "a"), (KEYS[1], "b")], &[token]);
+        assert_eq!(stale, ["AWS_ACCESS_KEY_ID of the shell goes before AWS_SESSION_TOKEN in .env"]);
         assert!(told(&keys, &keys).is_empty() && !profile.concat().contains("hidden"));
     }
 }

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as Location;
 use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::{Store, Trouble};
+use super::{Store, Trouble, UNUSABLE};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// What is known of a stored file without reading it.
@@ -27,7 +27,7 @@ pub struct Object {
 pub struct Listing {
     /// The files, ordered by uri.
     pub objects: Vec<Object>,
-    /// One message for each entry whose name cannot be addressed.
+    /// One message for each entry whose name cannot be addressed, and which is therefore left out.
     pub unreadable: Vec<String>,
 }
 
@@ -44,10 +44,11 @@ impl Store {
     pub async fn list_below(&self, prefix: &str) -> Result<Listing, DatasetError> {
         let root = self.location(prefix)?;
         let mut listing = Listing::default();
+        self.forget_skipped(&root);
         if self.place.local().is_some() {
             // In a runtime the local store lists by the thousand, and what follows a name that it cannot address is lost; on a thread of
             // its own it goes on.
-            let list = || futures::executor::block_on(self.list_one(root, &mut listing));
+            let list = || futures::executor::block_on(self.list_one(root.clone(), &mut listing));
             let listed = std::thread::scope(|scope| scope.spawn(list).join().expect("listing does not panic"));
             listed.map_err(|error| self.list_error(error))?;
         } else {
@@ -70,8 +71,30 @@ impl Store {
             }
         }
         listing.objects.sort_by(|a, b| a.uri.cmp(&b.uri));
+        listing.unreadable.extend(self.skipped_below(&root));
         listing.unreadable.sort();
         Ok(listing)
+    }
+
+    /// Begins a listing below `root`, which meets keys that no path can be anew.
+    pub(super) fn forget_skipped(&self, root: &Location) {
+        let mut skipped = self.skipped.lock().expect("nobody panics while holding it");
+        skipped.retain(|key| !is_below(key, root));
+    }
+
+    /// One message for each key below `root` that no path can be and that a listing has met, hidden ones left out.
+    pub(super) fn skipped_below(&self, root: &Location) -> Vec<String> {
+        let skipped = self.skipped.lock().expect("nobody panics while holding it");
+        let is_hidden = |part: &str| part.starts_with('.') && part != "." && part != "..";
+        let below = skipped.iter().filter(|key| is_below(key, root) && !key.split('/').any(is_hidden));
+        let message = |key: &String| {
+            let store = self.prefix.as_ref();
+            let name = key.strip_prefix(store).filter(|_| !store.is_empty());
+            let name = name.map_or(key.as_str(), |name| name.strip_prefix('/').unwrap_or(name));
+            let what = if key.ends_with('/') { "all keys that begin with" } else { "the key" };
+            format!("{what} `{}`: {UNUSABLE}; `ecosight storage fix-keys` gives a better name", name.escape_debug())
+        };
+        below.map(message).collect()
     }
 
     async fn list_one(&self, folder: Location, listing: &mut Listing) -> object_store::Result<()> {
@@ -194,6 +217,12 @@ impl Store {
             Err(error) => Err(DatasetError::new("look at", self.address(name), error)),
         }
     }
+}
+
+/// Whether a full key is one of the folder `root`.
+fn is_below(key: &str, root: &Location) -> bool {
+    let root = root.as_ref();
+    root.is_empty() || key.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whether an object is not there, in a bucket that is.

@@ -1,32 +1,36 @@
 //! Writing to a store. What is written was compared with what was sent before it counts as written.
 //!
 //! Up to 8 MiB go in one request, more in parts of that size, a few at a time, so that memory stays bounded however large a file is. The server
-//! gets a checksum with every request; its answer to a last question tells size and entity tag, which is compared with the MD5 of what was sent
-//! wherever the tag is one.
+//! gets a checksum with every request, and the BLAKE3 of the content as metadata of the object. What a HEAD says afterwards of size, entity tag
+//! and that metadata is compared with what was sent. The tag is an MD5 only where objects are not encrypted with keys of the Key Management
+//! Service; the metadata says the same of all, so that nothing is read back.
+//!
+//! A creation is conditional whatever its size: in one request by `If-None-Match: *`, in parts by the same header of the request that completes
+//! them. Servers without it, and folders, get the content under a temporary name, which is copied to its own if nothing is there.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use object_store::path::Path as Location;
 use object_store::{
-    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, UpdateVersion,
+    Attribute, Attributes, CopyMode, CopyOptions, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload, UpdateVersion,
 };
 
+use super::parts::SendError;
 use super::read::is_missing;
 use super::sum::{Sum, Summer, is_sum};
 use super::{Object, Store};
+use crate::key::ContentHash;
 use crate::{DatasetError, DatasetErrorKind};
 
 /// Size of a part; what is larger is written in several.
 pub const PART_BYTES: usize = 8 << 20;
 
-/// Parts of one file on their way at a time.
-const PARTS_AT_ONCE: usize = 4;
+/// Name of the metadata that holds the BLAKE3 of the content, in hexadecimal digits.
+pub(super) const HASH: &str = "blake3";
 
 /// What is said of an object beside its content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +73,7 @@ impl Store {
     pub async fn put(&self, name: &str, bytes: Vec<u8>, labels: &Labels) -> Result<Written, DatasetError> {
         let location = self.location(name)?;
         let sum = Sum::of(&bytes);
-        let options = PutOptions { attributes: self.attributes(labels), ..PutOptions::default() };
+        let options = PutOptions { attributes: self.attributes(labels, &sum.blake3), ..PutOptions::default() };
         let bytes = PutPayload::from(bytes);
         let put = self.again(|| self.sender.put_opts(&location, bytes.clone(), options.clone())).await;
         put.map_err(|error| self.write_error(name, error))?;
@@ -80,8 +84,11 @@ impl Store {
     pub async fn create(&self, name: &str, bytes: Vec<u8>, labels: &Labels) -> Result<Created, DatasetError> {
         let location = self.location(name)?;
         let sum = Sum::of(&bytes);
-        let options =
-            PutOptions { mode: PutMode::Create, attributes: self.attributes(labels), ..PutOptions::default() };
+        let options = PutOptions {
+            mode: PutMode::Create,
+            attributes: self.attributes(labels, &sum.blake3),
+            ..PutOptions::default()
+        };
         let bytes = PutPayload::from(bytes);
         match self.again(|| self.sender.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => Ok(Created::New(self.compare(name, &location, &sum).await?)),
@@ -124,7 +131,8 @@ impl Store {
             None
         };
         let version = UpdateVersion { e_tag: Some(etag.to_owned()), version };
-        let options = PutOptions { mode: PutMode::Update(version), ..PutOptions::default() };
+        let attributes = self.attributes(&Labels::default(), &sum.blake3);
+        let options = PutOptions { mode: PutMode::Update(version), attributes, ..PutOptions::default() };
         let bytes = PutPayload::from(bytes);
         match self.again(|| self.sender.put_opts(&location, bytes.clone(), options.clone())).await {
             Ok(_) => self.compare(name, &location, &sum).await,
@@ -144,35 +152,20 @@ impl Store {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Written, DatasetError> {
         let local = |error: std::io::Error| DatasetError::new("read file", path.display().to_string(), error);
-        let mut file = File::open(path).map_err(local)?;
-        let size = file.metadata().map_err(local)?.len();
-        if size <= PART_BYTES as u64 {
-            let mut bytes = Vec::with_capacity(size as usize);
-            file.read_to_end(&mut bytes).map_err(local)?;
-            let written = self.put(name, bytes, labels).await?;
+        if path.metadata().map_err(local)?.len() <= PART_BYTES as u64 {
+            let written = self.put(name, std::fs::read(path).map_err(local)?, labels).await?;
             progress(written.size_bytes);
             return Ok(written);
         }
         let location = self.location(name)?;
-        let options = PutMultipartOptions { attributes: self.attributes(labels), ..PutMultipartOptions::default() };
-        let failed = |error| self.write_error(name, error);
-        let begin = || self.sender.put_multipart_opts(&location, options.clone());
-        let mut parts = self.again(begin).await.map_err(failed)?;
-        match send(&mut *parts, &mut file, progress, &|| self.is_stopped()).await {
-            Ok(sum) => match parts.complete().await {
-                Ok(_) => self.compare(name, &location, &sum).await,
-                // It was completed if only the answer was lost; a second try then finds no upload to complete.
-                Err(error) => self.same(name, &location, &sum).await.ok().flatten().ok_or_else(|| failed(error)),
-            },
-            Err(error) => {
-                // Parts that stay behind are paid for; where this fails too, the bucket's rule for incomplete uploads removes them.
-                let _ = parts.abort().await;
-                Err(match error {
-                    SendError::Read(error) => local(error),
-                    SendError::Store(error) => failed(error),
-                    SendError::Stopped => self.stopped("write object", name),
-                })
+        match self.send_file(&self.sender, path, &location, labels, progress).await {
+            Ok(sum) => self.compare(name, &location, &sum).await,
+            // It was completed if only the answer was lost; a second try then finds no upload to complete.
+            Err(SendError::Completion(error, sum)) => {
+                let same = self.same(name, &location, &sum).await.ok().flatten();
+                same.ok_or_else(|| self.write_error(name, error))
             }
+            Err(error) => Err(self.send_error(path, name, error)),
         }
     }
 
@@ -192,18 +185,13 @@ impl Store {
             progress(size);
             return Ok(created);
         }
-        // An upload in parts cannot be made conditional: of two that begin in the same moment under one name the last one stays. Who must not lose
-        // either gives them names that tell their content.
-        let location = self.location(name)?;
+        // What is there already need not be sent to find that out.
         if self.look(name).await?.is_some() {
             let sum = Sum::of_file(path).map_err(local)?;
-            return self
-                .same(name, &location, &sum)
-                .await?
-                .map(Created::Same)
-                .ok_or_else(|| self.conflict("create", name));
+            let same = self.same(name, &self.location(name)?, &sum).await?;
+            return same.map(Created::Same).ok_or_else(|| self.conflict("create", name));
         }
-        self.upload(path, name, labels, progress).await.map(Created::New)
+        self.create_in_parts(path, name, labels, progress).await
     }
 
     /// Copies `from` to `to` within this store, if nothing is there.
@@ -244,8 +232,7 @@ impl Store {
     /// What is said of the object `name`; nothing where there is none. Folders say nothing.
     pub async fn labels(&self, name: &str) -> Result<Option<Labels>, DatasetError> {
         let location = self.location(name)?;
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        let attributes = match self.again(|| self.files.get_opts(&location, options.clone())).await {
+        let attributes = match self.head_of(&location).await {
             Ok(result) => result.attributes,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(DatasetError::new("look at", self.address(name), error)),
@@ -261,34 +248,47 @@ impl Store {
         Ok(Some(labels))
     }
 
-    /// Folders keep no labels.
-    fn attributes(&self, labels: &Labels) -> Attributes {
+    /// Labels and the hash of the content. Folders keep neither.
+    pub(super) fn attributes(&self, labels: &Labels, hash: &blake3::Hash) -> Attributes {
         if self.place.local().is_some() {
             return Attributes::new();
         }
         let content_type = labels.content_type.iter().map(|kind| (Attribute::ContentType, kind.clone()));
-        let metadata =
-            labels.metadata.iter().map(|(name, value)| (Attribute::Metadata(name.clone().into()), value.clone()));
-        content_type.chain(metadata).collect()
+        let metadata = labels.metadata.iter().filter(|(name, _)| *name != HASH);
+        let metadata = metadata.map(|(name, value)| (Attribute::Metadata(name.clone().into()), value.clone()));
+        let hash = (Attribute::Metadata(HASH.into()), ContentHash::of(*hash).to_string());
+        content_type.chain(metadata).chain([hash]).collect()
+    }
+
+    /// What a HEAD says of `location`.
+    async fn head_of(&self, location: &Location) -> object_store::Result<GetResult> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        self.again(|| self.files.get_opts(location, options.clone())).await
     }
 
     /// What is at `location` once it was compared with what was sent there.
-    async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
-        let meta = self.again(|| self.files.head(location)).await.map_err(|error| self.write_error(name, error))?;
+    pub(super) async fn compare(&self, name: &str, location: &Location, sum: &Sum) -> Result<Written, DatasetError> {
+        let GetResult { meta, attributes, .. } =
+            self.head_of(location).await.map_err(|error| self.write_error(name, error))?;
         if meta.size != sum.size {
             let why = format!("{} bytes were sent and {} are there", sum.size, meta.size);
             return Err(DatasetError::invalid("write object", self.address(name), why));
         }
-        // Another sum than ours is that of an encrypted object, or of another one: only its content tells.
-        let is_doubtful = meta.e_tag.as_deref().is_some_and(is_sum) && !sum.has_tag(meta.e_tag.as_deref());
-        if is_doubtful && !self.has_keys_of_kms() && self.same(name, location, sum).await?.is_none() {
+        let is_same = match has_hash(&attributes, sum) {
+            _ if sum.has_tag(meta.e_tag.as_deref()) => true,
+            Some(is_same) => is_same,
+            // Another sum than ours is that of an encrypted object, or of another one: only its content tells.
+            None if meta.e_tag.as_deref().is_some_and(is_sum) => self.same(name, location, sum).await?.is_some(),
+            None => true,
+        };
+        if !is_same {
             let why = "other bytes are there than were sent";
             return Err(DatasetError::invalid("write object", self.address(name), why));
         }
         Ok(Written { etag: meta.e_tag, size_bytes: meta.size })
     }
 
-    /// What is at `location`, if it has this sum. Read where its tag does not tell.
+    /// What is at `location`, if it has this sum. Read where neither its tag nor its metadata tell.
     pub(super) async fn same(
         &self,
         name: &str,
@@ -296,18 +296,24 @@ impl Store {
         sum: &Sum,
     ) -> Result<Option<Written>, DatasetError> {
         let failed = |error| DatasetError::new("read object", self.address(name), DatasetErrorKind::Store(error));
+        let GetResult { meta, attributes, .. } = match self.head_of(location).await {
+            Err(error) if is_missing(&error) => return Ok(None),
+            result => result.map_err(failed)?,
+        };
+        let written = Written { etag: meta.e_tag.clone(), size_bytes: meta.size };
+        let is_same = match has_hash(&attributes, sum) {
+            _ if meta.size != sum.size => Some(false),
+            _ if sum.has_tag(meta.e_tag.as_deref()) => Some(true),
+            known => known,
+        };
+        if let Some(is_same) = is_same {
+            return Ok(is_same.then_some(written));
+        }
         let result = match self.again(|| self.files.get(location)).await {
             Err(error) if is_missing(&error) => return Ok(None),
             result => result.map_err(failed)?,
         };
-        let meta = result.meta.clone();
-        let written = Written { etag: meta.e_tag.clone(), size_bytes: meta.size };
-        if meta.size != sum.size {
-            return Ok(None);
-        }
-        if sum.has_tag(meta.e_tag.as_deref()) {
-            return Ok(Some(written));
-        }
+        let written = Written { etag: result.meta.e_tag.clone(), size_bytes: result.meta.size };
         let mut hasher = Summer::default();
         let mut stream = result.into_stream();
         while let Some(bytes) = stream.next().await {
@@ -321,61 +327,17 @@ impl Store {
         self.place.bucket().is_some_and(|bucket| bucket.scheme == super::Scheme::Gcs)
     }
 
-    /// Whether objects are encrypted with keys of the Key Management Service, so that their tags are no sums; the server has compared the
-    /// checksum of each request by then.
-    fn has_keys_of_kms(&self) -> bool {
-        let encryption = self.access.as_ref().and_then(|access| access.settings.encryption.as_ref());
-        matches!(encryption, Some(super::Encryption::Kms(_)))
-    }
-
-    fn write_error(&self, name: &str, error: object_store::Error) -> DatasetError {
+    pub(super) fn write_error(&self, name: &str, error: object_store::Error) -> DatasetError {
         DatasetError::new("write object", self.address(name), error)
     }
 
-    fn conflict(&self, action: &'static str, name: &str) -> DatasetError {
+    pub(super) fn conflict(&self, action: &'static str, name: &str) -> DatasetError {
         DatasetError::new(action, self.address(name), DatasetErrorKind::Conflict)
     }
 }
 
-enum SendError {
-    Read(std::io::Error),
-    Store(object_store::Error),
-    Stopped,
-}
-
-/// Sends `file` in parts, a few at a time.
-async fn send(
-    parts: &mut dyn MultipartUpload,
-    file: &mut File,
-    progress: &(dyn Fn(u64) + Sync),
-    is_stopped: &(dyn Fn() -> bool + Sync),
-) -> Result<Sum, SendError> {
-    let mut sum = Summer::default();
-    let mut under_way = FuturesUnordered::new();
-    let mut sent = 0;
-    loop {
-        let mut part = Vec::with_capacity(PART_BYTES);
-        file.by_ref().take(PART_BYTES as u64).read_to_end(&mut part).map_err(SendError::Read)?;
-        if is_stopped() {
-            return Err(SendError::Stopped);
-        }
-        if part.is_empty() {
-            break;
-        }
-        sum.add(&part);
-        let size = part.len() as u64;
-        let upload = parts.put_part(PutPayload::from(part));
-        under_way.push(async move { upload.await.map(|()| size) });
-        if under_way.len() >= PARTS_AT_ONCE
-            && let Some(done) = under_way.next().await
-        {
-            sent += done.map_err(SendError::Store)?;
-            progress(sent);
-        }
-    }
-    while let Some(done) = under_way.next().await {
-        sent += done.map_err(SendError::Store)?;
-        progress(sent);
-    }
-    Ok(sum.finish())
+/// Whether the metadata of an object names this hash; nothing where it names none.
+fn has_hash(attributes: &Attributes, sum: &Sum) -> Option<bool> {
+    let named = attributes.get(&Attribute::Metadata(HASH.into()))?;
+    Some(named.as_ref() == ContentHash::of(sum.blake3).to_string())
 }

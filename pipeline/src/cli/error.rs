@@ -122,9 +122,6 @@ fn dataset(error: &DatasetError) -> (ExitStatus, Option<String>) {
             Some("names are relative to the store: `ecosight storage ls` shows them")
         }
         _ if error.action == "understand address" => Some("a place is a path, or `s3://bucket/prefix`"),
-        _ if error.action == "list folder" && causes.iter().any(|e| e.is::<object_store::path::Error>()) => {
-            Some("a key with such a name hides all others; `ecosight storage fix-keys` finds and moves it")
-        }
         _ if error.action == ecosight_datasets::tracks::ACTION
             && matches!(error.kind, DatasetErrorKind::Invalid(_)) =>
         {

@@ -23,6 +23,10 @@ const FAILURES_IN_A_ROW: u32 = 3;
 /// The shortest and the longest rest after failures, for a process that goes on taking recordings in.
 const RESTS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 
+/// A rest is at least so many times as long as the failure took, so that a server that accepts connections and never answers costs one
+/// timeout, not one for each recording.
+const REST_PER_FAILURE: u32 = 20;
+
 /// Recordings of the outbox that are uploaded side by side.
 const AT_ONCE: usize = 8;
 
@@ -105,23 +109,30 @@ impl Ingest<'_> {
     /// Uploads what waits under `key`, unless the bucket has just failed; the key it has afterwards.
     pub(super) fn try_now(&self, key: &str) -> Result<String, DatasetError> {
         let Some(store) = &self.store else { return Ok(key.to_owned()) };
-        if self.rest.lock().expect("nobody panics while holding it").until.is_some_and(|until| Instant::now() < until) {
+        if self.is_resting() {
             return Ok(key.to_owned());
         }
         let Some(waiting) = self.tracks.waiting(key)? else { return Ok(key.to_owned()) };
+        let begun = Instant::now();
         let (sent, key) = self.send(store, &waiting)?;
         let mut rest = self.rest.lock().expect("nobody panics while holding it");
         if sent.is_about_server() {
-            let pause = RESTS.0 * (1 << rest.failures.min(10));
+            let pause = (RESTS.0 * (1 << rest.failures.min(10))).min(RESTS.1);
             rest.failures += 1;
-            rest.until = Some(Instant::now() + pause.min(RESTS.1));
+            rest.until = Some(Instant::now() + pause.max(begun.elapsed() * REST_PER_FAILURE));
         } else {
             *rest = Rest::default();
         }
         Ok(key)
     }
 
-    /// Goes through the outbox in order, a few side by side, until `most` were tried or `stop` says so; `each` hears what came of each.
+    fn is_resting(&self) -> bool {
+        let rest = self.rest.lock().expect("nobody panics while holding it");
+        rest.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Goes through the outbox in order, a few side by side, until `most` were tried or `stop` says so; `each` hears what came of each. What is
+    /// [due](Which::Due) waits while the bucket rests because it has just failed.
     pub fn drain(
         &self,
         which: Which,
@@ -131,6 +142,9 @@ impl Ingest<'_> {
     ) -> Result<Drained, DatasetError> {
         let mut drained = Drained::default();
         let Some(store) = &self.store else { return Ok(drained) };
+        if which == Which::Due && self.is_resting() {
+            return Ok(drained);
+        }
         let (mut position, mut in_a_row, mut tried) = (0, 0, 0);
         while tried < most && !stop() {
             let now_ms = if which == Which::All { i64::MAX } else { self.now_ms() };

@@ -10,7 +10,7 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::Wishes;
-use crate::store::{Settings, keys};
+use crate::store::{HTML, Settings, keys};
 use crate::{DatasetError, DatasetErrorKind};
 
 /// A request that takes longer is given up, and tried again.
@@ -142,7 +142,15 @@ pub(super) fn server_error<E>(action: &'static str, at: String, error: &SdkError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
+    let body = error.raw_response().and_then(|response| response.body().bytes());
+    let is_html = body.is_some_and(|body| {
+        let begin = String::from_utf8_lossy(&body[..body.len().min(400)]).trim_start().to_ascii_lowercase();
+        begin.starts_with("<!doctype html") || begin.starts_with("<html")
+    });
     let text = match (error.code(), error.raw_response()) {
+        (None, Some(response)) if is_html && response.status().as_u16() < 500 => {
+            format!("{HTML}: the server answered {}", response.status())
+        }
         (Some(code), _) => format!("{code}: {}", error.message().unwrap_or("no more was said")),
         // The answer to a HEAD has no words.
         (None, Some(response)) if response.status().as_u16() == 403 => "AccessDenied: 403 Forbidden".to_owned(),

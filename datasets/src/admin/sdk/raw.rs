@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
+
 use super::Admin;
 use super::client::server_error;
 use crate::store::Labels;
@@ -12,6 +14,8 @@ use crate::{DatasetError, DatasetErrorKind};
 pub struct RawObject {
     /// Its key without the prefix of the place.
     pub key: String,
+    /// Its entity tag.
+    pub etag: Option<String>,
     /// Its size in bytes.
     pub size_bytes: u64,
     /// When it was written last, in milliseconds since 1970.
@@ -33,13 +37,20 @@ impl Admin {
     /// All objects of the place.
     pub async fn list_raw(&self) -> Result<Vec<RawObject>, DatasetError> {
         let prefix = self.below_place();
-        let mut pages = self.s3.list_objects_v2().bucket(self.bucket()).prefix(&prefix).into_paginator().send();
+        // Documents of XML cannot hold all characters of keys.
+        let request = self.s3.list_objects_v2().bucket(self.bucket()).prefix(&prefix).encoding_type(EncodingType::Url);
+        let mut pages = request.into_paginator().send();
         let mut found = Vec::new();
         while let Some(page) = pages.next().await {
-            for object in page.map_err(self.refused("list"))?.contents() {
+            let page = page.map_err(self.refused("list"))?;
+            // Some servers ignore what they are asked for.
+            let is_encoded = page.encoding_type() == Some(&EncodingType::Url);
+            for object in page.contents() {
                 let key = object.key().unwrap_or_default();
+                let key = if is_encoded { decoded(key) } else { key.to_owned() };
                 found.push(RawObject {
-                    key: key.strip_prefix(&prefix).unwrap_or(key).to_owned(),
+                    key: key.strip_prefix(&prefix).unwrap_or(&key).to_owned(),
+                    etag: object.e_tag().map(str::to_owned),
                     size_bytes: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
                     modified_ms: object.last_modified().and_then(|at| at.to_millis().ok()).unwrap_or_default(),
                 });
@@ -48,10 +59,12 @@ impl Admin {
         Ok(found)
     }
 
-    /// Copies the object with this raw key to the file `path`; what is said of it.
-    pub async fn fetch_raw(&self, key: &str, path: &Path) -> Result<Labels, DatasetError> {
+    /// Copies the object with this raw key to the file `path`; what is said of it. With another `etag` it is another object, which a server finds
+    /// that takes parts such as `..` out of the address of a request.
+    pub async fn fetch_raw(&self, key: &str, etag: Option<&str>, path: &Path) -> Result<Labels, DatasetError> {
         let at = || format!("{}/{key}", self.wishes().place);
         let request = self.s3.get_object().bucket(self.bucket()).key(self.full(key));
+        let request = request.set_if_match(etag.map(str::to_owned));
         let mut object = request.send().await.map_err(|error| server_error("download", at(), &error))?;
         let local = |error: std::io::Error| DatasetError::new("write file", path.display().to_string(), error);
         let mut file = std::fs::File::create(path).map_err(local)?;
@@ -73,9 +86,24 @@ impl Admin {
 
     /// Removes the object with this raw key.
     pub async fn delete_raw(&self, key: &str) -> Result<(), DatasetError> {
-        let request = self.s3.delete_object().bucket(self.bucket()).key(self.full(key));
         let at = format!("{}/{key}", self.wishes().place);
-        request.send().await.map_err(|error| server_error("delete", at, &error)).map(drop)
+        if key.contains(char::is_control) {
+            let request = self.s3.delete_object().bucket(self.bucket()).key(self.full(key));
+            return request.send().await.map_err(|error| server_error("delete", at, &error)).map(drop);
+        }
+        // Its name stands in a document, as nothing on the way may take it for a path and remove another object.
+        let invalid = |error: aws_sdk_s3::error::BuildError| DatasetError::invalid("delete", &at, error.to_string());
+        let object = ObjectIdentifier::builder().key(self.full(key)).build().map_err(invalid)?;
+        let delete = Delete::builder().objects(object).quiet(true).build().map_err(invalid)?;
+        let answer = self.s3.delete_objects().bucket(self.bucket()).delete(delete).send().await;
+        let answer = answer.map_err(|error| server_error("delete", at.clone(), &error))?;
+        match answer.errors().first() {
+            None => Ok(()),
+            Some(error) => {
+                let text = format!("{}: {}", error.code().unwrap_or_default(), error.message().unwrap_or_default());
+                Err(DatasetError::new("delete", at, DatasetErrorKind::Server(text)))
+            }
+        }
     }
 
     /// All uploads in parts that were begun and not completed.
@@ -111,5 +139,25 @@ impl Admin {
 
     fn full(&self, key: &str) -> String {
         format!("{}{key}", self.below_place())
+    }
+}
+
+/// A key as it is, of how listings write it that are asked to encode keys as in forms: `+` is a space.
+fn decoded(key: &str) -> String {
+    let form = format!("key={}", key.replace('&', "%26"));
+    url::form_urlencoded::parse(form.as_bytes()).next().map_or_else(|| key.to_owned(), |(_, key)| key.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_keys_are_decoded() {
+        for (encoded, key) in
+            [("a/b+c%2Bd%26=e.wav", "a/b c+d&=e.wav"), ("%C3%BC%1B", "ü\u{1b}"), ("a&b", "a&b"), ("", "")]
+        {
+            assert_eq!(decoded(encoded), key);
+        }
     }
 }

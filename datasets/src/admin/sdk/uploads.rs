@@ -1,5 +1,7 @@
 //! What only a doctor asks: unfinished uploads, earlier versions, and which class of storage objects are in.
 
+use aws_sdk_s3::types::EncodingType;
+
 use super::{Admin, Held};
 use crate::DatasetError;
 
@@ -23,7 +25,9 @@ impl Admin {
     /// What the place holds, by the first folder and the class of storage; new is what was written at `since_ms` or later.
     pub async fn held(&self, since_ms: i64) -> Result<Held, DatasetError> {
         let prefix = self.below_place();
-        let mut pages = self.s3.list_objects_v2().bucket(self.bucket()).prefix(&prefix).into_paginator().send();
+        // Only the first folder is looked at, which reads the same when keys are encoded so that documents can hold them.
+        let request = self.s3.list_objects_v2().bucket(self.bucket()).prefix(&prefix).encoding_type(EncodingType::Url);
+        let mut pages = request.into_paginator().send();
         let mut held = Held::new();
         while let Some(page) = pages.next().await {
             for object in page.map_err(self.refused("list"))?.contents() {

@@ -1,10 +1,12 @@
 //! Objects are written under a condition.
 
+use std::io::Write;
+
 use super::Ground;
 use super::objects::is_conflict;
 use crate::DatasetError;
 use crate::runtime::block_on;
-use crate::store::{Created, Labels};
+use crate::store::{Created, Labels, PART_BYTES};
 
 pub(super) fn create(ground: &Ground<'_>) -> Result<(), DatasetError> {
     let name = ground.name("new");
@@ -16,6 +18,28 @@ pub(super) fn create(ground: &Ground<'_>) -> Result<(), DatasetError> {
     ground.same("a creation over other bytes is refused", &is_conflict(create("another")), &true)?;
     ground.same("a creation over bytes of the same size is refused", &is_conflict(create("CONTENT")), &true)?;
     ground.same("content", &ground.read(&name)?, &Some(b"content".to_vec()))
+}
+
+pub(super) fn create_in_parts(ground: &Ground<'_>) -> Result<(), DatasetError> {
+    let name = ground.name("large");
+    let file = |byte: u8| {
+        let failed = |error: std::io::Error| DatasetError::new("write file", "temporary file", error);
+        let mut file = tempfile::NamedTempFile::new().map_err(failed)?;
+        file.write_all(&vec![byte; PART_BYTES + 1000]).map_err(failed)?;
+        Ok::<_, DatasetError>(file)
+    };
+    // Whatever is there is met when the upload is completed, as if somebody had created it meanwhile.
+    let create = |byte: u8| {
+        let file = file(byte)?;
+        block_on(ground.store.create_in_parts(file.path(), &name, &Labels::default(), &|_| ()))
+    };
+    let first = create(1)?;
+    ground.same("a first creation is one", &matches!(first, Created::New(_)), &true)?;
+    let second = create(1)?;
+    ground.same("the same bytes are there already", &matches!(second, Created::Same(_)), &true)?;
+    ground.same("a creation over other bytes is refused", &is_conflict(create(2)), &true)?;
+    let there = ground.read(&name)?.unwrap_or_default();
+    ground.same("content", &(there.len(), there.first()), &(PART_BYTES + 1000, Some(&1)))
 }
 
 pub(super) fn update(ground: &Ground<'_>) -> Result<(), DatasetError> {

@@ -170,7 +170,8 @@ pub(crate) struct MigrateArgs {
   ecosight storage fix-keys s3://old-bucket
 
 Where a bucket is configured beside a data root, both are put right, so that a recording is called the same on both sides. Each is copied, the
-copy is compared, and only then the old one is removed. Exit code 1 if anything could not be mended.")]
+copy is compared, and only then the old one is removed. Keys that no path can be, with `..`, `//` or control characters, are left out by all other
+verbs; recordings among them are moved like any other. Exit code 1 if anything could not be mended.")]
 pub(crate) struct FixKeysArgs {
     /// Bucket, prefix or folder [default: the configured bucket and the data root]
     #[arg(value_name = "PLACE", default_value = "", hide_default_value = true)]

@@ -20,7 +20,10 @@ use super::objects::{
 
 The bucket and its keys come from the environment, or from a file `.env` in this folder:
   S3_BUCKET, AWS_S3_BUCKET or S3_BUCKET_NAME     name, name/prefix, or the ARN of an access point
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, or a role
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, all three in one place
+  AWS_PROFILE                                    a profile with keys, credential_process, single sign-on, or role_arn
+                                                 with source_profile, credential_source or web_identity_token_file
+  AWS_WEB_IDENTITY_TOKEN_FILE with AWS_ROLE_ARN, or the role of the container or the virtual machine
   AWS_REGION or S3_REGION                        default us-east-1
   S3_ENDPOINT_URL                                another server than Amazon's
   S3_SSE                                         AES256 or aws:kms, with S3_SSE_KMS_KEY_ID

@@ -7,6 +7,7 @@ use ecosight_datasets::runtime::block_on;
 use serde::Serialize;
 
 use super::ls::absent;
+use super::tally::warn_of_left_out;
 use super::target::Target;
 use crate::ExitStatus;
 use crate::cli::args::DuArgs;
@@ -23,6 +24,8 @@ struct Report {
     folders: Vec<Row>,
     objects: u64,
     bytes: u64,
+    /// Names that cannot be addressed, and are not counted.
+    unreadable: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -46,9 +49,7 @@ pub(crate) fn du(args: &DuArgs, globals: &Globals, printer: &Printer) -> Result<
             return Err(absent(&target));
         }
     }
-    for name in &listing.unreadable {
-        printer.warning(&format!("left out: {name}"));
-    }
+    warn_of_left_out(&listing.unreadable, printer);
     let mut sums: BTreeMap<(String, Option<String>), (u64, u64)> = BTreeMap::new();
     for object in &listing.objects {
         let (objects, bytes) = sums.entry(folder(&object.uri)).or_default();
@@ -59,6 +60,7 @@ pub(crate) fn du(args: &DuArgs, globals: &Globals, printer: &Printer) -> Result<
         place: target.address(),
         objects: sums.values().map(|(objects, _)| objects).sum(),
         bytes: sums.values().map(|(_, bytes)| bytes).sum(),
+        unreadable: listing.unreadable,
         folders: sums
             .into_iter()
             .map(|((area, folder), (objects, bytes))| Row { area, folder, objects, bytes })

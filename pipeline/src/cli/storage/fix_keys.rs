@@ -8,10 +8,10 @@ use std::ops::ControlFlow;
 use ecosight_datasets::layout::{AudioKey, ClassName, Meant, Mended, meant, mended};
 use ecosight_datasets::manifest::Beside;
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Place, each};
+use ecosight_datasets::store::{Place, each, is_path};
 use serde::Serialize;
 
-use super::tally::{Failure, Failures};
+use super::tally::{Failure, Failures, warn_of_left_out};
 use super::target::root;
 use crate::ExitStatus;
 use crate::cli::args::FixKeysArgs;
@@ -34,6 +34,9 @@ pub(super) struct Wrong {
     /// The same, as numbers of movers.
     #[serde(skip)]
     sides: Vec<usize>,
+    /// Its entity tag, where it is in a bucket.
+    #[serde(skip)]
+    etag: Option<String>,
     #[serde(skip)]
     class: ClassName,
     #[serde(skip)]
@@ -53,6 +56,10 @@ struct Unclear {
 
 /// What mends most of what is unclear.
 const ANEW: &str = "`ecosight ingest` files it anew (fetch it first with `ecosight storage get` if it is in a bucket), then remove this one";
+
+/// What removes or renames an object that only tools of the server can name.
+const BY_OTHER_MEANS: &str =
+    "remove or rename it with the tools of the server, such as `aws s3api delete-object --bucket BUCKET --key KEY`";
 
 /// The document.
 #[derive(Serialize)]
@@ -78,7 +85,8 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
     // By key: the time of the first change, and where it lies.
     let mut keys: BTreeMap<String, (Found, Vec<usize>)> = BTreeMap::new();
     for (side, mover) in movers.iter().enumerate() {
-        let found = block_on(mover.list())?;
+        let (found, unreadable) = block_on(mover.list())?;
+        warn_of_left_out(&unreadable, printer);
         if side == 0 && !args.place.is_empty() {
             refuse_inside(&place, &found)?;
         }
@@ -99,6 +107,10 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
     };
     for (object, sides) in keys.values() {
         match mended(&object.key, object.modified_ms) {
+            Mended::Fine if !is_path(&object.key) => {
+                let why = "no path can be called so, and it is no recording";
+                report.unclear.push(Unclear { key: object.key.clone(), why, remedy: BY_OTHER_MEANS });
+            }
             Mended::Fine => {}
             Mended::Unclear(why) => {
                 report.unclear.push(Unclear { key: object.key.clone(), why, remedy: ANEW });
@@ -110,9 +122,9 @@ pub(crate) fn fix_keys(args: &FixKeysArgs, globals: &Globals, printer: &Printer)
             Mended::Better { class, time, name } => {
                 let new = AudioKey::new(&class, &time, &name, None).to_string();
                 let key = object.key.clone();
-                let (bytes, sides) = (object.size_bytes, sides.clone());
+                let (bytes, etag, sides) = (object.size_bytes, object.etag.clone(), sides.clone());
                 let places = sides.iter().map(|side| places[*side].to_string()).collect();
-                report.wrong.push(Wrong { key, bytes, new, places, sides, class, time, name });
+                report.wrong.push(Wrong { key, bytes, new, places, sides, etag, class, time, name });
             }
         }
     }
@@ -194,13 +206,14 @@ fn apply(movers: &[Mover<'_>], wrong: &mut Vec<Wrong>, failures: &mut Failures, 
 fn print(report: &Report, printer: &Printer) -> Result<(), CliError> {
     let Report { wrong, unclear, moved, .. } = report;
     if !wrong.is_empty() {
-        let row =
-            |wrong: &Wrong| vec![wrong.key.clone(), wrong.new.clone(), size(wrong.bytes), wrong.places.join(", ")];
+        let row = |wrong: &Wrong| {
+            vec![wrong.key.escape_debug().to_string(), wrong.new.clone(), size(wrong.bytes), wrong.places.join(", ")]
+        };
         let new = if *moved { "is now" } else { "should be" };
         printer.result(&listing(&["key", new, "size", "where"], wrong.iter().map(row)))?;
     }
     for Unclear { key, why, remedy } in unclear {
-        printer.note(&format!("unclear: {key}: {why}; {remedy}"));
+        printer.note(&format!("unclear: {}: {why}; {remedy}", key.escape_debug()));
     }
     let names: BTreeSet<_> = wrong.iter().map(|wrong| &wrong.new).collect();
     match (wrong.is_empty(), *moved) {

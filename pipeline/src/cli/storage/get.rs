@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Depth, Object, Store, each};
+use ecosight_datasets::store::{Depth, Listing, Object, Store, each};
 use serde_json::json;
 
 use super::ls::absent;
-use super::tally::{Failure, Failures, bar, step};
+use super::tally::{Failure, Failures, bar, step, warn_of_left_out};
 use super::target::Target;
 use crate::ExitStatus;
 use crate::cli::args::GetArgs;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::cli::session::Globals;
+
+/// Objects, each with the file that it becomes.
+type Wanted = Vec<(Object, PathBuf)>;
 
 /// What came of one object.
 enum Got {
@@ -27,7 +30,8 @@ enum Got {
 /// Runs the verb.
 pub(crate) fn get(args: &GetArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let target = Target::of(&args.name, globals)?;
-    let wanted = wanted(&target, args)?;
+    let (wanted, unreadable) = wanted(&target, args)?;
+    warn_of_left_out(&unreadable, printer);
     let bar = bar(wanted.iter().map(|(object, _)| object.size_bytes).sum(), printer);
     let (mut new, mut same, mut failures) = (Vec::new(), Vec::new(), Failures::default());
     let work = |(object, path): (Object, PathBuf)| {
@@ -61,8 +65,8 @@ pub(crate) fn get(args: &GetArgs, globals: &Globals, printer: &Printer) -> Resul
     failures.close(globals.is_cancelled(), "run it again: it goes on where it stopped", printer)
 }
 
-/// The objects to get, each with the file that it becomes.
-fn wanted(target: &Target, args: &GetArgs) -> Result<Vec<(Object, PathBuf)>, CliError> {
+/// The objects to get, each with the file that it becomes, and messages on those whose names cannot be addressed.
+fn wanted(target: &Target, args: &GetArgs) -> Result<(Wanted, Vec<String>), CliError> {
     let Target { store, name, .. } = target;
     if args.recursive {
         let folder = match &args.destination {
@@ -72,21 +76,22 @@ fn wanted(target: &Target, args: &GetArgs) -> Result<Vec<(Object, PathBuf)>, Cli
             }
             None => PathBuf::from(target.last()),
         };
-        let objects = block_on(store.list_below(name))?.objects;
-        if objects.is_empty() {
+        let Listing { objects, unreadable } = block_on(store.list_below(name))?;
+        if objects.is_empty() && unreadable.is_empty() {
             return Err(absent(target));
         }
         let path = |object: &Object| {
             let below = object.uri.strip_prefix(name.as_str()).unwrap_or(&object.uri).trim_start_matches('/');
             below.split('/').fold(folder.clone(), |path, part| path.join(part))
         };
-        return Ok(objects.into_iter().map(|object| (path(&object), object)).map(|(p, o)| (o, p)).collect());
+        let wanted = objects.into_iter().map(|object| (path(&object), object)).map(|(p, o)| (o, p)).collect();
+        return Ok((wanted, unreadable));
     }
     let is_folder = name.is_empty() || store.place().local().is_some_and(|root| root.join(name).is_dir());
     let object = if is_folder { None } else { block_on(store.look(name))? };
     let Some(object) = object else {
         let entries = block_on(store.entries(name))?;
-        let is_absent = entries.folders.is_empty() && entries.objects.is_empty();
+        let is_absent = entries.folders.is_empty() && entries.objects.is_empty() && entries.unreadable.is_empty();
         return Err(if is_absent {
             absent(target)
         } else {
@@ -101,7 +106,7 @@ fn wanted(target: &Target, args: &GetArgs) -> Result<Vec<(Object, PathBuf)>, Cli
         Some(path) if path.is_dir() || path.as_os_str().to_string_lossy().ends_with('/') => path.join(target.last()),
         Some(path) => path.clone(),
     };
-    Ok(vec![(object, path)])
+    Ok((vec![(object, path)], Vec::new()))
 }
 
 async fn copy(

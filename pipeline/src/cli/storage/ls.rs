@@ -5,6 +5,7 @@ use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Entries, Object};
 use serde::Serialize;
 
+use super::tally::warn_of_left_out;
 use super::target::{Named, Target};
 use crate::ExitStatus;
 use crate::cli::args::LsArgs;
@@ -42,8 +43,9 @@ impl From<Object> for Row {
 /// Runs the verb.
 pub(crate) fn ls(args: &LsArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let target = Target::of(&args.place, globals)?;
-    let (found, unreadable) = block_on(look(&target, args.recursive))?;
-    if !target.name.is_empty() && found.folders.is_empty() && found.objects.is_empty() && unreadable.is_empty() {
+    let found = block_on(look(&target, args.recursive))?;
+    let is_empty = found.folders.is_empty() && found.objects.is_empty() && found.unreadable.is_empty();
+    if !target.name.is_empty() && is_empty {
         return Err(absent(&target));
     }
     let below = |name: String| if target.name.is_empty() { name } else { format!("{}/{name}", target.name) };
@@ -51,11 +53,9 @@ pub(crate) fn ls(args: &LsArgs, globals: &Globals, printer: &Printer) -> Result<
         place: target.address(),
         folders: found.folders.into_iter().map(below).collect(),
         objects: found.objects.into_iter().map(Row::from).collect(),
-        unreadable,
+        unreadable: found.unreadable,
     };
-    for name in &report.unreadable {
-        printer.warning(&format!("left out: {name}"));
-    }
+    warn_of_left_out(&report.unreadable, printer);
     if printer.json {
         printer.document(&report)?;
     } else {
@@ -64,20 +64,19 @@ pub(crate) fn ls(args: &LsArgs, globals: &Globals, printer: &Printer) -> Result<
     Ok(ExitStatus::Ok)
 }
 
-async fn look(target: &Target, recursive: bool) -> Result<(Entries, Vec<String>), CliError> {
+async fn look(target: &Target, recursive: bool) -> Result<Entries, CliError> {
     let Target { store, name, .. } = target;
-    let (found, unreadable) = if recursive {
+    let mut found = if recursive {
         let listing = store.list_below(name).await?;
-        (Entries { folders: Vec::new(), objects: listing.objects }, listing.unreadable)
+        Entries { folders: Vec::new(), objects: listing.objects, unreadable: listing.unreadable }
     } else {
-        (store.entries(name).await?, Vec::new())
+        store.entries(name).await?
     };
     if found.folders.is_empty() && found.objects.is_empty() && !name.is_empty() {
         // It may be an object itself.
-        let objects = store.look(name).await?.into_iter().collect();
-        return Ok((Entries { folders: Vec::new(), objects }, unreadable));
+        found.objects.extend(store.look(name).await?);
     }
-    Ok((found, unreadable))
+    Ok(found)
 }
 
 /// There is nothing of this name.

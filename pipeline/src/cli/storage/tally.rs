@@ -116,6 +116,18 @@ impl Failures {
     }
 }
 
+/// Says which entries of a listing were left out because no path can name them, the first few one by one.
+pub(super) fn warn_of_left_out(unreadable: &[String], printer: &Printer) {
+    const SHOWN: usize = 5;
+    let shown = if printer.verbose { unreadable.len() } else { SHOWN };
+    for message in unreadable.iter().take(shown) {
+        printer.warning(&format!("left out: {message}"));
+    }
+    if unreadable.len() > shown {
+        printer.warning(&format!("{} more are left out; `-v` shows them all", unreadable.len() - shown));
+    }
+}
+
 /// A bar of bytes, where somebody watches.
 pub(super) fn bar(bytes: u64, printer: &Printer) -> ProgressBar {
     let bar = if printer.is_interactive() { ProgressBar::new(bytes) } else { ProgressBar::hidden() };

@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub(super) key: String,
     pub(super) size_bytes: u64,
     pub(super) modified_ms: i64,
+    /// Its entity tag, in a bucket.
+    pub(super) etag: Option<String>,
 }
 
 /// Moves recordings within one place.
@@ -71,23 +73,22 @@ impl<'a> Mover<'a> {
         })
     }
 
-    /// All objects of the place.
-    pub(super) async fn list(&self) -> Result<Vec<Found>, CliError> {
+    /// All objects of the place, and messages on those whose names this build cannot address.
+    pub(super) async fn list(&self) -> Result<(Vec<Found>, Vec<String>), CliError> {
         #[cfg(feature = "aws-admin")]
         if let Some(admin) = &self.admin {
             let found = admin.list_raw().await?.into_iter();
-            let found = found.map(|o| Found { key: o.key, size_bytes: o.size_bytes, modified_ms: o.modified_ms });
-            return Ok(found.collect());
+            // Folders that some tools show by an empty object are no recordings.
+            let found = found.filter(|object| !(object.key.ends_with('/') && object.size_bytes == 0));
+            let found =
+                found.map(|o| Found { key: o.key, size_bytes: o.size_bytes, modified_ms: o.modified_ms, etag: o.etag });
+            return Ok((found.collect(), Vec::new()));
         }
-        let listing = self.store.list().await.map_err(|error| {
-            let error = CliError::from(error);
-            #[cfg(not(feature = "aws-admin"))]
-            let error = error.with_hint("this build has no AWS SDK, without which some wrong keys of a bucket cannot be read: build with the feature `aws-admin`");
-            error
-        })?;
+        let listing = self.store.list().await?;
         let found = listing.objects.into_iter();
-        let found = found.map(|o| Found { key: o.uri, size_bytes: o.size_bytes, modified_ms: o.modified_ms });
-        Ok(found.collect())
+        let found =
+            found.map(|o| Found { key: o.uri, size_bytes: o.size_bytes, modified_ms: o.modified_ms, etag: o.etag });
+        Ok((found.collect(), listing.unreadable))
     }
 
     /// Moves one recording; its new key, which is `wanted` if nothing else is there.
@@ -134,7 +135,7 @@ impl<'a> Mover<'a> {
     async fn within_bucket(&self, wrong: &Wrong) -> Result<String, DatasetError> {
         let local = |error: std::io::Error| DatasetError::new("write file", "a temporary file", error);
         let copy = tempfile::NamedTempFile::new().map_err(local)?;
-        let labels = self.fetch(&wrong.key, copy.path()).await?;
+        let labels = self.fetch(wrong, copy.path()).await?;
         // It may have been replaced by name.
         let file = File::open(copy.path()).map_err(local)?;
         let hash = ContentHash::of_reader(file).map_err(local)?;
@@ -153,10 +154,11 @@ impl<'a> Mover<'a> {
         Err(DatasetError::new("move", &wrong.key, DatasetErrorKind::Conflict))
     }
 
-    async fn fetch(&self, key: &str, path: &Path) -> Result<Labels, DatasetError> {
+    async fn fetch(&self, wrong: &Wrong, path: &Path) -> Result<Labels, DatasetError> {
+        let key = &wrong.key;
         #[cfg(feature = "aws-admin")]
         if let Some(admin) = &self.admin {
-            return admin.fetch_raw(key, path).await;
+            return admin.fetch_raw(key, wrong.etag.as_deref(), path).await;
         }
         let labels = self.store.labels(key).await?.unwrap_or_default();
         let is_there = self.store.download(key, path, &|_| {}).await?;
