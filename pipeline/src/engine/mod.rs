@@ -12,6 +12,7 @@ mod needs;
 mod pass_tests;
 mod plan;
 mod prices;
+mod quarantine;
 mod record;
 mod retry;
 mod run;
