@@ -93,7 +93,8 @@ pub(crate) struct FailedArgs {
   ecosight gc --keep 20 --keep-runs 1000
 
 Removed are retired rows, left-overs of runs that were killed, and old models and run records. Recordings, tables, the models in
-production, before it and trained last, and the finished work of an interrupted run stay. Symbolic links are not followed.")]
+production, before it and trained last, the records of runs that made or measured a model that stays, and the finished work of an
+interrupted run stay. Symbolic links are not followed.")]
 pub(crate) struct GcArgs {
     /// Remove it
     #[arg(long)]
