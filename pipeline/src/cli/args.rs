@@ -56,7 +56,7 @@ pub(crate) struct GlobalArgs {
     /// Print one JSON document on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print results and errors only
+    /// Print only what was changed or asked for, warnings and errors: nothing where there is nothing to do
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// Print every warning and the time of each stage; `retrain` and `embed` end with where the processor time went
