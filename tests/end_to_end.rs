@@ -51,4 +51,5 @@ mod tables;
 #[cfg(unix)]
 mod trouble;
 mod upkeep;
+mod verify;
 mod windows;

@@ -236,7 +236,9 @@ fn damage_that_shows_in_no_size_and_no_time_is_found_and_mended() {
     let root = root(&sandbox);
     let digests = table_digests(&root);
     let sound = sandbox.json("verify");
-    assert_eq!((&sound["wrong"], sound["by_part"]["models"]["ok"].as_u64()), (&serde_json::json!([]), Some(3)));
+    // The model with its files, its pointers and the history.
+    assert!(sound["by_part"]["models"]["ok"].as_u64().is_some_and(|n| n > 10), "{sound:#}");
+    assert_eq!(sound["wrong"], serde_json::json!([]));
 
     damage(&embed_parts(&root)[0]);
     damage(&root.join("tables/manifest/part-00000.parquet"));

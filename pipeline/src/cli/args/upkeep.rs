@@ -110,11 +110,19 @@ pub(crate) struct GcArgs {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight verify
+  ecosight verify --deep               read every recording, too
   ecosight verify --repair && ecosight retrain
 
-Exit code 1 if anything is damaged, missing or unknown, unless `--repair` has set all of it aside. Nothing is deleted.")]
+Of the recordings that `ecosight ingest` has stored here, existence and size are compared with the index of tracks, and with `--deep` their
+content. Exit code 1 if anything is damaged, missing or unknown, and is not set aside or written again by `--repair`: recordings,
+`corrections.csv`, the index of tracks and the lesser files of a model are left as they are, and named. What a run was writing that did not
+come to its end is shown as `unfinished`, and is no failure. Nothing is deleted.")]
 pub(crate) struct VerifyArgs {
-    /// Move what is damaged or unknown to `retired/`, so that the next `ecosight retrain` computes it again
+    /// Move what is damaged or unknown to `retired/`, so that the next `ecosight retrain` computes it again; write the pointer to the model
+    /// in production, and the readable lines of its history, again
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Read the recordings and compare them with their hashes in the index of tracks, instead of their sizes alone
+    #[arg(long)]
+    pub(crate) deep: bool,
 }
