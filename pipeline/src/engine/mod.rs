@@ -26,7 +26,7 @@ pub use layers::{Effective, Layer, LayerError, effective, merge, set, stack};
 pub use lock::{Lock, LockError, holder, host};
 pub use plan::{Facts, Made, PlannedWork, Verdict, difference, judge, key_parts, plan};
 pub use prices::Prices;
-pub use record::{Record, RunOutcome, StageRecord, describe};
+pub use record::{OK, Record, RunOutcome, StageRecord, describe, event_line};
 pub use retry::{quarantined, retry};
 pub use run::{RunError, foresee, preflight, run};
 pub use selection::{Force, Scope, Selection};

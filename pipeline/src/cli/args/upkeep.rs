@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight runs list
-  ecosight runs show                   the last run
+  ecosight runs show                   the last run that has a record
   ecosight runs show 20260301-07       a run by the beginning of its name
   ecosight runs diff last~1 last       what the last run has changed
   ecosight runs diff last~1 last --format md
@@ -19,7 +19,7 @@ pub(crate) struct RunsArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum RunsVerb {
-    /// All runs, the newest first
+    /// All runs that did something, warned newly or failed, the newest first
     List,
     /// What a run did, why, how long it took and what came of it
     #[command(after_help = "Examples:
