@@ -64,7 +64,7 @@ pub(crate) fn execute(
     check()?;
     globals.warn_of_changes(pipeline, source, printer);
     sinks.listeners.begin()?;
-    let record = Mutex::new(Record::begin(&globals.layout, &name.id, &name.started_at, source, pipeline));
+    let record = Mutex::new(Record::begin(&globals.layout, &name.id, &name.started_at, source, pipeline)?);
     let progress = Progress::new(printer);
     let events = |event: Event| {
         progress.show(&event);

@@ -88,7 +88,7 @@ fn ran(enough: u64, force: Force) -> Ran {
     ];
     let pipeline = Pipeline { max_failed: 0.0, stages, settings: Vec::new(), table: toml::Table::new() };
     let (layout, source) = (Layout::new(dir.path()), Source::Folder(dir.path().to_owned().into()));
-    let record = Mutex::new(Record::begin(&layout, "run", "2026-01-01T00:00:00Z", &source, &pipeline));
+    let record = Mutex::new(Record::begin(&layout, "run", "2026-01-01T00:00:00Z", &source, &pipeline).unwrap());
     let found = Mutex::new(BTreeMap::new());
     let events = |event: Event| {
         let name = serde_json::to_value(&event).unwrap()["event"].as_str().unwrap().to_owned();

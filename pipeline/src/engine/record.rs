@@ -121,8 +121,16 @@ pub fn event_line(event: &Event, time: &str) -> Result<String, serde_json::Error
 }
 
 impl Record {
-    /// Begins the record of a run. Nothing is written before there is something to record.
-    pub fn begin(layout: &Layout, run_id: &str, started_at: &str, source: &Source, pipeline: &Pipeline) -> Self {
+    /// Begins the record of a run. Nothing is written before there is something to record; an error where nothing could be.
+    pub fn begin(
+        layout: &Layout,
+        run_id: &str,
+        started_at: &str,
+        source: &Source,
+        pipeline: &Pipeline,
+    ) -> Result<Self, DatasetError> {
+        let runs = layout.runs();
+        std::fs::create_dir_all(&runs).map_err(DatasetError::at("create run record", &runs))?;
         let outcome = RunOutcome {
             schema_version: 1,
             run_id: run_id.to_owned(),
@@ -147,7 +155,7 @@ impl Record {
             published: false,
             pipeline: pipeline.table.clone(),
         };
-        Self {
+        Ok(Self {
             folder: layout.run(run_id),
             events: None,
             pending: Vec::new(),
@@ -156,7 +164,7 @@ impl Record {
             steps: Vec::new(),
             begun: Instant::now(),
             open: None,
-        }
+        })
     }
 
     /// Takes note of an event that was emitted at `time` (UTC, RFC 3339).
