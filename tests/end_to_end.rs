@@ -54,4 +54,5 @@ mod tables;
 #[cfg(unix)]
 mod trouble;
 mod upkeep;
+mod verify;
 mod windows;

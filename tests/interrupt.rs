@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::clips::recordings;
+use crate::clips::{recording, recordings};
+use crate::roots::busy;
 use crate::support::{Ran, Sandbox, ran, table_digests};
 
 const RETRAIN: &str =
@@ -46,6 +47,34 @@ fn a_stopped_or_killed_run_leaves_what_the_next_one_completes() {
         sandbox.ok(&format!("{RETRAIN} --data-root {root}"));
         assert_eq!(table_digests(&sandbox.path().join(root)), expected, "the tables of the {root} run differ");
     }
+}
+
+#[test]
+fn the_clips_that_could_not_be_used_are_known_after_a_kill_at_any_later_stage() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 12);
+    let bad = recording(&sandbox, "low/3.wav");
+    let whole = std::fs::read(&bad).unwrap();
+    std::fs::write(&bad, &whole[..whole.len() / 2]).unwrap();
+    // A stage that holds the run after `embed` has found the clip that is cut off.
+    let file = "[stages.hold]\nneeds = ['embed']\ncommand = 'sh hold.sh {inputs} {output}'\n";
+    std::fs::write(sandbox.path().join("ecosight.toml"), file).unwrap();
+    std::fs::write(sandbox.path().join("hold.sh"), "touch begun; while [ -e begun ]; do sleep 0.05; done").unwrap();
+    let line = "retrain --source recordings --set embed.embedder=logmel --set augment.variants=0 --to hold";
+    let mut child = sandbox.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while !sandbox.path().join("begun").exists() {
+        assert!(begun.elapsed() < Duration::from_mins(1) && child.try_wait().unwrap().is_none(), "it does not hold");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::remove_file(sandbox.path().join("begun")).unwrap();
+    let failed = || sandbox.json("failed")["codes"].clone();
+    assert_eq!(failed(), serde_json::json!({ "truncated": 1 }));
+    let outcome = sandbox.json(&line.replace("--to hold", "--to embed"));
+    assert!(busy(&outcome).is_empty(), "{outcome:#}");
+    assert_eq!(failed(), serde_json::json!({ "truncated": 1 }));
 }
 
 #[test]

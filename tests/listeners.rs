@@ -30,9 +30,15 @@ fn events_are_lines_of_json_on_stdout_or_in_a_file_and_the_summary_is_elsewhere(
     let events: Vec<Value> = streamed.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of = |name: &str| events.iter().filter(|event| event["event"] == name).count();
     assert_eq!((of("stage_started"), of("stage_finished"), of("published")), (8, 8, 1));
+    assert!(events.iter().all(|event| event["time"].as_str().is_some_and(|time| time.ends_with('Z'))), "{events:#?}");
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], &last["exit_code"], &last["status"]), (&"ended".into(), &0.into(), &"ok".into()));
     assert!(of("progress") > 0 && streamed.stderr.contains("in production"), "{}", streamed.stderr);
 
-    sandbox.ok(&format!("{RETRAIN} --events events.jsonl"));
+    let document = sandbox.json(&format!("{RETRAIN} --events events.jsonl"));
+    assert_eq!(document["run_id"].as_str().map(str::len), last["run_id"].as_str().map(str::len));
+    let both = sandbox.run(&format!("{RETRAIN} --events - --json"));
+    assert!(both.code == 2 && both.stderr.contains("hint: name a file"), "{}", both.stderr);
     let file = fs::read_to_string(sandbox.path().join("events.jsonl")).unwrap();
     assert_eq!(file.matches("stage_fresh").count(), 8, "{file}");
 
@@ -62,6 +68,26 @@ fn a_command_is_told_of_the_end_of_every_run_that_began() {
     assert_eq!(bad.code, 5, "{}", bad.stderr);
     assert!(told()["exit"].as_str().unwrap().contains("could not be used"), "{}", told()["exit"]);
 
+    // A run that finds nothing to do, and runs that cannot begin.
+    let on_finish = "sh -c 'cp \"$0\" told.json; echo $ECOSIGHT_EXIT_CODE $ECOSIGHT_STATUS > status'";
+    let status = || fs::read_to_string(sandbox.path().join("status")).unwrap();
+    fs::remove_file(sandbox.path().join("recordings/low/bad.wav")).unwrap();
+    sandbox.ok(RETRAIN);
+    let idle = with_option(&sandbox, RETRAIN, "--on-finish", on_finish);
+    assert_eq!((idle.code, status().as_str()), (0, "0 ok\n"), "{}", idle.stderr);
+    assert_eq!((&told()["is_recorded"], &told()["exit"]), (&false.into(), &"ok".into()));
+    let line = "retrain --source nowhere --set embed.embedder=logmel --data-root other";
+    let missing = with_option(&sandbox, line, "--on-finish", on_finish);
+    assert_eq!((missing.code, status().as_str()), (1, "1 failed\n"), "{}", missing.stderr);
+    assert!(told()["exit"].as_str().unwrap().contains("no such folder"), "{}", told());
+    let usage = with_option(&sandbox, "retrain --data-root nothing", "--on-finish", on_finish);
+    assert_eq!((usage.code, status().as_str()), (2, "2 usage\n"), "{}", usage.stderr);
+    let lock = fs::File::open(sandbox.path().join("ecosight-data/.lock")).unwrap();
+    lock.lock().unwrap();
+    let held = with_option(&sandbox, RETRAIN, "--on-finish", on_finish);
+    assert_eq!((held.code, status().as_str()), (6, "6 store\n"), "{}", held.stderr);
+    drop(lock);
+
     // What becomes of the command does not change what became of the run.
     for (command, expected) in [("no-such-command", "cannot be run"), ("false", "ended with"), ("", "names no command")]
     {
@@ -73,6 +99,26 @@ fn a_command_is_told_of_the_end_of_every_run_that_began() {
         );
         assert!(ran.code == 0 && ran.stderr.contains(expected), "{command}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn a_quiet_command_prints_nothing_where_there_is_nothing_to_do_and_warnings_all_the_same() {
+    let sandbox = sandbox();
+    let silent = |line: &str| {
+        let ran = sandbox.ok(line);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""), "{line}");
+    };
+    let first = sandbox.ok(&format!("{RETRAIN} -q"));
+    assert!(first.stdout.contains("in production"), "{}", first.stdout);
+    silent(&format!("{RETRAIN} -q"));
+    silent("gc --yes -q");
+    silent("verify -q");
+    fs::create_dir_all(sandbox.path().join("ecosight-data/.staging/split")).unwrap();
+    fs::write(sandbox.path().join("ecosight-data/.staging/split/part-00000.parquet"), [0; 10]).unwrap();
+    let removed = sandbox.ok("gc --yes -q");
+    assert_eq!((removed.stdout.lines().count(), removed.stderr.as_str()), (1, ""), "{}", removed.stdout);
+    let changed = sandbox.ok(&format!("{RETRAIN} -q --set split.seed=7"));
+    assert!(changed.stderr.contains("warning: since the last run split.seed was"), "{}", changed.stderr);
 }
 
 #[test]

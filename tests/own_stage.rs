@@ -127,6 +127,34 @@ fn ctrl_c_ends_the_script() {
 }
 
 #[test]
+fn a_run_that_is_ended_ends_what_the_command_of_a_stage_has_started() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 6);
+    let at = |name: &str| sandbox.path().join(name);
+    let file = "[stages.long]\nneeds = ['manifest']\ncommand = 'sh long.sh {inputs} {output}'\n";
+    fs::write(at("ecosight.toml"), file).unwrap();
+    fs::write(at("long.sh"), "sh -c 'echo $$ > child; touch begun; exec sleep 600' & wait").unwrap();
+    for signal in ["TERM", "INT"] {
+        let line = "retrain --source recordings --set embed.embedder=logmel --to long";
+        let child = sandbox.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let begun = Instant::now();
+        while !at("begun").exists() {
+            assert!(begun.elapsed() < Duration::from_mins(1), "the command does not begin");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        fs::remove_file(at("begun")).unwrap();
+        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).status().unwrap();
+        assert!(sent.success());
+        let stopped = ran(&child.wait_with_output().unwrap());
+        assert_eq!(stopped.code, 130, "{}", stopped.stderr);
+        let started = fs::read_to_string(at("child")).unwrap();
+        // One that nobody has waited for has a name, but no command line.
+        let command_line = fs::read(format!("/proc/{}/cmdline", started.trim())).unwrap_or_default();
+        assert!(command_line.is_empty(), "{signal}: `sleep` goes on as process {started}");
+    }
+}
+
+#[test]
 fn what_a_killed_run_has_started_does_not_write_into_the_next_one() {
     let sandbox = Sandbox::new();
     recordings(&sandbox, 8);

@@ -62,7 +62,7 @@ fn what_one_machine_has_made_another_finds_up_to_date() {
     let second = machine(&server);
     assert_eq!(second.run(&format!("status {SETTINGS}")).code, 0);
     assert_eq!(busy(&second.json(&format!("retrain {SETTINGS}"))), [""; 0]);
-    assert_eq!(second.json("runs list").as_array().map(Vec::len), Some(2));
+    assert_eq!(second.json("runs list").as_array().map(Vec::len), Some(1), "a run that did nothing has no record");
     assert_eq!(second.run("verify").code, 0);
     let clip = first.path().join("recordings/low/1.wav");
     let predicted = second.ok(&format!("predict {}", clip.display())).stdout;
@@ -75,6 +75,35 @@ fn what_one_machine_has_made_another_finds_up_to_date() {
     assert_eq!(busy(&first.json(&format!("retrain {SETTINGS}"))), [""; 0]);
     assert_eq!(first.run("gc --yes").code, 0);
     assert_eq!(second.run("verify").code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_is_told_of_the_end_once_the_bucket_has_the_run() {
+    let (server, sandbox) = root();
+    let folder = server.bucket_folder().join("root/runs");
+    let script = format!(
+        "id=$(basename $(dirname \"$1\")); ls '{}'/$id/run.json > listed; echo $ECOSIGHT_EXIT_CODE $ECOSIGHT_STATUS > status; cp \"$1\" told.json",
+        folder.display()
+    );
+    fs::write(sandbox.path().join("told.sh"), script).unwrap();
+    let line = format!("retrain -q {SETTINGS} --events events.jsonl");
+    let run = || crate::support::ran(&sandbox.command(&line).args(["--on-finish", "sh told.sh"]).output().unwrap());
+    let ran = run();
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let read = |name: &str| fs::read_to_string(sandbox.path().join(name)).unwrap();
+    assert!(read("listed").ends_with("run.json\n"), "{}", ran.stderr);
+    assert_eq!(read("status"), "0 ok\n");
+
+    // A store that does not answer: no run begins.
+    server.state(State::Down);
+    let ran = run();
+    assert_eq!((ran.code, read("status").as_str()), (6, "6 store\n"), "{}", ran.stderr);
+    let told: serde_json::Value = serde_json::from_str(&read("told.json")).unwrap();
+    assert!(told["run_id"].is_null() && told["exit_code"] == 6 && told["hint"].is_string(), "{told:#}");
+    let events = read("events.jsonl");
+    let last: serde_json::Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["exit_code"]), (&"ended".into(), &6.into()), "{last:#}");
 }
 
 #[test]

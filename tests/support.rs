@@ -141,13 +141,15 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A file or folder of the test data, or none, said loudly.
+/// A file or folder of the test data, or none, said loudly. With `ECOSIGHT_REQUIRE_DATA` set, the test fails where it is not there.
 pub(crate) fn test_data(path: &str) -> Option<PathBuf> {
     let root = std::env::var_os("ECOSIGHT_TEST_DATA").map_or_else(|| repository().join("../shared"), PathBuf::from);
     let found = root.join(path);
     if found.exists() {
         return std::fs::canonicalize(found).ok();
     }
-    skipped(&format!("no `{path}` in ECOSIGHT_TEST_DATA ({})", root.display()));
+    let why = format!("no `{path}` in ECOSIGHT_TEST_DATA ({})", root.display());
+    assert!(std::env::var_os("ECOSIGHT_REQUIRE_DATA").is_none(), "test data is required here: {why}");
+    skipped(&why);
     None
 }

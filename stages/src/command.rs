@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::FileStamp;
@@ -35,6 +35,9 @@ const LINE_BYTES: usize = 4096;
 
 /// How often the loop looks whether the user wants to stop.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a command and what it has started may take to end once they were sent `SIGTERM`.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// A command as a stage.
 #[derive(Debug)]
@@ -120,6 +123,9 @@ impl Command {
         let mut command = std::process::Command::new(&words[0]);
         command.args(&words[1..]).current_dir(&self.folder).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        // What it starts belongs to its group, and ends with it.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().map_err(|error| {
             let hint = format!(
                 "is `{}` installed, and on the PATH? Files are looked for in `{}`",
@@ -159,7 +165,7 @@ impl Command {
             return Ok(());
         }
         if was_interrupted(status) {
-            // A terminal sends Ctrl-C to both; the one hears of it a moment before the other.
+            // Somebody may have sent it to both; the one gets it a moment before the other.
             for _ in 0..10 {
                 context.check_cancelled()?;
                 std::thread::sleep(LOOK);
@@ -222,13 +228,37 @@ fn was_interrupted(status: std::process::ExitStatus) -> bool {
     status.code() == Some(130)
 }
 
-/// Ends the command when the user asks to stop.
+/// Ends the command, and what it has started, when the user asks to stop.
 fn stop_if_asked(context: &Context<'_>, child: &mut Child) -> Result<(), StageErrorKind> {
-    context.check_cancelled().inspect_err(|_| {
-        // It may have ended by itself.
-        let _ = child.kill();
-        let _ = child.wait();
-    })
+    context.check_cancelled().inspect_err(|_| end(child))
+}
+
+/// Sends `SIGTERM` to the process group of the command, and `SIGKILL` to what is left of it after [`GRACE`].
+#[cfg(unix)]
+fn end(child: &mut Child) {
+    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+    let group = Pid::from_child(child);
+    // Errors say that nothing of the group is left.
+    let _ = kill_process_group(group, Signal::TERM);
+    let begun = Instant::now();
+    while begun.elapsed() < GRACE {
+        // Once its end was taken note of, the command itself is not in the group any more.
+        let has_ended = child.try_wait().map_or(true, |status| status.is_some());
+        if has_ended && test_kill_process_group(group).is_err() {
+            return;
+        }
+        std::thread::sleep(LOOK);
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+    let _ = child.wait();
+}
+
+/// Ends the command.
+#[cfg(not(unix))]
+fn end(child: &mut Child) {
+    // It may have ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 impl Stage for Command {

@@ -7,6 +7,7 @@ mod gate;
 mod history;
 mod parity;
 mod pin;
+mod restore;
 
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::key::KeyHasher;
@@ -29,6 +30,7 @@ pub use criteria::{Criterion, Finding};
 pub use gate::{GATE_FILE, Gate};
 pub use history::{Author, By, Move, Moves, before, current, move_to};
 pub use pin::Pin;
+pub use restore::{PointerProblem, pointer_problem, restore_pointer};
 
 /// See the module.
 pub const DEFINITION: Definition = Definition {

@@ -33,7 +33,7 @@ pub use live::{Committed, EmbedTable, digest};
 pub use out::{FileEmbeddings, OutColumn, write_columns};
 pub use patches::Patches;
 pub(crate) use read::Columns;
-pub use read::{read_file, read_metadata, read_rows, row_count as table_rows};
+pub use read::{decode, read_file, read_metadata, read_rows, row_count as table_rows};
 pub use rows::{ClipRow, EpochRow, LeakRow, PredictionRow, QuarantineRow, RecipeRow, Row, Side, SplitRow};
 pub use slices::{SliceRow, SoundRow};
 pub use unit::{Unit, UnitEntry};

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 
@@ -10,6 +11,9 @@ use super::rows::Row;
 use super::write::PART;
 use crate::DatasetError;
 use crate::key::ClipId;
+
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 1024;
 
 /// The part files of a table folder, in order of their names; folders within it (`embedder=…`) are not entered.
 pub(super) fn parts(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
@@ -53,6 +57,17 @@ pub(super) fn footer_value(path: &Path, key: &str) -> Result<Option<String>, Dat
 /// Rows of a Parquet file, as its footer says.
 pub fn row_count(path: &Path) -> Result<u64, DatasetError> {
     Ok(open(path)?.metadata().file_metadata().num_rows() as u64)
+}
+
+/// Decodes all rows of a Parquet file, whatever its columns are, and gives their number; an error where a page cannot be decoded.
+pub fn decode(path: &Path) -> Result<u64, DatasetError> {
+    let open = || ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(BATCH_ROWS).build();
+    let batches = open().map_err(DatasetError::at("read table", path))?;
+    let mut rows = 0;
+    for batch in batches {
+        rows += batch.map_err(DatasetError::at("read table", path))?.num_rows() as u64;
+    }
+    Ok(rows)
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, DatasetError> {

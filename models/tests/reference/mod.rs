@@ -9,13 +9,19 @@ use std::path::PathBuf;
 
 use ecosight_models::frontend::{Framer, Window, Windowing};
 
-/// The folder of reference data (`ECOSIGHT_TEST_DATA`, else `shared` beside the repository); says so when it is not there.
+/// The folder of reference data (`ECOSIGHT_TEST_DATA`, else `shared` beside the repository); says so when it is not there. With
+/// `ECOSIGHT_REQUIRE_DATA` set, the test fails then.
 pub(crate) fn folder(test: &str) -> Option<PathBuf> {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
     let folder = std::env::var_os("ECOSIGHT_TEST_DATA").map_or_else(|| PathBuf::from(default), PathBuf::from);
     if folder.join("golden").is_dir() && folder.join("weights").is_dir() {
         return Some(folder);
     }
+    assert!(
+        std::env::var_os("ECOSIGHT_REQUIRE_DATA").is_none(),
+        "reference data is required here: there is none in `{}`",
+        folder.display()
+    );
     // Past the test runner, which hides what passing tests print.
     let _ = writeln!(
         std::io::stderr(),

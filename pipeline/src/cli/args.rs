@@ -56,7 +56,7 @@ pub(crate) struct GlobalArgs {
     /// Print one JSON document on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Print results and errors only
+    /// Print only what was changed or asked for, warnings and errors: nothing where there is nothing to do
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// Print every warning and the time of each stage; `retrain` and `embed` end with where the processor time went
@@ -147,7 +147,9 @@ pub(crate) struct DemoArgs {
   ecosight retrain --wait --on-finish 'notify.sh'
 
 The new model goes into production only if it passes the gate: it is compared with the model in production on the test clips of both. If
-it does not pass, the exit code is 4, the model is kept, and `predict` uses the same model as before.")]
+it does not pass, the exit code is 4, the model is kept, and `predict` uses the same model as before.
+
+A run that finds nothing to do leaves no record in `runs/`.")]
 #[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct RetrainArgs {
     #[command(flatten)]
@@ -186,11 +188,13 @@ pub(crate) struct RetrainArgs {
     /// for the next
     #[arg(long)]
     pub(crate) drop_cache: bool,
-    /// Stream what happens as lines of JSON to this file, or to stdout: `-`
-    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    /// Stream what happens as lines of JSON, each with its time, to this file, or to stdout: `-`. The last line, `ended`, has the
+    /// exit code; a run that cannot begin adds only this line
+    #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<String>,
-    /// Command to run when the run has ended, well or not; the path of its record (run.json) is its last word. A run that cannot
-    /// even begin has no record, and ends without it
+    /// Command to run when everything is over, well or not, also where the run could not begin. Its last word is the path of the record
+    /// (run.json); of a run without one, of a temporary file with the same fields. `ECOSIGHT_EXIT_CODE` and `ECOSIGHT_STATUS` (`ok`,
+    /// `refused`, `usage`, `store`, …) say how it ended
     #[arg(long, value_name = "CMD")]
     pub(crate) on_finish: Option<String>,
 }

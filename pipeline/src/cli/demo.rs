@@ -11,6 +11,7 @@ use ecosight_datasets::synth;
 use super::args::{DemoArgs, Format, PredictArgs};
 use super::error::CliError;
 use super::execute::{Sinks, execute, refused};
+use super::listeners::Listeners;
 use super::predict::{classify, predict};
 use super::printer::Printer;
 use super::report;
@@ -38,7 +39,7 @@ pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Res
     let pipeline = parse(table, Path::new("."))?;
     let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?.into());
     let selection = Selection::of(&pipeline, Scope::All, Force::None)?;
-    let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::default(), printer)?;
+    let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::plain(&Listeners::default()), printer)?;
     let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
     if printer.json {
         let predictions = classify(&request, globals, printer)?;

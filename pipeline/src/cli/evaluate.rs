@@ -10,6 +10,7 @@ use ecosight_stages::slices::SLICES_FILE;
 use super::args::EvaluateArgs;
 use super::error::CliError;
 use super::execute::{Sinks, execute};
+use super::listeners::Listeners;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::report;
@@ -33,7 +34,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs, globals: &Globals, printer: &Printer
     }
     if !args.cv {
         let selection = Selection::of(&pipeline, Scope::OnTables("evaluate".to_owned()), Force::None)?;
-        let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::default(), printer)?;
+        let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::plain(&Listeners::default()), printer)?;
         let slices = outcome.model.as_ref().map(|model| globals.layout.model(model).join(SLICES_FILE));
         // Models of earlier versions have none.
         let slices: Vec<SliceRow> = slices.and_then(|path| read_file(&path).ok()).unwrap_or_default();

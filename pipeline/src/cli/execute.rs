@@ -1,9 +1,6 @@
-//! A run as a command starts it: under the lock, with progress, a run record, and whoever else wants to hear of it.
+//! A run as a command starts it: under the lock, with progress, a run record, and listeners.
 
-use std::fs::File;
-use std::io::{LineWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -13,22 +10,21 @@ use ecosight_stages::{Context, Event, StageErrorKind};
 
 use super::error::CliError;
 use super::last_run::LastRun;
+use super::listeners::Listeners;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::run_report;
-use super::session::{Globals, now};
-use crate::engine::{Lock, LockError, Pipeline, Record, RunError, RunOutcome, Selection, describe, preflight, run};
+use super::session::{Globals, now, time_of_day};
+use crate::engine::{Lock, LockError, OK, Pipeline, Record, RunError, RunOutcome, Selection, describe, preflight, run};
 
 /// How long to wait before the lock is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Whoever else hears of a run, and what it does when another has the data root.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sinks {
-    /// Where events go as lines of JSON: a file, or `-` for stdout.
-    pub(crate) events: Option<String>,
-    /// Command that is run when the run has ended, with the path of its record.
-    pub(crate) on_finish: Option<String>,
+/// How a run is started, and who is told of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Sinks<'a> {
+    /// Who is told of it.
+    pub(crate) listeners: &'a Listeners,
     /// Whether to wait for another run to end.
     pub(crate) wait: bool,
     /// Whether to publish a model that the gate refuses.
@@ -36,7 +32,14 @@ pub(crate) struct Sinks {
     /// Whether to go on although the source has lost recordings of the model in production.
     pub(crate) allow_loss: bool,
     /// Why it is run, for the history of models.
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<&'a str>,
+}
+
+impl<'a> Sinks<'a> {
+    /// A run that tells `listeners`, waits for no other, and takes the gate and losses as they are.
+    pub(crate) fn plain(listeners: &'a Listeners) -> Self {
+        Self { listeners, wait: false, force_publish: false, allow_loss: false, reason: None }
+    }
 }
 
 /// Runs the selected stages with progress and a run record. That the gate refuses the model is no error yet: see [`refused`].
@@ -45,7 +48,7 @@ pub(crate) fn execute(
     pipeline: &Pipeline,
     source: &Source,
     globals: &Globals,
-    sinks: &Sinks,
+    sinks: &Sinks<'_>,
     printer: &Printer,
 ) -> Result<RunOutcome, CliError> {
     let name = globals.run_name();
@@ -60,8 +63,8 @@ pub(crate) fn execute(
     let clock = Instant::now();
     check()?;
     globals.warn_of_changes(pipeline, source, printer);
-    let stream = sinks.events.as_deref().map(open_stream).transpose()?.map(Mutex::new);
-    let record = Mutex::new(Record::create(&globals.layout, &name.id, &name.started_at, source, pipeline)?);
+    sinks.listeners.begin()?;
+    let record = Mutex::new(Record::begin(&globals.layout, &name.id, &name.started_at, source, pipeline)?);
     let progress = Progress::new(printer);
     let events = |event: Event| {
         progress.show(&event);
@@ -71,34 +74,28 @@ pub(crate) fn execute(
         {
             printer.warning(&format!("the source cannot be remembered: {}", error.chain().join(": ")));
         }
-        if let Some(Ok(mut stream)) = stream.as_ref().map(Mutex::lock)
-            && let Ok(line) = serde_json::to_string(&event)
-        {
-            // A reader that has gone away does not stop the run.
-            let _ = writeln!(stream, "{line}");
-        }
-        if let Err(error) = record.lock().map_or(Ok(()), |mut record| record.note(&event)) {
+        let time = time_of_day();
+        sinks.listeners.event(&event, &time);
+        if let Err(error) = record.lock().map_or(Ok(()), |mut record| record.note(&event, &time)) {
             printer.warning(&format!("the run record cannot be written: {error}"));
         }
     };
     let context = Context {
         force_publish: sinks.force_publish,
         allow_loss: sinks.allow_loss,
-        reason: sinks.reason.as_deref(),
+        reason: sinks.reason,
         ..globals.context(source, &name, pipeline.into(), &events)
     };
     let result = run(selection, &context, &lock);
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let exit = result.as_ref().map_or_else(|error| describe(error), |()| "ok".to_owned());
+    let exit = result.as_ref().map_or_else(|error| describe(error), |()| OK.to_owned());
     let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
     if let Ok(outcome) = &outcome {
         report(outcome, result.is_err(), globals, printer);
+        sinks.listeners.ran(outcome, globals.layout.run(&name.id).join("run.json"));
     }
     drop(lock);
-    if let Some(command) = &sinks.on_finish {
-        tell(command, &globals.layout.run(&name.id).join("run.json"), printer);
-    }
     match result {
         // A model that was refused is told of as any other; `refused` ends the command.
         Err(RunError::Stage(error)) if matches!(*error.kind, StageErrorKind::Refused { .. }) => Ok(outcome?),
@@ -147,31 +144,5 @@ fn take_lock(globals: &Globals, wait: bool, printer: &Printer) -> Result<Lock, C
             }
             result => return Ok(result.map_err(RunError::from)?),
         }
-    }
-}
-
-fn open_stream(to: &str) -> Result<Box<dyn Write + Send>, CliError> {
-    if to == "-" {
-        return Ok(Box::new(LineWriter::new(std::io::stdout())));
-    }
-    let file = File::create(to);
-    let hint = "name a file that can be written, or `-` for stdout: `--events -`";
-    let file = file.map_err(|error| CliError::usage(format!("cannot write events to `{to}`: {error}"), hint))?;
-    Ok(Box::new(LineWriter::new(file)))
-}
-
-/// Runs the user's command with the path of the record as its last word.
-fn tell(command: &str, record: &Path, printer: &Printer) {
-    let words = shlex::split(command).unwrap_or_default();
-    let Some((program, words)) = words.split_first() else {
-        printer.warning("`--on-finish` names no command");
-        return;
-    };
-    // Stdout may hold one JSON document, or events.
-    let stdout = std::process::Stdio::from(std::io::stderr());
-    match std::process::Command::new(program).args(words).arg(record).stdout(stdout).status() {
-        Ok(status) if status.success() => {}
-        Ok(status) => printer.warning(&format!("`--on-finish {command}` ended with {status}")),
-        Err(error) => printer.warning(&format!("`--on-finish {command}` cannot be run: {error}")),
     }
 }

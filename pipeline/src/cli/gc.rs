@@ -47,10 +47,15 @@ fn print(garbage: &Garbage, is_removed: bool, printer: &Printer) -> Result<(), C
         vec![path.clone(), files.to_string(), size(*bytes), why.clone()]
     };
     if !garbage.removable.is_empty() {
-        printer.result(&listing(&["path", "files", "size", "why"], garbage.removable.iter().map(row)))?;
         let total = format!("{} file(s), {}", garbage.files(), size(garbage.bytes()));
         let closing = if is_removed { "removed" } else { "can be removed" };
-        printer.result(&format!("\n{total} {closing}\n"))?;
+        // A line for each item is for who watches, or asks what there is.
+        if is_removed && printer.quiet {
+            printer.result(&format!("{total} {closing}\n"))?;
+        } else {
+            printer.result(&listing(&["path", "files", "size", "why"], garbage.removable.iter().map(row)))?;
+            printer.result(&format!("\n{total} {closing}\n"))?;
+        }
     }
     for Item { path, files, bytes, why } in &garbage.kept {
         printer.note(&format!("kept: {path} ({files} file(s), {}): {why}", size(*bytes)));

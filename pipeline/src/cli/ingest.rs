@@ -205,7 +205,7 @@ impl Report {
             _ => self.rejected += 1,
         }
         if !printer.json {
-            printer.result(&line.text())?;
+            printer.outcome(line.status != "already_present", &line.text())?;
         }
         for warning in &line.warnings {
             printer.warning(&format!("{}: {warning}", line.file));

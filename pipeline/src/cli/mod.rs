@@ -19,6 +19,7 @@ mod graph;
 mod ingest;
 mod init;
 mod last_run;
+mod listeners;
 mod models;
 mod predict;
 mod printer;
@@ -44,6 +45,7 @@ use crate::ExitStatus;
 use crate::engine::check_formats;
 use args::{Args, Verb};
 use error::CliError;
+use listeners::Listeners;
 use printer::Printer;
 use remote::{Use, around};
 use session::Globals;
@@ -52,32 +54,33 @@ use session::Globals;
 pub fn main() -> ExitStatus {
     let args = Args::parse();
     let printer = Printer::new(args.global.quiet, args.global.verbose, args.global.json);
+    let listeners = Listeners::of(&args.verb);
     // A panic has already told where it was.
-    let result = catch_unwind(AssertUnwindSafe(|| dispatch(args, &printer)));
-    let error = match result {
-        Ok(Ok(status)) => return status,
-        Ok(Err(error)) => error,
-        Err(_) => CliError::bug(),
-    };
-    printer.error(&error);
-    error.status()
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(args, &listeners, &printer)));
+    let result = result.unwrap_or_else(|_| Err(CliError::bug()));
+    if let Err(error) = &result {
+        printer.error(error);
+    }
+    let status = result.as_ref().map_or_else(CliError::status, |status| *status);
+    listeners.finish(status, result.as_ref().err(), &printer);
+    status
 }
 
-fn dispatch(args: Args, printer: &Printer) -> Result<ExitStatus, CliError> {
+fn dispatch(args: Args, listeners: &Listeners, printer: &Printer) -> Result<ExitStatus, CliError> {
     let globals = Globals::new(args.global)?;
     let how = Use::of(&args.verb);
     around(&how, &globals, printer, || {
         if matches!(how, Use::Read(_) | Use::Write { .. }) {
             check_formats(&globals.layout)?;
         }
-        run(args.verb, &globals, printer)
+        run(args.verb, &globals, listeners, printer)
     })
 }
 
-fn run(verb: Verb, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+fn run(verb: Verb, globals: &Globals, listeners: &Listeners, printer: &Printer) -> Result<ExitStatus, CliError> {
     match verb {
         Verb::Demo(args) => demo::demo(&args, globals, printer),
-        Verb::Retrain(args) => retrain::retrain(&args, globals, printer),
+        Verb::Retrain(args) => retrain::retrain(&args, globals, listeners, printer),
         Verb::Status(args) => status::status(&args, globals, printer),
         Verb::Evaluate(args) => evaluate::evaluate(&args, globals, printer),
         Verb::Audit(args) => audit::audit(&args, globals, printer),

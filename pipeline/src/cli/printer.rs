@@ -38,17 +38,28 @@ impl Printer {
         self.result(&format!("{text}\n"))
     }
 
+    /// The result of a command that may have found nothing to do; with `-q` only where it `has_changed` something.
+    pub(crate) fn outcome(&self, has_changed: bool, text: &str) -> io::Result<()> {
+        if self.quiet && !has_changed { Ok(()) } else { self.result(text) }
+    }
+
     /// A line for people, to stderr; nothing with `-q`.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            // Nobody is left to tell if stderr is closed.
-            let _ = writeln!(io::stderr(), "{text}");
+            self.alert(text);
         }
     }
 
-    /// A warning, to stderr; nothing with `-q`.
+    /// A warning, to stderr.
     pub(crate) fn warning(&self, text: &str) {
-        self.note(&format!("warning: {text}"));
+        self.alert(&format!("warning: {text}"));
+    }
+
+    /// A line that has to be seen, to stderr, also with `-q`.
+    #[expect(clippy::unused_self, reason = "only who has the printer may print")]
+    pub(crate) fn alert(&self, text: &str) {
+        // Nobody is left to tell if stderr is closed.
+        let _ = writeln!(io::stderr(), "{text}");
     }
 
     /// An error with its causes and the next command to type.

@@ -125,18 +125,19 @@ impl<'a> Progress<'a> {
     /// A line above the bar. After the first few warnings only `-v` shows more; all stand in the run record.
     fn line(&self, text: &str) {
         const SHOWN: usize = 5;
-        if text.starts_with("warning:") && !self.printer.verbose {
+        let is_warning = text.starts_with("warning:");
+        if is_warning && !self.printer.verbose {
             let Ok(mut state) = self.state.lock() else { return };
             state.warnings += 1;
             if state.warnings > SHOWN {
                 if state.warnings == SHOWN + 1 {
                     let more = "warning: there are more of these; `-v` shows them all";
-                    self.bar.suspend(|| self.printer.note(more));
+                    self.bar.suspend(|| self.printer.alert(more));
                 }
                 return;
             }
         }
-        self.bar.suspend(|| self.printer.note(text));
+        self.bar.suspend(|| if is_warning { self.printer.alert(text) } else { self.printer.note(text) });
     }
 }
 

@@ -73,6 +73,10 @@ pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
         text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
     }
     text.push_str(&format!("tables  {}\n", root.join("tables")));
+    if !outcome.is_recorded {
+        text.push_str("run     not recorded, as nothing was done\n");
+        return text;
+    }
     let run = root.join("runs").join(&outcome.run_id);
     text.push_str(&format!("run     {run}\n"));
     if layout.run(&outcome.run_id).join(PAGE).is_file() {

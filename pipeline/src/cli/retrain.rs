@@ -3,6 +3,7 @@
 use super::args::RetrainArgs;
 use super::error::CliError;
 use super::execute::{Sinks, execute, refused};
+use super::listeners::Listeners;
 use super::printer::Printer;
 use super::report;
 use super::session::Globals;
@@ -11,7 +12,16 @@ use crate::ExitStatus;
 use crate::engine::{Force, Scope, Selection, foresee, preflight};
 
 /// Runs the verb.
-pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+pub(crate) fn retrain(
+    args: &RetrainArgs,
+    globals: &Globals,
+    listeners: &Listeners,
+    printer: &Printer,
+) -> Result<ExitStatus, CliError> {
+    if printer.json && listeners.take_stdout() {
+        let message = "`--json` and `--events -` both write to stdout";
+        return Err(CliError::usage(message, "name a file for the events: `--events FILE`"));
+    }
     let seed = args.seed.map(|seed| format!("train.seed={seed}"));
     let leak = args.allow_leak.then(|| "audit.allow_leak=true".to_owned());
     let extra: Vec<String> = seed.into_iter().chain(leak).collect();
@@ -41,12 +51,11 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
         return Ok(ExitStatus::Ok);
     }
     let sinks = Sinks {
-        events: args.events.clone(),
-        on_finish: args.on_finish.clone(),
+        listeners,
         wait: args.wait,
         force_publish: args.force_publish,
         allow_loss: args.allow_loss,
-        reason: args.reason.clone(),
+        reason: args.reason.as_deref(),
     };
     let outcome = execute(&selection, &pipeline, &source, globals, &sinks, printer);
     if args.drop_cache {
@@ -59,11 +68,10 @@ pub(crate) fn retrain(args: &RetrainArgs, globals: &Globals, printer: &Printer) 
     let summary = report::summary(&outcome, &globals.layout);
     if printer.json {
         printer.document(&outcome)?;
-    } else if sinks.events.as_deref() == Some("-") {
-        // Stdout belongs to the events.
+    } else if listeners.take_stdout() {
         printer.note(summary.trim_end());
     } else {
-        printer.result(&summary)?;
+        printer.outcome(!outcome.was_idle(), &summary)?;
     }
     refused(&outcome)?;
     Ok(ExitStatus::Ok)

@@ -330,6 +330,11 @@ fn on_interrupt() -> Arc<AtomicBool> {
 /// Signals within this time are one.
 const ONE_INTERRUPT: Duration = Duration::from_millis(500);
 
+/// Now in UTC, RFC 3339 with milliseconds, for events.
+pub(crate) fn time_of_day() -> String {
+    now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(crate) fn now() -> DateTime<Utc> {
     Utc::now()

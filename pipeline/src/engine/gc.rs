@@ -6,12 +6,14 @@
 mod models;
 mod staging;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::folder_of;
 use ecosight_datasets::layout::Layout;
 use ecosight_stages::StageErrorKind;
+use ecosight_stages::test_uses::TestUse;
 use serde::Serialize;
 
 use super::Lock;
@@ -96,8 +98,8 @@ pub fn find(layout: &Layout, keep: &Keep) -> Result<Garbage, StageErrorKind> {
     let mut garbage = Garbage::default();
     retired(layout, &mut garbage)?;
     staging::find(layout, &keep.embedders, &mut garbage)?;
-    models::find(layout, keep.models, &mut garbage)?;
-    runs(layout, keep.runs, &mut garbage)?;
+    let kept = models::find(layout, keep.models, &mut garbage)?;
+    runs(layout, keep.runs, &kept, &mut garbage)?;
     temporary(layout, &mut garbage)?;
     Ok(garbage)
 }
@@ -169,12 +171,22 @@ pub fn run_records(layout: &Layout) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(oldest_first(below(&folder)?.into_iter().filter(is_record).collect(), "events.jsonl"))
 }
 
-/// Records of all runs but the newest.
-fn runs(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Result<(), DatasetError> {
+/// Records of all runs but the newest and those that made, or measured last, one of `models`.
+fn runs(layout: &Layout, keep: usize, models: &BTreeSet<String>, garbage: &mut Garbage) -> Result<(), DatasetError> {
     if layout.runs().is_symlink() {
         return linked(layout, &layout.runs(), garbage);
     }
+    let measured: BTreeSet<String> =
+        models.iter().filter_map(|model| TestUse::read(&layout.model(model)).pop()).map(|last| last.run_id).collect();
+    // The version of a model is the run that made it, and digits of its digest.
+    let has_made =
+        |run: &str| models.iter().any(|model| model.strip_prefix(run).is_some_and(|rest| rest.starts_with('-')));
     for path in run_records(layout)?.iter().rev().skip(keep) {
+        let run = name_of(path);
+        if has_made(&run) || measured.contains(&run) {
+            garbage.keep(layout, path, "the record of the run that made or measured a model that is kept")?;
+            continue;
+        }
         garbage.remove(layout, path, format!("the record of a run that is not among the {keep} newest"))?;
     }
     Ok(())

@@ -88,12 +88,12 @@ fn ran(enough: u64, force: Force) -> Ran {
     ];
     let pipeline = Pipeline { max_failed: 0.0, stages, settings: Vec::new(), table: toml::Table::new() };
     let (layout, source) = (Layout::new(dir.path()), Source::Folder(dir.path().to_owned().into()));
-    let record = Mutex::new(Record::create(&layout, "run", "2026-01-01T00:00:00Z", &source, &pipeline).unwrap());
+    let record = Mutex::new(Record::begin(&layout, "run", "2026-01-01T00:00:00Z", &source, &pipeline).unwrap());
     let found = Mutex::new(BTreeMap::new());
     let events = |event: Event| {
         let name = serde_json::to_value(&event).unwrap()["event"].as_str().unwrap().to_owned();
         *found.lock().unwrap().entry(name).or_insert(0) += 1;
-        record.lock().unwrap().note(&event).unwrap();
+        record.lock().unwrap().note(&event, "2026-01-01T00:00:00Z").unwrap();
     };
     let (weights, cancelled) = (WeightsCache::new(dir.path()), AtomicBool::new(false));
     let context = Context {

@@ -1,6 +1,9 @@
 //! The record of a run: `runs/<id>/events.jsonl` as it happens, `run.json` and `metrics.json` when it ends.
+//!
+//! A run that finds nothing to do leaves no record: its folder is made when the first stage starts, when a clip is quarantined, when a
+//! warning is reported that the last record does not have, or when the run fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -19,11 +22,17 @@ use ecosight_stages::{Event, RowCounts};
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
+use super::gc::run_records;
 
 /// A sink of events that keeps what a summary needs.
 pub struct Record {
     folder: PathBuf,
-    events: BufWriter<File>,
+    /// `events.jsonl`, once there is something to record.
+    events: Option<BufWriter<File>>,
+    /// Lines of events from before that.
+    pending: Vec<u8>,
+    /// Warnings, with the stage, that are no reason for a record.
+    known_warnings: HashSet<(String, String)>,
     outcome: RunOutcome,
     /// Of the stage that runs.
     steps: Vec<StepTime>,
@@ -40,6 +49,8 @@ pub struct RunOutcome {
     pub schema_version: u32,
     /// Identity of the run.
     pub run_id: String,
+    /// Whether there is a record of it, `runs/<run_id>/`.
+    pub is_recorded: bool,
     /// Start in UTC.
     pub started_at: String,
     /// Version of EcoSight.
@@ -95,22 +106,35 @@ pub struct StageRecord {
     pub status: String,
 }
 
+/// An event and when it was emitted, as a line of JSON.
+#[derive(Serialize)]
+struct Stamped<'a> {
+    /// UTC, RFC 3339.
+    time: &'a str,
+    #[serde(flatten)]
+    event: &'a Event,
+}
+
+/// The line of JSON, without its end, of an event that was emitted at `time` (UTC, RFC 3339): the fields of the event and `time`.
+pub fn event_line(event: &Event, time: &str) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&Stamped { time, event })
+}
+
 impl Record {
-    /// Begins the record of a run.
-    pub fn create(
+    /// Begins the record of a run. Nothing is written before there is something to record; an error where nothing could be.
+    pub fn begin(
         layout: &Layout,
         run_id: &str,
         started_at: &str,
         source: &Source,
         pipeline: &Pipeline,
     ) -> Result<Self, DatasetError> {
-        let folder = layout.run(run_id);
-        std::fs::create_dir_all(&folder).map_err(DatasetError::at("create run record", &folder))?;
-        let path = folder.join("events.jsonl");
-        let events = BufWriter::new(File::create(&path).map_err(DatasetError::at("create run record", &path))?);
+        let runs = layout.runs();
+        std::fs::create_dir_all(&runs).map_err(DatasetError::at("create run record", &runs))?;
         let outcome = RunOutcome {
             schema_version: 1,
             run_id: run_id.to_owned(),
+            is_recorded: false,
             started_at: started_at.to_owned(),
             ecosight_version: env!("CARGO_PKG_VERSION"),
             stage_versions: pipeline.stages.iter().map(|stage| (stage.name.to_owned(), stage.version)).collect(),
@@ -131,11 +155,20 @@ impl Record {
             published: false,
             pipeline: pipeline.table.clone(),
         };
-        Ok(Self { folder, events, outcome, steps: Vec::new(), begun: Instant::now(), open: None })
+        Ok(Self {
+            folder: layout.run(run_id),
+            events: None,
+            pending: Vec::new(),
+            known_warnings: last_warnings(layout),
+            outcome,
+            steps: Vec::new(),
+            begun: Instant::now(),
+            open: None,
+        })
     }
 
-    /// Takes note of an event.
-    pub fn note(&mut self, event: &Event) -> std::io::Result<()> {
+    /// Takes note of an event that was emitted at `time` (UTC, RFC 3339).
+    pub fn note(&mut self, event: &Event, time: &str) -> std::io::Result<()> {
         match event {
             Event::StageStarted { stage, why } => {
                 self.close();
@@ -190,9 +223,36 @@ impl Record {
                 }
             }
         }
-        serde_json::to_writer(&mut self.events, event)?;
-        self.events.write_all(b"\n")?;
-        self.events.flush()
+        let line = event_line(event, time)? + "\n";
+        if self.events.is_none() && !self.is_worth_recording(event) {
+            self.pending.extend_from_slice(line.as_bytes());
+            return Ok(());
+        }
+        let events = self.open()?;
+        events.write_all(line.as_bytes())?;
+        events.flush()
+    }
+
+    /// Whether an event is a reason for a record.
+    fn is_worth_recording(&self, event: &Event) -> bool {
+        match event {
+            Event::StageStarted { .. } | Event::Quarantined(_) => true,
+            Event::Warning { stage, message } => !self.known_warnings.contains(&((*stage).to_owned(), message.clone())),
+            _ => false,
+        }
+    }
+
+    /// `events.jsonl`, made with the events until now if it is not there yet.
+    fn open(&mut self) -> std::io::Result<&mut BufWriter<File>> {
+        if self.events.is_none() {
+            std::fs::create_dir_all(&self.folder)?;
+            let mut events = BufWriter::new(File::create(self.folder.join("events.jsonl"))?);
+            events.write_all(&self.pending)?;
+            self.pending.clear();
+            self.outcome.is_recorded = true;
+            self.events = Some(events);
+        }
+        Ok(self.events.as_mut().expect("it was opened above"))
     }
 
     /// What is known of a stage of this run.
@@ -213,17 +273,37 @@ impl Record {
         }
     }
 
-    /// Completes the record.
+    /// Completes the record, of a run that ended as `exit` says: `ok`, or the error. A run that did nothing has none.
     pub fn finish(mut self, seconds: f64, exit: &str) -> Result<RunOutcome, DatasetError> {
         self.outcome.seconds = seconds;
         self.close();
         exit.clone_into(&mut self.outcome.exit);
+        if self.events.is_none() && exit == OK {
+            return Ok(self.outcome);
+        }
+        let opened = self.open().and_then(Write::flush);
+        opened.map_err(DatasetError::at("create run record", &self.folder))?;
         write_atomic(&self.folder.join("run.json"), &json(&self.outcome))?;
         if !self.outcome.metrics.is_empty() {
             write_atomic(&self.folder.join("metrics.json"), &json(&self.outcome.metrics))?;
         }
         Ok(self.outcome)
     }
+}
+
+/// How a run has ended that came to its end.
+pub const OK: &str = "ok";
+
+/// The warnings, with the stage, in the newest record; none where there is no record that can be read.
+fn last_warnings(layout: &Layout) -> HashSet<(String, String)> {
+    #[derive(Deserialize)]
+    struct Warnings {
+        #[serde(default)]
+        warnings: HashSet<(String, String)>,
+    }
+    let newest = run_records(layout).ok().and_then(|mut records| records.pop());
+    let read = |folder: PathBuf| serde_json::from_slice::<Warnings>(&std::fs::read(folder.join("run.json")).ok()?).ok();
+    newest.and_then(read).map(|read| read.warnings).unwrap_or_default()
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

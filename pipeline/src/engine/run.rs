@@ -1,16 +1,16 @@
 //! Execution: the selected stages, one after the other, each only if something is missing, under the lock of the data root.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use ecosight_datasets::files::{Condition, FileStamp, folder_of};
-use ecosight_datasets::tables::{QuarantineRow, read_rows, write_rows};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use ecosight_stages::timings::process_cpu;
 use ecosight_stages::{Context, Event, KeyPart, StageError, StageErrorKind};
 
 use super::plan::{Facts, Made, PlannedWork, Verdict, at_rest, judge, key_parts, plan};
+use super::quarantine::Quarantine;
 use super::state::State;
 use super::{Lock, LockError, PlannedStage, Selection};
 
@@ -114,18 +114,24 @@ pub fn foresee(selection: &Selection<'_>, context: &Context<'_>) -> Result<Vec<P
 ///
 /// Where a stage asks for another pass, or a part turns out to be damaged, the stages are gone through again, and those run that are stale by then.
 pub fn run(selection: &Selection<'_>, context: &Context<'_>, _lock: &Lock) -> Result<(), RunError> {
-    let found = Mutex::new(Found::default());
+    let quarantine = Mutex::new(Quarantine::default());
+    let warnings = Mutex::new(HashSet::new());
     let outer = context.events;
+    // A stage that runs in a second pass reports some of it again.
     let events = |event: Event| {
-        if found.lock().unwrap_or_else(PoisonError::into_inner).is_new(&event) {
+        let is_new = match &event {
+            Event::Quarantined(row) => locked(&quarantine).report(row),
+            Event::Warning { stage, message } => locked(&warnings).insert((*stage, message.clone())),
+            _ => true,
+        };
+        if is_new {
             outer(event);
         }
     };
     let context = &Context { events: &events, ..*context };
-    let mut ran = Ran::default();
     let mut passes = 1;
     let mut seen = HashSet::new();
-    let mut result = run_stages(selection, context, &mut ran);
+    let mut result = run_stages(selection, context, &quarantine);
     while let Err(RunError::Stage(error)) = &result {
         if let Some(part) = damaged(error)
             && seen.insert(part.clone())
@@ -142,51 +148,29 @@ pub fn run(selection: &Selection<'_>, context: &Context<'_>, _lock: &Lock) -> Re
         } else {
             break;
         }
-        result = run_stages(selection, context, &mut ran);
+        result = run_stages(selection, context, &quarantine);
     }
-    let new = std::mem::take(&mut found.lock().unwrap_or_else(PoisonError::into_inner).quarantined);
-    let kept = write_quarantine(&ran, context, &new);
-    result.and(kept)
+    // Those of a stage that stopped: its reasons are wanted most.
+    let kept = locked(&quarantine).write(context.layout);
+    result.and(kept.map_err(RunError::from))
 }
 
-/// What the stages have reported so far. A stage that runs in a second pass reports some of it again.
-#[derive(Default)]
-struct Found {
-    quarantined: Vec<QuarantineRow>,
-    seen: HashSet<QuarantineRow>,
-    warnings: HashSet<(&'static str, String)>,
+/// The value behind a lock; that another thread panicked leaves it as it was.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Found {
-    /// Whether an event says anything that was not reported before.
-    fn is_new(&mut self, event: &Event) -> bool {
-        match event {
-            Event::Quarantined(row) => {
-                let is_new = self.seen.insert(row.clone());
-                if is_new {
-                    self.quarantined.push(row.clone());
-                }
-                is_new
-            }
-            Event::Warning { stage, message } => self.warnings.insert((*stage, message.clone())),
-            _ => true,
-        }
-    }
-}
-
-/// Stages that ran to their end, and those that did not.
-#[derive(Default)]
-struct Ran {
-    whole: BTreeSet<&'static str>,
-}
-
-fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -> Result<(), RunError> {
+fn run_stages(
+    selection: &Selection<'_>,
+    context: &Context<'_>,
+    quarantine: &Mutex<Quarantine>,
+) -> Result<(), RunError> {
     let mut made = made_before(selection, context);
     let mut is_admitted = false;
     for stage in &selection.stages {
         let mut facts = facts(stage, selection, context)?;
         // It has done all of its work in this run.
-        facts.forced = facts.forced.filter(|_| !ran.whole.contains(stage.name));
+        facts.forced = facts.forced.filter(|_| !locked(quarantine).is_complete(stage.name));
         let verdict = judge(&facts, &made);
         let in_stage = |kind: StageErrorKind| StageError { stage: stage.name, kind: Box::new(kind) };
         let state = match (verdict, facts.state.clone()) {
@@ -214,8 +198,9 @@ fn run_stages(selection: &Selection<'_>, context: &Context<'_>, ran: &mut Ran) -
                 let parts = key_parts(&facts, &made).unwrap_or_default();
                 let rows = output.rows;
                 let state = State::new(stage.name, context.run_id, parts, output, seconds, before.as_ref());
+                // The state says that the stage need not run again, so what it could not use is on disk before it.
+                locked(quarantine).complete(stage.name, context.layout)?;
                 state.write(context.layout, stage.name)?;
-                ran.whole.insert(stage.name);
                 context.emit(Event::Rows { stage: stage.name, rows });
                 let cpu_s = process_cpu().saturating_sub(cpu).as_secs_f64();
                 context.emit(Event::StageFinished { stage: stage.name, seconds, cpu_s });
@@ -307,22 +292,4 @@ fn set_aside(context: &Context<'_>, part: &str) -> Result<(), RunError> {
         }
     };
     Ok(put().map_err(DatasetError::at("set aside", &from))?)
-}
-
-/// Replaces the rows of the stages that ran, and adds those of one that failed: the reasons are wanted most then.
-fn write_quarantine(ran: &Ran, context: &Context<'_>, new: &[QuarantineRow]) -> Result<(), RunError> {
-    let folder = context.layout.table("quarantine");
-    // A damaged table is replaced: what it said will be found out again.
-    let old: Vec<QuarantineRow> = read_rows(&folder).unwrap_or_default();
-    let named: HashSet<(&str, &str)> = new.iter().map(|row| (row.stage.as_str(), row.uri.as_str())).collect();
-    let stays = |row: &QuarantineRow| {
-        !ran.whole.contains(row.stage.as_str()) && !named.contains(&(row.stage.as_str(), row.uri.as_str()))
-    };
-    let mut rows: Vec<_> = old.iter().filter(|row| stays(row)).cloned().chain(new.iter().cloned()).collect();
-    rows.sort_by(|a, b| (&a.stage, &a.uri, a.clip_id).cmp(&(&b.stage, &b.uri, b.clip_id)));
-    rows.dedup();
-    if rows != old || !folder.is_dir() {
-        write_rows(context.layout, &rows)?;
-    }
-    Ok(())
 }

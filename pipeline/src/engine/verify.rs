@@ -1,36 +1,50 @@
-//! Whether what was written is still there: every file that an index or a state names is read and hashed, every model is loaded, and the
-//! tables are searched for parts that nobody names.
+//! Whether what was written is still there: every file that an index or a state names is read and hashed, every model is compared with its
+//! checksums, records, pointers, the history, corrections and indexes are parsed, retired parts are decoded, and the tables are searched for
+//! parts that nothing names. Of recordings that were taken in, existence and size are compared with the index of tracks; with
+//! [`Depth::Deep`] they are read and hashed, too.
 //!
 //! Guarantees: finding out changes nothing. A repair deletes nothing: what is damaged or unknown moves to `retired/`, under the lock,
-//! and what is missing then is computed by the next run.
+//! and what is missing then is computed by the next run, or written again from what else is known.
 
 mod inventory;
+mod look;
 mod repair;
+mod unfinished;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::{Condition, FileStamp};
+use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::layout::Layout;
-use ecosight_datasets::tables::{Row, read_files_index};
-use ecosight_models::artefact::Artefact;
-use ecosight_stages::train::Pointer;
+use ecosight_datasets::tracks::Track;
+use ecosight_stages::StageErrorKind;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::Serialize;
 
-pub use repair::repair;
+pub use repair::{Repaired, repair};
 
-use super::describe;
-use super::files::relative;
+/// What parts of embeddings belong to whose table is not complete yet.
+const STAGING: &str = "staging";
 
-/// What became of something that was written.
+/// How thoroughly recordings are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Whether they are there, with their size.
+    Quick,
+    /// They are read and hashed.
+    Deep,
+}
+
+/// What became of something that was written, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It is what was written.
     Ok,
+    /// A run that did not come to its end was writing it; the next run makes it again.
+    Unfinished,
     /// It is not what was written, or cannot be read.
     Damaged,
     /// It is gone.
@@ -39,10 +53,43 @@ pub enum Health {
     Unknown,
 }
 
+impl Health {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Unfinished, Self::Damaged, Self::Missing, Self::Unknown];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unfinished => "unfinished",
+            Self::Damaged => "damaged",
+            Self::Missing => "missing",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether something has to be done.
+    pub fn is_wrong(self) -> bool {
+        !matches!(self, Self::Ok | Self::Unfinished)
+    }
+}
+
+/// How something that is wrong is put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// It is set aside; the next run makes it again, or does without it.
+    SetAside,
+    /// A repair writes it again from what else is known.
+    Restore,
+    /// Only a person can: it cannot be computed from anything.
+    ByHand,
+}
+
 /// Something that was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Checked {
-    /// What it is part of: the word of a stage, `models`, `index`.
+    /// What it is part of: the word of a stage, `models`, `index`, `recordings`, `runs`, `retired`, `staging`.
     pub part_of: String,
     /// Path below the data root, with `/` between its parts.
     pub path: String,
@@ -52,37 +99,62 @@ pub struct Checked {
     pub bytes: u64,
     /// What is wrong, in words.
     pub why: String,
+    /// How it is put right, if it is wrong.
+    pub remedy: Remedy,
 }
 
 /// Something that can be checked.
 enum Check {
-    /// A file is to be what it was.
+    /// A file is to be what it was when its stage made it.
     Stamp(FileStamp),
+    /// The pointer to the model in production is to be there and to say what the history says.
+    Production(PathBuf),
     /// A pointer is to name a model that is there.
     Pointer(PathBuf),
-    /// A model is to load.
+    /// A model is to be what its checksums say.
     Model(PathBuf),
-    /// A state, or the index of the files of the source, is to be readable.
+    /// A file that is not read anew, which was read with this result.
     Readable(PathBuf, Result<(), String>),
-    /// A part is to be named by somebody.
+    /// A file of JSON, of lines of JSON or of Parquet, as its name says, is to be readable.
+    File(PathBuf),
+    /// The history of the model in production is to be readable, line by line.
+    History(PathBuf),
+    /// The labels that a person has corrected are to be readable.
+    Corrections(PathBuf),
+    /// The index of tracks is damaged, for this reason.
+    Tracks(PathBuf, String),
+    /// A part is to be named by something.
     Unnamed(PathBuf),
+    /// A recording that was taken in is to be there.
+    Recording(Box<Track>),
 }
 
-/// Checks everything, on all cores; `progress` is told how many things of how many are done. Once `cancelled` is set the rest is left out.
+/// What a verification has found.
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// Everything that was checked, by part and path.
+    pub checked: Vec<Checked>,
+    /// What could not be checked, and why.
+    pub left_out: Vec<String>,
+}
+
+/// Checks everything, on all cores; `progress` gets how many things of how many are done. Once `cancelled` is set the rest is left out.
 pub fn verify(
     layout: &Layout,
+    depth: Depth,
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
-) -> Result<Vec<Checked>, DatasetError> {
-    let checks = inventory::take(layout)?;
+) -> Result<Verified, DatasetError> {
+    let inventory::Inventory { checks, left_out } = inventory::take(layout)?;
+    let surroundings = look::Surroundings { layout, depth, unfinished: unfinished::stages(layout)? };
     let (done, total) = (AtomicU64::new(0), checks.len() as u64);
     let check = |(part_of, check): &(String, Check)| {
         if cancelled.load(Ordering::Relaxed) {
             return None;
         }
-        let (path, bytes, (health, why)) = look(layout, check);
+        let checked = surroundings.look(part_of, check);
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-        Some(Checked { part_of: part_of.clone(), path, health, bytes, why })
+        Some(checked)
     };
     let mut found: Vec<Checked> = checks.par_iter().filter_map(check).collect();
     found.sort_by(|a, b| (&a.path, b.health).cmp(&(&b.path, a.health)));
@@ -90,56 +162,10 @@ pub fn verify(
     let mut seen = BTreeSet::new();
     found.retain(|checked| seen.insert(checked.path.clone()));
     found.sort_by(|a, b| (&a.part_of, &a.path).cmp(&(&b.part_of, &b.path)));
-    Ok(found)
+    Ok(Verified { checked: found, left_out })
 }
 
-fn look(layout: &Layout, check: &Check) -> (String, u64, (Health, String)) {
-    let ok = || (Health::Ok, String::new());
-    match check {
-        Check::Stamp(stamp) => {
-            let health = match stamp.verify(layout.root()) {
-                Condition::Intact | Condition::Touched(_) => ok(),
-                Condition::Missing => (Health::Missing, "it is gone".to_owned()),
-                Condition::Damaged => (Health::Damaged, "it is not what was written".to_owned()),
-            };
-            (stamp.path.clone(), stamp.bytes, health)
-        }
-        Check::Pointer(path) => (relative(layout, path), size(path), pointer(layout, path)),
-        Check::Model(path) => {
-            let health = Artefact::load(path).map_or_else(|error| (Health::Damaged, describe(&error)), |_| ok());
-            (relative(layout, path), 0, health)
-        }
-        Check::Readable(path, result) => {
-            let health = result.clone().map_or_else(|why| (Health::Damaged, why), |()| ok());
-            (relative(layout, path), size(path), health)
-        }
-        Check::Unnamed(path) => {
-            let why = "nothing names it, but whoever opens the table reads it".to_owned();
-            (relative(layout, path), size(path), (Health::Unknown, why))
-        }
-    }
-}
-
-fn pointer(layout: &Layout, path: &std::path::Path) -> (Health, String) {
-    match Pointer::read(path) {
-        Err(error) => (Health::Damaged, error.to_string()),
-        Ok(Some(pointer)) if !layout.model(&pointer.version).is_dir() => {
-            (Health::Damaged, format!("it names the model `{}`, which is gone", pointer.version))
-        }
-        Ok(_) => (Health::Ok, String::new()),
-    }
-}
-
-/// Whether the rows of the table of `R` can be read.
-fn is_readable<R: Row>(path: &std::path::Path) -> Result<(), String> {
-    ecosight_datasets::tables::read_rows::<R>(path).map(drop).map_err(|error| describe(&error))
-}
-
-/// Whether what is known of the files of the source can be read.
-fn files_index(layout: &Layout) -> Result<(), String> {
-    read_files_index(layout).map(drop).map_err(|error| describe(&error))
-}
-
-fn size(path: &std::path::Path) -> u64 {
-    path.metadata().map_or(0, |meta| meta.len())
+/// An error of a stage in one line.
+fn in_words(error: &StageErrorKind) -> String {
+    super::describe(error)
 }

@@ -137,12 +137,16 @@ pub(crate) struct UrlArgs {
   ecosight storage verify --deep       read every object back
   ecosight storage verify --json | jq -r '.missing[]'
 
-The same content under another name of its class counts as the same. Exit code 1 if anything is missing, different or (unless
-`ingest.keep_local` is false) in the bucket alone; files that `migrate` would leave are only told. Nothing is changed.")]
+The same content under another name of its class counts as the same. Exit code 1 if a recording of this data root is missing in the bucket,
+different there, or (unless `ingest.keep_local` is false) gone here. What is in the bucket alone, such as recordings of other data roots that
+share it, is counted, and is a failure with `--all` only; files that `migrate` would leave are only told. Nothing is changed.")]
 pub(crate) struct StorageVerifyArgs {
     /// Read the content of every object instead of trusting its checksum
     #[arg(long)]
     pub(crate) deep: bool,
+    /// Compare the whole bucket: what is there alone is named, and is a failure, too
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(ClapArgs, Debug)]

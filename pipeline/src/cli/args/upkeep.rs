@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight runs list
-  ecosight runs show                   the last run
+  ecosight runs show                   the last run that has a record
   ecosight runs show 20260301-07       a run by the beginning of its name
   ecosight runs diff last~1 last       what the last run has changed
   ecosight runs diff last~1 last --format md
@@ -19,7 +19,7 @@ pub(crate) struct RunsArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum RunsVerb {
-    /// All runs, the newest first
+    /// All runs that did something, warned newly or failed, the newest first
     List,
     /// What a run did, why, how long it took and what came of it
     #[command(after_help = "Examples:
@@ -93,7 +93,8 @@ pub(crate) struct FailedArgs {
   ecosight gc --keep 20 --keep-runs 1000
 
 Removed are retired rows, left-overs of runs that were killed, and old models and run records. Recordings, tables, the models in
-production, before it and trained last, and the finished work of an interrupted run stay. Symbolic links are not followed.")]
+production, before it and trained last, the records of runs that made or measured a model that stays, and the finished work of an
+interrupted run stay. Symbolic links are not followed.")]
 pub(crate) struct GcArgs {
     /// Remove it
     #[arg(long)]
@@ -109,11 +110,19 @@ pub(crate) struct GcArgs {
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight verify
+  ecosight verify --deep               read every recording, too
   ecosight verify --repair && ecosight retrain
 
-Exit code 1 if anything is damaged, missing or unknown, unless `--repair` has set all of it aside. Nothing is deleted.")]
+Of the recordings that `ecosight ingest` has stored here, existence and size are compared with the index of tracks, and with `--deep` their
+content. Exit code 1 if anything is damaged, missing or unknown, and is not set aside or written again by `--repair`: recordings,
+`corrections.csv`, the index of tracks and the lesser files of a model are left as they are, and named. What a run was writing that did not
+come to its end is shown as `unfinished`, and is no failure. Nothing is deleted.")]
 pub(crate) struct VerifyArgs {
-    /// Move what is damaged or unknown to `retired/`, so that the next `ecosight retrain` computes it again
+    /// Move what is damaged or unknown to `retired/`, so that the next `ecosight retrain` computes it again; write the pointer to the model
+    /// in production, and the readable lines of its history, again
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Read the recordings and compare them with their hashes in the index of tracks, instead of their sizes alone
+    #[arg(long)]
+    pub(crate) deep: bool,
 }

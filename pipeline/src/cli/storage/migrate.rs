@@ -108,7 +108,8 @@ pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) 
     if printer.json {
         printer.document(&report)?;
     } else {
-        printer.result(&text(&report))?;
+        let has_changed = report.dry_run || report.uploaded + report.deleted + report.failed > 0;
+        printer.outcome(has_changed, &text(&report))?;
     }
     status
 }

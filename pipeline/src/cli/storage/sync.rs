@@ -67,8 +67,11 @@ pub(crate) fn sync(dry_run: bool, globals: &Globals, printer: &Printer) -> Resul
     if printer.json {
         printer.document(&report)?;
     } else {
-        printer.result(&format!("{} uploaded, {} still waiting\n", report.uploaded, report.waiting))?;
-        printer.note(&report.hint.as_ref().map(|hint| format!("hint: {hint}")).unwrap_or_default());
+        let text = format!("{} uploaded, {} still waiting\n", report.uploaded, report.waiting);
+        printer.outcome(report.uploaded + report.waiting > 0, &text)?;
+        if let Some(hint) = &report.hint {
+            printer.alert(&format!("hint: {hint}"));
+        }
     }
     if globals.is_cancelled() {
         return Err(CliError::interrupted("run the same command again for the rest"));

@@ -95,16 +95,16 @@ impl Failures {
         let list = self.sorted();
         let shown = if printer.verbose { list.len() } else { SHOWN };
         for failure in list.iter().take(shown) {
-            printer.note(&format!("failed: {}: {}", failure.name, failure.error));
+            printer.alert(&format!("failed: {}: {}", failure.name, failure.error));
         }
         if list.len() > shown {
-            printer.note(&format!("… and {} more; `-v` shows them all, and so does `--json`", list.len() - shown));
+            printer.alert(&format!("… and {} more; `-v` shows them all, and so does `--json`", list.len() - shown));
         }
         let mut hints: Vec<_> = list.iter().filter_map(|failure| failure.hint.as_deref()).collect();
         hints.sort_unstable();
         hints.dedup();
         for hint in hints {
-            printer.note(&format!("hint: {hint}"));
+            printer.alert(&format!("hint: {hint}"));
         }
         if is_down {
             return Ok(ExitStatus::Store);

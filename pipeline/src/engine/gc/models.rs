@@ -11,13 +11,14 @@ use super::Garbage;
 use crate::engine::files::{below, is_folder, name_of, oldest_first};
 use crate::engine::state::known;
 
-/// Lists all models but those in use and the `keep` newest, and what saving a model has left behind.
-pub(super) fn find(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Result<(), StageErrorKind> {
+/// Lists all models but those in use and the `keep` newest, and what saving a model has left behind. Gives the versions that are kept.
+pub(super) fn find(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Result<BTreeSet<String>, StageErrorKind> {
     let folder = layout.models();
-    if !is_folder(&folder) {
-        return Ok(super::linked(layout, &folder, garbage)?);
-    }
     let used = in_use(layout)?;
+    if !is_folder(&folder) {
+        super::linked(layout, &folder, garbage)?;
+        return Ok(used);
+    }
     let entries = below(&folder)?;
     for path in entries.iter().filter(|path| name_of(path).starts_with('.')) {
         garbage.remove(layout, path, "a model that a killed run was writing")?;
@@ -38,7 +39,7 @@ pub(super) fn find(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Resul
             garbage.remove(layout, file, "a file that a killed run was writing")?;
         }
     }
-    Ok(())
+    Ok(used.into_iter().chain(newest).collect())
 }
 
 /// The model in production, the one before it, the one trained last, and those whose files a stage has made.

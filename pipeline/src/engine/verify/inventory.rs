@@ -3,30 +3,48 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ecosight_datasets::DatasetError;
 use ecosight_datasets::layout::Layout;
-use ecosight_datasets::tables::{CopyRow, EmbedParts, QuarantineRow, read_file};
+use ecosight_datasets::tables::{
+    CopyRow, EmbedParts, QuarantineRow, Row, SoundRow, read_file, read_files_index, read_rows,
+};
+use ecosight_datasets::tracks::{Status, Tracks};
+use ecosight_datasets::{DatasetError, DatasetErrorKind};
+use ecosight_models::artefact::{CLASS_NAMES_FILE, MODEL_FILE, WEIGHTS_FILE};
 
-use super::{Check, describe, files_index, is_readable};
-use crate::engine::files::{below, is_folder, name_of, relative};
+use super::{Check, STAGING};
+use crate::engine::describe;
+use crate::engine::files::{below, is_folder, is_temporary, name_of, relative};
+use crate::engine::gc::run_records;
 use crate::engine::state::known;
 
-/// Lists it, each with what it is part of.
-pub(super) fn take(layout: &Layout) -> Result<Vec<(String, Check)>, DatasetError> {
+/// What was found.
+pub(super) struct Inventory {
+    /// What can be checked, each with what it is part of.
+    pub(super) checks: Vec<(String, Check)>,
+    /// What cannot be, and why.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Lists it.
+pub(super) fn take(layout: &Layout) -> Result<Inventory, DatasetError> {
     let (mut checks, mut named) = (Vec::new(), BTreeSet::new());
     states(layout, &mut checks, &mut named)?;
     embeddings(layout, &mut checks, &mut named);
-    if layout.files_index().exists() {
-        checks.push(("index".to_owned(), Check::Readable(layout.files_index(), files_index(layout))));
-    }
-    if layout.copies_index().exists() {
-        let readable = read_file::<CopyRow>(&layout.copies_index()).map(drop).map_err(|error| describe(&error));
-        checks.push(("index".to_owned(), Check::Readable(layout.copies_index(), readable)));
-    }
+    indexes(layout, &mut checks);
+    let left_out = recordings(layout, &mut checks).map_or_else(
+        |error| vec![format!("the recordings were not compared with the index of tracks: {}", describe(&error))],
+        |()| Vec::new(),
+    );
     quarantine(layout, &mut checks, &mut named)?;
     models(layout, &mut checks)?;
+    runs(layout, &mut checks)?;
+    parts("retired", &layout.retired().join("embed"), &mut checks)?;
+    parts(STAGING, &layout.staging("embed"), &mut checks)?;
+    if layout.corrections().exists() {
+        checks.push(("corrections".to_owned(), Check::Corrections(layout.corrections())));
+    }
     unnamed(layout, &layout.tables(), &named, &mut checks)?;
-    Ok(checks)
+    Ok(Inventory { checks, left_out })
 }
 
 /// The states of all stages, and the files that they name.
@@ -48,6 +66,45 @@ fn states(
         }
     }
     Ok(())
+}
+
+/// What is known of files, clips and pairs of clips.
+fn indexes(layout: &Layout, checks: &mut Vec<(String, Check)>) {
+    let readable = |result: Result<(), DatasetError>| result.map_err(|error| describe(&error));
+    let found = [
+        (layout.files_index(), readable(read_files_index(layout).map(drop))),
+        (layout.copies_index(), readable(whole::<CopyRow>(&layout.copies_index()))),
+        (layout.sounds_index(), readable(whole::<SoundRow>(&layout.sounds_index()))),
+    ];
+    let found = found.into_iter().filter(|(path, _)| path.exists());
+    checks.extend(found.map(|(path, readable)| ("index".to_owned(), Check::Readable(path, readable))));
+}
+
+/// Whether the rows of `path` can be read.
+fn whole<R: Row>(path: &Path) -> Result<(), DatasetError> {
+    read_file::<R>(path).map(drop)
+}
+
+/// The recordings that were taken in and of which a copy is kept here. An error where the index of tracks cannot be opened, as on a mount that
+/// is read only.
+fn recordings(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
+    let read = || -> Result<_, DatasetError> {
+        let Some(tracks) = Tracks::find(layout)? else { return Ok(Vec::new()) };
+        tracks.check()?;
+        tracks.all()
+    };
+    match read() {
+        Ok(tracks) => {
+            let kept = tracks.into_iter().filter(|track| track.status == Status::Stored && track.path.is_some());
+            checks.extend(kept.map(|track| ("recordings".to_owned(), Check::Recording(Box::new(track)))));
+            Ok(())
+        }
+        Err(error) if matches!(error.kind, DatasetErrorKind::Invalid(_)) => {
+            checks.push(("index".to_owned(), Check::Tracks(layout.tracks(), describe(&error))));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The parts that the index of the table of embeddings names.
@@ -76,7 +133,7 @@ fn quarantine(
     if !is_folder(&folder) {
         return Ok(());
     }
-    let readable = is_readable::<QuarantineRow>(&folder);
+    let readable = read_rows::<QuarantineRow>(&folder).map(drop).map_err(|error| describe(&error));
     for path in below(&folder)?.into_iter().filter(|path| is_parquet(path)) {
         named.insert(relative(layout, &path));
         checks.push(("quarantine".to_owned(), Check::Readable(path, readable.clone())));
@@ -84,17 +141,63 @@ fn quarantine(
     Ok(())
 }
 
-/// All models, and what points to them.
+/// All models with their files, what points to them, and what was in production when.
 fn models(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
-    for pointer in [layout.production(), layout.candidate()] {
-        if pointer.exists() {
-            checks.push(("models".to_owned(), Check::Pointer(pointer)));
-        }
+    let mut push = |check: Check| checks.push(("models".to_owned(), check));
+    let has_history = layout.history().exists();
+    if has_history || layout.production().exists() {
+        push(Check::Production(layout.production()));
     }
-    if layout.models().is_dir() {
-        let folders = below(&layout.models())?.into_iter();
-        let models = folders.filter(|path| path.is_dir() && !name_of(path).starts_with('.'));
-        checks.extend(models.map(|path| ("models".to_owned(), Check::Model(path))));
+    if has_history {
+        push(Check::History(layout.history()));
+    }
+    if layout.candidate().exists() {
+        push(Check::Pointer(layout.candidate()));
+    }
+    if !layout.models().is_dir() {
+        return Ok(());
+    }
+    // These are compared with their checksums.
+    let is_known = |name: &str| [MODEL_FILE, WEIGHTS_FILE, CLASS_NAMES_FILE].contains(&name);
+    let pointers = [layout.production(), layout.candidate(), layout.history()];
+    for path in below(&layout.models())?.into_iter().filter(|path| !name_of(path).starts_with('.')) {
+        if !path.is_dir() {
+            if !pointers.contains(&path) {
+                push(Check::File(path));
+            }
+            continue;
+        }
+        let files = below(&path)?.into_iter().filter(|file| {
+            let name = name_of(file);
+            file.is_file() && !name.starts_with('.') && !is_known(&name)
+        });
+        files.for_each(|file| push(Check::File(file)));
+        push(Check::Model(path));
+    }
+    Ok(())
+}
+
+/// The records of all runs.
+fn runs(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
+    for folder in run_records(layout)? {
+        let files = ["run.json", "metrics.json", "events.jsonl"].map(|name| folder.join(name));
+        let files = files.into_iter().filter(|file| file.is_file());
+        checks.extend(files.map(|file| ("runs".to_owned(), Check::File(file))));
+    }
+    Ok(())
+}
+
+/// Parts of embeddings below `folder` that come back by their keys: retired ones, and those of a run that did not come to its end.
+fn parts(part_of: &str, folder: &Path, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
+    if !is_folder(folder) {
+        return Ok(());
+    }
+    for path in below(folder)? {
+        if is_folder(&path) {
+            parts(part_of, &path, checks)?;
+        } else if is_parquet(&path) && !is_temporary(&path) {
+            checks.push((part_of.to_owned(), Check::File(path)));
+        }
     }
     Ok(())
 }

@@ -4,24 +4,36 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::folder_of;
+use ecosight_datasets::files::{folder_of, write_atomic};
 use ecosight_datasets::layout::Layout;
+use ecosight_stages::StageErrorKind;
+use ecosight_stages::publish::{Move, restore_pointer};
 use ecosight_stages::train::Pointer;
+use serde::Serialize;
 
-use super::{Checked, Health};
+use super::{Checked, Health, Remedy};
 use crate::engine::files::relative;
 use crate::engine::state::known;
 use crate::engine::{Lock, State};
 
-/// Moves what is damaged to `retired/damaged/` and what is unknown to `retired/unknown/`, each at its path below the data root. Gives
-/// the paths of what was moved.
+/// What a repair has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// Paths, below the data root, of what was moved to `retired/`.
+    pub set_aside: Vec<String>,
+    /// Paths of what was written again.
+    pub restored: Vec<String>,
+}
+
+/// Moves what is damaged to `retired/damaged/` and what is unknown to `retired/unknown/`, each at its path below the data root. The pointer to
+/// the model in production and the history are written again from what can be read. What only a person can put right stays as it is.
 ///
 /// A model moves as a whole, with the pointers that name it: the next run trains and publishes one again.
-pub fn repair(layout: &Layout, checked: &[Checked], _lock: &Lock) -> Result<Vec<String>, DatasetError> {
+pub fn repair(layout: &Layout, checked: &[Checked], _lock: &Lock) -> Result<Repaired, StageErrorKind> {
     let mut bad: BTreeSet<(PathBuf, &str)> = BTreeSet::new();
-    for checked in checked {
+    for checked in checked.iter().filter(|checked| checked.remedy != Remedy::ByHand) {
         let place = match checked.health {
-            Health::Ok | Health::Missing => continue,
+            Health::Ok | Health::Unfinished | Health::Missing => continue,
             Health::Damaged => "damaged",
             Health::Unknown => "unknown",
         };
@@ -32,18 +44,37 @@ pub fn repair(layout: &Layout, checked: &[Checked], _lock: &Lock) -> Result<Vec<
     let pointers = [layout.production(), layout.candidate()].into_iter().filter(names_bad);
     let pointers: Vec<PathBuf> = pointers.map(|path| PathBuf::from(relative(layout, &path))).collect();
     bad.extend(pointers.into_iter().map(|path| (path, "damaged")));
-    let mut moved = Vec::new();
+    let mut repaired = Repaired::default();
     for (path, place) in &bad {
         // An index that was tampered with moves nothing that lies elsewhere.
         if path.components().all(|part| matches!(part, Component::Normal(_))) {
-            set_aside(layout, path, place).map_err(DatasetError::at("set aside", &layout.root().join(path)))?;
-            moved.push(relative(layout, &layout.root().join(path)));
+            let moved =
+                set_aside(layout, path, place).map_err(DatasetError::at("set aside", &layout.root().join(path)))?;
+            let path = relative(layout, &layout.root().join(path));
+            if let Some(copy) = moved.filter(|_| layout.root().join(&path) == layout.history()) {
+                restore_history(&copy, layout)?;
+                repaired.restored.push(path.clone());
+            }
+            repaired.set_aside.push(path);
         }
     }
-    if moved.iter().any(|path| path.starts_with("tables/quarantine/")) {
+    if repaired.set_aside.iter().any(|path| path.starts_with("tables/quarantine/")) {
         find_failures_again(layout)?;
     }
-    Ok(moved)
+    let production = relative(layout, &layout.production());
+    let is_wrong = |checked: &Checked| checked.path == production && checked.health.is_wrong();
+    if checked.iter().any(is_wrong) && restore_pointer(layout)?.is_some() {
+        repaired.restored.push(production);
+    }
+    Ok(repaired)
+}
+
+/// Writes the history again, without the lines of `copy` that cannot be read.
+fn restore_history(copy: &Path, layout: &Layout) -> Result<(), DatasetError> {
+    let bytes = std::fs::read(copy).map_err(DatasetError::at("read history", copy))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.lines().filter(|line| serde_json::from_str::<Move>(line).is_ok());
+    write_atomic(&layout.history(), lines.map(|line| format!("{line}\n")).collect::<String>().as_bytes())
 }
 
 /// Lets the stages that know of failed clips run again: what they knew lay in `quarantine`.
@@ -68,7 +99,8 @@ fn whole(path: &str) -> PathBuf {
     }
 }
 
-fn set_aside(layout: &Layout, path: &Path, place: &str) -> std::io::Result<()> {
+/// Moves `path` to its place below `retired/`; where it is now, unless it was gone.
+fn set_aside(layout: &Layout, path: &Path, place: &str) -> std::io::Result<Option<PathBuf>> {
     let from = layout.root().join(path);
     let to = layout.retired().join(place).join(path);
     std::fs::create_dir_all(folder_of(&to))?;
@@ -76,14 +108,15 @@ fn set_aside(layout: &Layout, path: &Path, place: &str) -> std::io::Result<()> {
     let name = to.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let others = (1..).map(|number| to.with_file_name(format!("{name}~{number}")));
     let free = std::iter::once(to.clone()).chain(others).find(|to| to.symlink_metadata().is_err());
-    match std::fs::rename(&from, free.unwrap_or(to)) {
+    let to = free.unwrap_or(to);
+    match std::fs::rename(&from, &to) {
         // Gone with the folder that it lay in.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         result => result?,
     }
     // A table without a part is none; a folder that holds something stays.
     if from.starts_with(layout.tables()) {
         let _ = std::fs::remove_dir(folder_of(&from));
     }
-    Ok(())
+    Ok(Some(to))
 }
