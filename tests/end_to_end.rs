@@ -24,6 +24,7 @@ mod ingest_bucket;
 mod ingest_kill;
 #[cfg(unix)]
 mod interrupt;
+mod journal;
 #[cfg(unix)]
 mod kill;
 mod labels;

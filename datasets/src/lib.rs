@@ -11,6 +11,7 @@ pub mod download;
 pub mod effects;
 mod error;
 pub mod files;
+pub mod journal;
 pub mod key;
 pub mod layout;
 pub mod lease;

@@ -59,8 +59,8 @@ impl Stage for Manifest {
             KeyPart::new("source", context.source.to_string()),
             KeyPart::new("files", format!("{} files, {}", listing.files().len(), listing.digest())),
         ];
-        let corrections = Corrections::read(&context.layout.corrections())?;
-        let of = |digest| KeyPart::new("corrections", format!("{} labels, {digest}", corrections.0.len()));
+        let corrections = Corrections::read(context.layout)?;
+        let of = |digest| KeyPart::new("corrections", format!("{} labels, {digest}", corrections.labels.len()));
         parts.extend(corrections.digest().map(of));
         Ok(parts)
     }
@@ -76,7 +76,7 @@ impl Stage for Manifest {
             }
             outcomes.extend(entries.iter().map(|entry| judge(entry, &seen)));
         }
-        let found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
+        let found = sort_out(outcomes, listing, &Corrections::read(context.layout)?);
         let before: Vec<ClipRow> = read_before(context.layout);
         let mut rows = RowCounts::between(&before, &found.clips, |row| row.clip_id);
         rows.failed = found.failed.len() as u64;
@@ -166,7 +166,7 @@ impl Manifest {
             is_provisional |= matches!(seen, Seen::Failed { .. });
             outcomes.extend(entries.iter().map(|entry| judge(entry, seen)));
         }
-        let mut found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
+        let mut found = sort_out(outcomes, listing, &Corrections::read(context.layout)?);
         (found.read, found.is_provisional) = (read, is_provisional);
         if let Some(first) = found.duplicates.first() {
             let n = found.duplicates.len();

@@ -182,7 +182,7 @@ fn runs(layout: &Layout, keep: usize, garbage: &mut Garbage) -> Result<(), Datas
 
 /// Files that a killed process was writing.
 fn temporary(layout: &Layout, garbage: &mut Garbage) -> Result<(), DatasetError> {
-    let mut folders = vec![layout.root().to_owned(), layout.tables(), layout.index(), layout.runs()];
+    let mut folders = vec![layout.root().to_owned(), layout.tables(), layout.index(), layout.runs(), layout.journal()];
     while let Some(folder) = folders.pop() {
         if !folder.is_dir() || (folder != *layout.root() && !is_folder(&folder)) {
             continue;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::journal::Journal;
+use ecosight_datasets::layout::{Area, Layout};
 use ecosight_datasets::tables::{CopyRow, EmbedParts, QuarantineRow, read_file};
 
 use super::{Check, describe, files_index, is_readable};
@@ -25,6 +26,7 @@ pub(super) fn take(layout: &Layout) -> Result<Vec<(String, Check)>, DatasetError
     }
     quarantine(layout, &mut checks, &mut named)?;
     models(layout, &mut checks)?;
+    journal(layout, &mut checks)?;
     unnamed(layout, &layout.tables(), &named, &mut checks)?;
     Ok(checks)
 }
@@ -95,6 +97,22 @@ fn models(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), Data
         let folders = below(&layout.models())?.into_iter();
         let models = folders.filter(|path| path.is_dir() && !name_of(path).starts_with('.'));
         checks.extend(models.map(|path| ("models".to_owned(), Check::Model(path))));
+    }
+    Ok(())
+}
+
+/// Entries of what people decided, and of what was noted.
+fn journal(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
+    let versions = layout.root().join(Area::Journal.key("test_uses"));
+    let versions = if versions.is_dir() { below(&versions)? } else { Vec::new() };
+    let versions: Vec<String> = versions.iter().map(|path| name_of(path)).collect();
+    let mut journals = vec![Journal::Corrections, Journal::History, Journal::Removals];
+    journals.extend(versions.iter().map(|version| Journal::TestUses(version)));
+    for journal in journals {
+        for entry in journal.read(layout)? {
+            let result = if entry.is_whole() { Ok(()) } else { Err("it is not what was written".to_owned()) };
+            checks.push((Area::Journal.name().to_owned(), Check::Readable(entry.path, result)));
+        }
     }
     Ok(())
 }
