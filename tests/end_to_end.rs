@@ -37,6 +37,7 @@ mod own_stage;
 mod peers;
 mod python;
 mod remote;
+mod removals;
 mod report;
 mod retrain;
 mod retrain_policy;

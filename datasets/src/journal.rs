@@ -6,6 +6,7 @@
 //!
 //! Format of a name: `<YYYYMMDD>-<HHMMSS>-<milliseconds>_<16 hexadecimal digits of the content's BLAKE3>.<extension>`, UTC.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
@@ -14,6 +15,7 @@ use crate::DatasetError;
 use crate::files::write_atomic;
 use crate::key::ContentHash;
 use crate::layout::{Area, Layout};
+use crate::store::{Labels, Store};
 
 const TIME: &str = "%Y%m%d-%H%M%S-%3f";
 
@@ -92,6 +94,27 @@ impl Journal<'_> {
         let name = format!("{}_{hash}.{extension}", at.format(TIME));
         write_atomic(&folder.join(&name), bytes)?;
         Ok(name)
+    }
+
+    /// Fetches the entries of `store` that are missing here, and sends those that are missing there. A damaged one is not sent.
+    pub async fn exchange(self, layout: &Layout, store: &Store) -> Result<(), DatasetError> {
+        let listing = store.list_below(&self.name()).await?;
+        let there: BTreeSet<String> = listing.objects.into_iter().map(|object| object.uri).collect();
+        for uri in &there {
+            let path = layout.root().join(uri);
+            let is_entry = uri.rsplit('/').next().is_some_and(|name| parts(name).is_some());
+            if is_entry && !path.is_file() {
+                store.download(uri, &path, &|_| {}).await?;
+            }
+        }
+        for entry in self.read(layout)? {
+            let name = entry.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let uri = format!("{}/{name}", self.name());
+            if entry.is_whole() && !there.contains(&uri) {
+                store.create(&uri, entry.bytes, &Labels::default()).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ pub mod lease;
 pub mod manifest;
 pub mod mirror;
 pub mod moment;
+pub mod removals;
 pub mod runtime;
 pub mod store;
 pub mod synth;
