@@ -26,6 +26,7 @@ mod ingest_bucket;
 mod ingest_kill;
 #[cfg(unix)]
 mod interrupt;
+mod journal;
 #[cfg(unix)]
 mod kill;
 mod labels;
@@ -39,6 +40,7 @@ mod peers;
 mod proxies;
 mod python;
 mod remote;
+mod removals;
 mod report;
 mod retrain;
 mod retrain_policy;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use ecosight_datasets::journal::Journal;
+use ecosight_datasets::layout::Layout;
 use serde_json::Value;
 
 use crate::clips::recordings;
@@ -52,8 +54,8 @@ fn production(sandbox: &Sandbox) -> String {
 }
 
 fn history(sandbox: &Sandbox) -> Vec<Value> {
-    let text = fs::read_to_string(sandbox.path().join("ecosight-data/models/history.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let entries = Journal::History.read(&Layout::new(sandbox.path().join("ecosight-data"))).unwrap();
+    entries.iter().map(|entry| serde_json::from_slice(&entry.bytes).unwrap()).collect()
 }
 
 #[test]

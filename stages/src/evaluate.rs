@@ -63,7 +63,7 @@ impl Stage for Evaluate {
         let version = candidate(context)?;
         let folder = context.layout.model(&version);
         let meta = Artefact::load(&folder).map_err(ModelError::from)?.meta;
-        let measured = TestUse::read(&folder).pop();
+        let measured = TestUse::read(context.layout, &version)?.pop();
         for (on, metrics) in meta.metrics {
             context.emit(Event::Evaluated {
                 model: version.clone(),
@@ -100,12 +100,12 @@ impl Stage for Evaluate {
         tell_unknown(context, &decision, &answers);
         let judge = Judge::new(&labels, context.kept_together());
         let metrics = judge.measure(&test, &answers).in_stage(NAME)?;
-        let corrections = Corrections::read(&context.layout.corrections()).in_stage(NAME)?.0;
+        let corrections = Corrections::read(context.layout).in_stage(NAME)?.labels;
         let corrected = test.units.iter().filter(|unit| corrections.contains_key(&unit.clip_id)).count() as u64;
         let metrics = Metrics { is_leaky: artefact.meta.is_leaky, corrected_labels: corrected, ..metrics };
         let tested = judge.predictions(Side::Test, &test, &decision).in_stage(NAME)?;
         let slices = slices(context, NAME, &test, &labels, &decision).in_stage(NAME)?;
-        TestUse::note(context, &folder, test.units.len() as u64).in_stage(NAME)?;
+        TestUse::note(context, &version, test.units.len() as u64).in_stage(NAME)?;
         artefact.meta.metrics.insert(Side::Test.word().to_owned(), metrics);
         for (on, metrics) in &artefact.meta.metrics {
             let (model, on, metrics) = (version.clone(), on.clone(), metrics.clone());

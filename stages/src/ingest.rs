@@ -5,18 +5,21 @@
 //! of processes may do this in one data root at a time, and be killed while they do. The data root is not locked.
 
 mod check;
+mod preview;
 mod reindex;
 mod rules;
 mod upload;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
+use ecosight_datasets::journal::Journal;
 use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::{AudioKey, ClassName, Layout};
+use ecosight_datasets::removals::{Removal, RemovalAction, Removals};
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{PART_BYTES, Store};
 use ecosight_datasets::tracks::{
@@ -25,6 +28,7 @@ use ecosight_datasets::tracks::{
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
 pub use check::Rejection;
+pub use preview::{Preview, WouldBe};
 pub use reindex::{Reindexed, survey};
 pub use rules::{NewClass, Rules};
 pub use upload::{Drained, Sent, Which};
@@ -40,9 +44,33 @@ pub struct Ingest<'a> {
     clock: fn() -> DateTime<Utc>,
     tracks: Tracks,
     age: Age,
+    /// Recordings that were removed, and do not come back unasked.
+    removals: Removals,
+    call: Call,
     rest: Mutex<upload::Rest>,
     /// What the bucket has of each class, as it was listed.
     listed: Mutex<upload::Listed>,
+}
+
+/// What all recordings of one call have in common.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// Tells it from all other calls.
+    pub id: Option<String>,
+    /// Who runs it, where that is known.
+    pub user: Option<String>,
+    /// What happens to recordings that were removed.
+    pub restore: Restore,
+}
+
+/// What happens to a recording that was removed and is brought again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restore {
+    /// It is not taken in.
+    #[default]
+    No,
+    /// It is taken in again, and its removal ends.
+    Yes,
 }
 
 /// What became of an upload.
@@ -52,6 +80,8 @@ pub enum Answer {
     Stored(Receipt),
     /// The same bytes were stored before, under this class.
     AlreadyPresent(Receipt),
+    /// It was removed on purpose, and nobody asks for it back.
+    Removed(Removal),
     /// It is not taken.
     Rejected(Rejection),
 }
@@ -83,13 +113,25 @@ impl<'a> Ingest<'a> {
         clock: fn() -> DateTime<Utc>,
     ) -> Result<Self, DatasetError> {
         let (tracks, age) = Tracks::open(layout)?;
-        let ingest =
-            Self { layout, rules, store, clock, tracks, age, rest: Mutex::default(), listed: Mutex::default() };
+        if let Some(store) = &store {
+            // Where the bucket does not answer, what this machine knows has to do; nothing can be uploaded then either.
+            let _ = block_on(Journal::Removals.exchange(layout, store));
+        }
+        let removals = Removals::read(layout)?;
+        let (call, rest, listed) = (Call::default(), Mutex::default(), Mutex::default());
+        let ingest = Self { layout, rules, store, clock, tracks, age, removals, call, rest, listed };
         if age == Age::New && layout.extracted_audio().is_dir() {
             ingest.reindex_folder()?;
         }
         ingest.mend()?;
+        ingest.tracks.withdraw_removed(&ingest.removals, ingest.now_ms())?;
         Ok(ingest)
+    }
+
+    /// Takes recordings in for this call from now on.
+    #[must_use]
+    pub fn with_call(self, call: Call) -> Self {
+        Self { call, ..self }
     }
 
     /// The table of tracks and the outbox.
@@ -106,24 +148,30 @@ impl<'a> Ingest<'a> {
     ///
     /// An error means that this machine, not the file, is at fault; the recording is then not stored, and the next try goes on from there.
     pub fn accept(&self, path: &Path, name: &str, class: &ClassName) -> Result<Answer, DatasetError> {
-        let sound = match check::check(path, self.rules.max_bytes(), |hash| self.present(class, hash)) {
+        let checked = match check::check(path, self.rules.max_bytes(), |hash| self.present(class, hash)) {
             Err(rejection) => return Ok(Answer::Rejected(rejection)),
-            Ok(check::Checked::Present(track)) => return self.again(&track),
-            Ok(check::Checked::Sound(sound)) => sound,
+            Ok(checked) => checked,
+        };
+        let removal = self.removals.find(checked.hash(), class.as_str());
+        if let Some(removal) = removal.filter(|_| self.call.restore == Restore::No) {
+            return Ok(Answer::Removed(removal.clone()));
+        }
+        if let Some(removal) = removal {
+            self.restore(removal, checked.hash())?;
+        }
+        let sound = match checked {
+            check::Checked::Present(track) => return self.again(&track),
+            check::Checked::Sound(sound) => sound,
         };
         let now = (self.clock)();
-        let time = now.format("%Y%m%d_%H%M%S").to_string();
-        let name = check::named(name, sound.container);
-        let key = |hash: Option<&ContentHash>| AudioKey::new(class, &time, &name, hash).to_string();
-        // What is sent in parts cannot be created under a condition: its name tells its content, so that no other machine uses it.
-        let is_large = self.store.is_some() && sound.size_bytes > PART_BYTES as u64;
         let incoming = Incoming {
             class,
             hash: sound.hash,
             size_bytes: sound.size_bytes,
             duration_s: sound.duration_s,
-            keys: [key(if is_large { Some(&sound.hash) } else { None }), key(Some(&sound.hash))],
+            keys: keys(class, now, name, &sound, self.store.is_some()),
             now_ms: now.timestamp_millis(),
+            ingest_id: self.call.id.as_deref(),
         };
         let (reserved, others) = self.tracks.reserve(&incoming)?;
         let track = match reserved {
@@ -149,6 +197,16 @@ impl<'a> Ingest<'a> {
         }));
         let receipt = self.receipt(&track.key, warnings)?;
         Ok(if is_first { Answer::Stored(receipt) } else { Answer::AlreadyPresent(receipt) })
+    }
+
+    /// Ends the removal of a recording, here and, as far as it answers, in the bucket.
+    fn restore(&self, removal: &Removal, hash: &ContentHash) -> Result<(), DatasetError> {
+        let by = ((self.clock)(), self.call.user.as_deref());
+        Removal::note(self.layout, RemovalAction::Restore, by, (&removal.key, &removal.class, hash))?;
+        if let Some(store) = &self.store {
+            let _ = block_on(Journal::Removals.exchange(self.layout, store));
+        }
+        Ok(())
     }
 
     /// Puts the file where the row of `track` says, or elsewhere where another file has that name. Nothing where it has changed since it was checked.
@@ -251,20 +309,6 @@ impl<'a> Ingest<'a> {
         Ok(())
     }
 
-    /// Classes that have a folder, a recording or a line in the configuration, in order.
-    pub fn classes(&self) -> Result<Vec<String>, DatasetError> {
-        let mut classes = self.tracks.classes()?;
-        classes.extend(self.rules.classes.iter().cloned());
-        if let Ok(entries) = fs::read_dir(self.layout.extracted_audio()) {
-            let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
-            classes.extend(folders.filter_map(|entry| entry.file_name().into_string().ok()));
-        }
-        classes.retain(|class| ClassName::new(class).is_ok());
-        classes.sort();
-        classes.dedup();
-        Ok(classes)
-    }
-
     fn upload(&self) -> Upload {
         if self.store.is_some() { Upload::Wanted } else { Upload::None }
     }
@@ -272,6 +316,16 @@ impl<'a> Ingest<'a> {
     fn now_ms(&self) -> i64 {
         (self.clock)().timestamp_millis()
     }
+}
+
+/// The keys that a recording may have which is taken in now, the preferred one first.
+fn keys(class: &ClassName, now: DateTime<Utc>, name: &str, sound: &check::Sound, has_bucket: bool) -> [String; 2] {
+    let time = now.format("%Y%m%d_%H%M%S").to_string();
+    let name = check::named(name, sound.container);
+    let key = |hash: Option<&ContentHash>| AudioKey::new(class, &time, &name, hash).to_string();
+    // What is sent in parts cannot be created under a condition: its name tells its content, so that no other machine uses it.
+    let is_large = has_bucket && sound.size_bytes > PART_BYTES as u64;
+    [key(if is_large { Some(&sound.hash) } else { None }), key(Some(&sound.hash))]
 }
 
 /// Why the file at `path` would not be taken in, whatever its class; nothing where it would be.

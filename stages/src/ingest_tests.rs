@@ -110,7 +110,15 @@ fn what_a_killed_process_has_left_is_finished_or_removed() {
     let (clip, class) = (root.clip(1, b""), ClassName::new("dog").unwrap());
     let hash = ContentHash::of_reader(File::open(&clip).unwrap()).unwrap();
     let keys = ["a", "b"].map(|name| format!("extracted_audio/dog/20260101_000000_{name}.wav"));
-    let incoming = Incoming { class: &class, hash, size_bytes: 844, duration_s: 0.1, keys: keys.clone(), now_ms: 0 };
+    let incoming = Incoming {
+        class: &class,
+        hash,
+        size_bytes: 844,
+        duration_s: 0.1,
+        keys: keys.clone(),
+        now_ms: 0,
+        ingest_id: None,
+    };
     // Killed behind the announcement, with half a file.
     let tracks = Tracks::open(&root.layout).unwrap().0;
     tracks.reserve(&incoming).unwrap();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, AudioSource, Container, sniff};
 use ecosight_datasets::key::{ClipId, ContentHash};
+use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::{Corrections, Distinct, Duplicate, Entry, distinct};
+use ecosight_datasets::removals::Removals;
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::{ClipRow, FileRow, QuarantineRow, Row, column_digests, write_files_index};
 use rayon::iter::{ParallelBridge, ParallelIterator};
@@ -59,9 +61,11 @@ impl Stage for Manifest {
             KeyPart::new("source", context.source.to_string()),
             KeyPart::new("files", format!("{} files, {}", listing.files().len(), listing.digest())),
         ];
-        let corrections = Corrections::read(&context.layout.corrections())?;
-        let of = |digest| KeyPart::new("corrections", format!("{} labels, {digest}", corrections.0.len()));
+        let corrections = Corrections::read(context.layout)?;
+        let of = |digest| KeyPart::new("corrections", format!("{} labels, {digest}", corrections.labels.len()));
         parts.extend(corrections.digest().map(of));
+        let removals = Removals::read(context.layout)?;
+        parts.extend(removals.digest().map(|digest| KeyPart::new("removals", digest.to_string())));
         Ok(parts)
     }
 
@@ -76,7 +80,7 @@ impl Stage for Manifest {
             }
             outcomes.extend(entries.iter().map(|entry| judge(entry, &seen)));
         }
-        let found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
+        let found = sort_out(outcomes, listing, &Decisions::read(context.layout)?);
         let before: Vec<ClipRow> = read_before(context.layout);
         let mut rows = RowCounts::between(&before, &found.clips, |row| row.clip_id);
         rows.failed = found.failed.len() as u64;
@@ -166,7 +170,7 @@ impl Manifest {
             is_provisional |= matches!(seen, Seen::Failed { .. });
             outcomes.extend(entries.iter().map(|entry| judge(entry, seen)));
         }
-        let mut found = sort_out(outcomes, listing, &Corrections::read(&context.layout.corrections())?);
+        let mut found = sort_out(outcomes, listing, &Decisions::read(context.layout)?);
         (found.read, found.is_provisional) = (read, is_provisional);
         if let Some(first) = found.duplicates.first() {
             let n = found.duplicates.len();
@@ -177,6 +181,12 @@ impl Manifest {
             for duplicate in &found.duplicates {
                 context.emit(Event::Printed { stage: NAME, line: duplicate.to_string() });
             }
+        }
+        if found.removed > 0 {
+            warn(format!(
+                "{} clip(s) of recordings that were removed with `ecosight storage rm` are still in the source, and were left out",
+                found.removed
+            ));
         }
         if found.clips.is_empty() && found.failed.is_empty() {
             return Err(StageErrorKind::data(
@@ -201,6 +211,8 @@ pub struct Found {
     pub duplicates: Vec<Duplicate>,
     /// Clips whose label a person has corrected.
     pub corrected: usize,
+    /// Clips of recordings that were removed on purpose.
+    pub removed: usize,
     /// Files that were read; the others were known.
     pub read: usize,
     /// Whether a file could not be read that another try may read.
@@ -286,8 +298,20 @@ fn read_files(
     bridge::fetch(&store, &wanted, |files| files.into_iter().enumerate().par_bridge().map(look_at).collect())
 }
 
+/// What people decided about the clips of the source.
+struct Decisions {
+    corrections: Corrections,
+    removals: Removals,
+}
+
+impl Decisions {
+    fn read(layout: &Layout) -> Result<Self, StageErrorKind> {
+        Ok(Self { corrections: Corrections::read(layout)?, removals: Removals::read(layout)? })
+    }
+}
+
 /// Makes rows of what the files turned out to be.
-fn sort_out(outcomes: Vec<Outcome>, listing: &Listing, corrections: &Corrections) -> Found {
+fn sort_out(outcomes: Vec<Outcome>, listing: &Listing, decisions: &Decisions) -> Found {
     let (mut rows, mut failed, mut ignored) = (Vec::new(), Vec::new(), 0);
     let row = |uri: &str, code: &str, message: &str| QuarantineRow {
         clip_id: None,
@@ -307,10 +331,11 @@ fn sort_out(outcomes: Vec<Outcome>, listing: &Listing, corrections: &Corrections
         }
     }
     // Before equal bytes are compared: whoever corrects the label of one means all of them.
-    let corrected = corrections.apply(&mut rows);
+    let removed = decisions.removals.apply(&mut rows);
+    let corrected = decisions.corrections.apply(&mut rows);
     let Distinct { rows: clips, duplicates, conflicts } = distinct(rows, NAME);
     failed.extend(conflicts);
-    Found { clips, failed, ignored, duplicates, corrected, ..Found::default() }
+    Found { clips, failed, ignored, duplicates, corrected, removed, ..Found::default() }
 }
 
 enum Outcome {

@@ -128,7 +128,7 @@ fn nothing_is_removed_before_it_is_said_twice() {
         assert_eq!(again["objects"].as_array().unwrap().len(), 0, "{what}");
         sandbox.ok("storage rm gone/a.wav --yes");
         assert_eq!(sandbox.run("storage rm -r / --yes").code, 2, "{what}: never a whole store");
-        assert_eq!(sandbox.json("storage ls -r")["objects"].as_array().unwrap().len(), 2);
+        assert_eq!(sandbox.json("storage ls -r extracted_audio")["objects"].as_array().unwrap().len(), 2);
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Area {
     Runs,
     /// All models.
     Models,
+    /// What people decided, and what was noted for them: entries are added, never replaced or removed.
+    Journal,
     /// What is gone after a day: probes, uploads that are not checked yet.
     Temp,
     /// Results of jobs, one folder per job.
@@ -23,13 +25,14 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ExtractedAudio,
         Self::Tables,
         Self::Retired,
         Self::Index,
         Self::Runs,
         Self::Models,
+        Self::Journal,
         Self::Temp,
         Self::Processed,
     ];
@@ -43,6 +46,7 @@ impl Area {
             Self::Index => "index",
             Self::Runs => "runs",
             Self::Models => "models",
+            Self::Journal => "journal",
             Self::Temp => "temp",
             Self::Processed => "processed",
         }
@@ -57,6 +61,7 @@ impl Area {
             Self::Index => "what the engine knows",
             Self::Runs => "records of runs",
             Self::Models => "models",
+            Self::Journal => "corrected labels, history of models, removed recordings: entries are only added",
             Self::Temp => "what is gone after a day",
             Self::Processed => "results of jobs, gone after thirty days",
         }

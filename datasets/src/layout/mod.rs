@@ -8,6 +8,7 @@
 //! index/                                what the engine knows of each stage, of each file of the source and of each row of `embed`
 //! runs/<run id>/                        run.json, events.jsonl, metrics.json, report.html
 //! models/<version>/                     the artefact; production.json and candidate.json point to one
+//! journal/<kind>/                       corrected labels, history of models, uses of the test side, removals: one file per entry, only added
 //! temp/                                 what is gone after a day
 //! processed/<job>/                      results of a job, gone after thirty days
 //! ```

@@ -11,7 +11,7 @@ pub const LEASE: &str = ".lease.json";
 /// What the last run read; at the top of a data root.
 pub const LAST_RUN: &str = ".last_run.json";
 
-/// Labels that a person has corrected; at the top of a data root.
+/// Labels that a person has corrected, as earlier versions kept them; at the top of a data root.
 pub const CORRECTIONS: &str = "corrections.csv";
 
 /// A data root on this machine's disk, or the copy of one that lies in a bucket.
@@ -141,9 +141,14 @@ impl Layout {
         self.models().join("production.json")
     }
 
-    /// Which model was in production when.
+    /// Which model was in production when, as earlier versions kept it; newer entries are in the journal.
     pub fn history(&self) -> PathBuf {
         self.models().join("history.jsonl")
+    }
+
+    /// Folders of entries that are only added, see [`Journal`](crate::journal::Journal).
+    pub fn journal(&self) -> PathBuf {
+        self.area(Area::Journal)
     }
 
     /// Points to the model trained last.
@@ -166,7 +171,7 @@ impl Layout {
         self.root.join(LAST_RUN)
     }
 
-    /// Labels that a person has corrected.
+    /// Labels that a person has corrected, as earlier versions kept them; newer ones are in the journal.
     pub fn corrections(&self) -> PathBuf {
         self.root.join(CORRECTIONS)
     }

@@ -13,7 +13,7 @@ pub use annotation::{Annotation, LineProblem};
 pub use audacity::read_audacity;
 pub use beside::Beside;
 pub use conflicts::{Distinct, Duplicate, distinct};
-pub use corrections::{Correction, Corrections};
+pub use corrections::{Correction, CorrectionChange, Corrections};
 pub use file::read_manifest_file;
 pub use raven::read_raven;
 pub use source::{Entries, Entry, Source};

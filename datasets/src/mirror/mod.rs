@@ -8,6 +8,8 @@
 //!   more. Whoever reads in between finds a whole state.
 //! * What replaces something is sent under the condition that it replaces what was fetched: of two writers one is refused.
 //! * Where the bucket has moved on, it wins; what this machine had made and not sent is made again.
+//! * What people decided cannot be made again: entries of the [journal](crate::journal) are merged. A pull fetches those that are missing here, a
+//!   push sends those that are missing there, first of all; neither replaces or removes one.
 
 mod known;
 mod pull;
@@ -25,7 +27,7 @@ pub use pull::Pulled;
 pub use push::Pushed;
 
 /// What lies in a bucket and is worked on here: everything but the originals, which are read where they are, and what expires.
-pub const AREAS: [Area; 5] = [Area::Tables, Area::Retired, Area::Index, Area::Runs, Area::Models];
+pub const AREAS: [Area; 6] = [Area::Tables, Area::Retired, Area::Index, Area::Runs, Area::Models, Area::Journal];
 
 /// Files at the top that belong to the data root.
 const FILES: [&str; 2] = [crate::layout::LAST_RUN, crate::layout::CORRECTIONS];
@@ -76,6 +78,11 @@ impl Mirror {
         names.sort();
         Ok(names)
     }
+}
+
+/// Whether entries of this name are only added, on either side.
+fn is_append_only(name: &str) -> bool {
+    name.split('/').next() == Some(Area::Journal.name())
 }
 
 /// Adds the names of all files in `folder`, which is called `name`, in no order. Hidden ones are being written; links lead elsewhere; the

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::{AT_ONCE, FILES, Mirror};
-use crate::layout::Area;
+use super::{AT_ONCE, FILES, Mirror, is_append_only};
+use crate::layout::{Area, CORRECTIONS};
 use crate::store::Object;
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -23,7 +23,8 @@ pub struct Pulled {
 impl Mirror {
     /// Brings these areas of the copy up to date with the bucket; `progress` gets the number of files fetched, and how many are to be.
     ///
-    /// What was made here and not sent yet is kept where the bucket has not moved on since; where it has, only records of runs and models are.
+    /// What was made here and not sent yet is kept where the bucket has not moved on since; where it has, only records of runs, models and what people
+    /// decided are.
     pub async fn pull(&self, areas: &[Area], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Pulled, DatasetError> {
         let there = self.there(areas).await?;
         let wanted = {
@@ -113,9 +114,11 @@ impl Mirror {
     ) -> Result<usize, DatasetError> {
         let mut known = self.known.lock().expect("nobody panics while holding it");
         let mut removed = 0;
-        for name in self.files(areas)?.into_iter().filter(|name| !there.contains_key(name)) {
+        let is_missing = |name: &String| !there.contains_key(name) && !is_append_only(name);
+        for name in self.files(areas)?.into_iter().filter(is_missing) {
             let path = self.path(&name);
-            let is_record = [Area::Runs, Area::Models].iter().any(|area| name.starts_with(area.name()));
+            let is_of_area = [Area::Runs, Area::Models].iter().any(|area| name.starts_with(area.name()));
+            let is_record = is_of_area || name == CORRECTIONS;
             let is_gone = if known.files.contains_key(&name) {
                 known.is_unchanged(&name, &path)
             } else {

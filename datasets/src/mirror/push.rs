@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::{AREAS, AT_ONCE, FILES, Mirror};
+use super::{AREAS, AT_ONCE, FILES, Mirror, is_append_only};
 use crate::layout::Area;
 use crate::store::{Created, Labels};
 use crate::{DatasetError, DatasetErrorKind};
@@ -66,6 +66,8 @@ impl Mirror {
     }
 
     async fn round(&self, pushed: &mut Pushed, removal: Removal) -> Result<bool, DatasetError> {
+        // First, whatever becomes of the rest: it cannot be made again.
+        self.push_journal(pushed).await?;
         // The index is taken as it is before the parts are looked for, so that all that it names is among them.
         let before = self.outgoing()?;
         let mut late = Vec::new();
@@ -77,7 +79,7 @@ impl Mirror {
             }
         }
         late.sort_by_key(|outgoing| turn(&outgoing.name));
-        let content = self.outgoing()?.into_iter().filter(|name| turn(name) == Turn::Content);
+        let content = self.outgoing()?.into_iter().filter(|name| turn(name) == Turn::Content && !is_append_only(name));
         let mut new = Vec::new();
         let mut sent = futures::stream::iter(content)
             .map(|name| async move {
@@ -113,6 +115,24 @@ impl Mirror {
             pushed.removed = self.remove_gone_there().await?;
         }
         Ok(true)
+    }
+
+    /// Sends the entries that the bucket lacks. Those that it has stay what they are.
+    async fn push_journal(&self, pushed: &mut Pushed) -> Result<(), DatasetError> {
+        let names: Vec<String> = {
+            let known = self.known.lock().expect("nobody panics while holding it");
+            let is_new = |name: &String| is_append_only(name) && !known.files.contains_key(name);
+            self.files(&[Area::Journal])?.into_iter().filter(is_new).collect()
+        };
+        let mut sent = futures::stream::iter(names)
+            .map(|name| self.send(Outgoing { name, content: None }))
+            .buffer_unordered(AT_ONCE);
+        while let Some(created) = sent.try_next().await? {
+            if let Some(created) = created {
+                (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + created.written().size_bytes);
+            }
+        }
+        Ok(())
     }
 
     /// Removes from the bucket what was just sent there.
@@ -169,7 +189,7 @@ impl Mirror {
         let here: std::collections::BTreeSet<String> = self.files(&AREAS)?.into_iter().collect();
         let gone: Vec<String> = {
             let known = self.known.lock().expect("nobody panics while holding it");
-            known.files.keys().filter(|name| !here.contains(*name)).cloned().collect()
+            known.files.keys().filter(|name| !here.contains(*name) && !is_append_only(name)).cloned().collect()
         };
         if gone.is_empty() {
             return Ok(0);

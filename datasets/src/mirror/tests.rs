@@ -118,3 +118,69 @@ fn a_copy_without_its_record_is_compared_not_trusted() {
     assert_eq!(pull(&a), Pulled { files: 1, bytes: 3, removed: 0 });
     assert_eq!(read(&a, "tables/x/part-1.parquet").as_deref(), Some("one"));
 }
+
+#[test]
+fn what_a_person_has_decided_is_sent_after_all_though_another_machine_wrote_meanwhile() {
+    let world = World::new();
+    let (a, b) = (world.machine("a"), world.machine("b"));
+    let entry = "journal/corrections/20260301-120000-000_0123456789abcdef.csv";
+    write(&a, "index/embed.json", "1");
+    push(&a);
+    pull(&b);
+    // The upload of an import failed, and of a `corrections.csv` of an earlier version.
+    write(&a, entry, "a says");
+    write(&a, "corrections.csv", "old");
+    write(&b, "index/embed.json", "22");
+    write(&b, "models/new/model.json", "m");
+    push(&b);
+
+    let a = world.machine("a");
+    assert_eq!(pull(&a), Pulled { files: 2, bytes: 3, removed: 0 });
+    assert_eq!(read(&a, entry).as_deref(), Some("a says"));
+    assert_eq!(read(&a, "corrections.csv").as_deref(), Some("old"));
+    assert_eq!(push(&a).files, 2);
+    pull(&b);
+    assert_eq!(read(&b, entry).as_deref(), Some("a says"));
+}
+
+#[test]
+fn entries_of_two_machines_are_merged_and_neither_replaced_nor_removed() {
+    let world = World::new();
+    let (a, b) = (world.machine("a"), world.machine("b"));
+    let [of_a, of_b] = ["00000000000000aa", "00000000000000bb"]
+        .map(|hash| format!("journal/corrections/20260301-120000-000_{hash}.csv"));
+    write(&a, &of_a, "a says");
+    write(&b, &of_b, "b says");
+    push(&a);
+    push(&b);
+    for machine in [&a, &b] {
+        pull(machine);
+        assert_eq!([&of_a, &of_b].map(|name| read(machine, name).is_some()), [true, true]);
+    }
+    // Lost here, it is fetched again; changed here, it does not replace what others have.
+    fs::remove_file(a.path(&of_b)).unwrap();
+    write(&a, &of_a, "edited by hand");
+    assert_eq!(push(&a), Pushed::default());
+    pull(&a);
+    assert_eq!(read(&a, &of_b).as_deref(), Some("b says"));
+    let c = world.machine("c");
+    pull(&c);
+    assert_eq!(read(&c, &of_a).as_deref(), Some("a says"));
+}
+
+#[test]
+fn entries_are_sent_even_where_the_rest_is_refused() {
+    let world = World::new();
+    let (a, b) = (world.machine("a"), world.machine("b"));
+    write(&a, "index/embed.json", "1");
+    push(&a);
+    pull(&b);
+    write(&b, "index/embed.json", "22");
+    push(&b);
+    let entry = "journal/history/20260301-120000-000_0123456789abcdef.json";
+    write(&a, entry, "promoted");
+    write(&a, "index/embed.json", "333");
+    assert!(matches!(block_on(a.push_all()).unwrap_err().kind, DatasetErrorKind::Conflict));
+    pull(&b);
+    assert_eq!(read(&b, entry).as_deref(), Some("promoted"));
+}

@@ -80,6 +80,14 @@ impl AudioCache {
         Some(file)
     }
 
+    /// Removes the file with this key, if it is there.
+    pub(super) fn forget(&self, key: &CacheKey) -> std::io::Result<()> {
+        match std::fs::remove_file(self.path(key)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Whose turn it is to fetch the file with this key.
     pub(super) fn turn(&self, key: &CacheKey) -> Arc<tokio::sync::Mutex<()>> {
         let mut fetching = self.fetching.lock().expect("nobody panics while holding it");

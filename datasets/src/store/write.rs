@@ -19,10 +19,11 @@ use object_store::{
     PutOptions, PutPayload, UpdateVersion,
 };
 
+use super::cache::CacheKey;
 use super::parts::SendError;
 use super::read::is_missing;
 use super::sum::{Sum, Summer, is_sum};
-use super::{Object, Store};
+use super::{Access, Object, Store};
 use crate::key::ContentHash;
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -212,6 +213,14 @@ impl Store {
             Err(error) if !is_missing(&error) => Err(DatasetError::new("delete", self.address(name), error)),
             _ => Ok(()),
         }
+    }
+
+    /// Removes the copy of `object` from this machine's cache, where there is one.
+    pub fn forget_cached(&self, object: &Object) -> Result<(), DatasetError> {
+        let (Some(Access { cache, .. }), Some(etag)) = (&self.access, &object.etag) else { return Ok(()) };
+        let address = self.address(&object.uri);
+        let key = CacheKey::new(&address, etag, object.size_bytes);
+        cache.forget(&key).map_err(|error| DatasetError::new("remove from the cache", address, error))
     }
 
     /// Whether the object `name` holds what the file at `path` does.

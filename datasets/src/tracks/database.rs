@@ -124,7 +124,8 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<Age, DatasetError
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    let migrations = Migrations::new(vec![M::up(include_str!("1.sql")), M::up(include_str!("2.sql"))]);
+    let migrations =
+        Migrations::new(vec![M::up(include_str!("1.sql")), M::up(include_str!("2.sql")), M::up(include_str!("3.sql"))]);
     migrations.to_latest(connection).map_err(|error| match error {
         MigrationError::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             invalid(path, format!("it was written by a later version of EcoSight (its format is {version})"))

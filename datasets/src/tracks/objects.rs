@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::Tracks;
 use crate::DatasetError;
+use crate::removals::Removals;
 
 /// Where an object lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,18 +23,29 @@ pub(super) fn withdrawn(connection: &Connection) -> rusqlite::Result<BTreeSet<St
 }
 
 impl Tracks {
-    /// The object called `name` was removed from the bucket by name. Whether a copy is in the data root: it stays there and is not uploaded again
-    /// unless it is taken in again.
-    pub fn withdraw(&self, name: &str, now_ms: i64) -> Result<bool, DatasetError> {
+    /// Forgets the recording that is called `name`, here or in the bucket, and its place in the outbox.
+    pub fn forget_recording(&self, name: &str) -> Result<(), DatasetError> {
         self.write(|connection| {
-            connection.execute("DELETE FROM tracks WHERE s3_object_key = ?1 AND path IS NULL", [name])?;
-            let of = "path IS NOT NULL AND (s3_object_key = ?1 OR key = ?1 AND s3_object_key IS NULL)";
-            connection
-                .execute(&format!("DELETE FROM outbox WHERE key IN (SELECT key FROM tracks WHERE {of})"), [name])?;
-            let sql = format!(
-                "UPDATE tracks SET s3_object_key = NULL, s3_bucket = NULL, withdrawn = 1, updated_ms = ?2 WHERE {of}"
-            );
-            connection.execute(&sql, params![name, now_ms]).map(|changed| changed > 0)
+            let of = "(SELECT key FROM tracks WHERE key = ?1 OR s3_object_key = ?1)";
+            connection.execute(&format!("DELETE FROM outbox WHERE key IN {of}"), [name])?;
+            connection.execute("DELETE FROM tracks WHERE key = ?1 OR s3_object_key = ?1", [name]).map(drop)
+        })
+    }
+
+    /// Takes what was removed off the outbox: copies of it that are here are not uploaded unless they are taken in again.
+    pub fn withdraw_removed(&self, removals: &Removals, now_ms: i64) -> Result<(), DatasetError> {
+        if removals.is_empty() {
+            return Ok(());
+        }
+        self.write(|connection| {
+            for removal in removals.iter() {
+                let of = "hash = ?1 AND class = ?2 AND s3_object_key IS NULL";
+                let sql = format!("DELETE FROM outbox WHERE key IN (SELECT key FROM tracks WHERE {of})");
+                connection.prepare(&sql)?.execute([&removal.blake3, &removal.class])?;
+                let sql = format!("UPDATE tracks SET withdrawn = 1, updated_ms = ?3 WHERE {of} AND NOT withdrawn");
+                connection.prepare(&sql)?.execute(params![removal.blake3, removal.class, now_ms])?;
+            }
+            Ok(())
         })
     }
 
@@ -73,6 +85,7 @@ mod tests {
     use super::*;
     use crate::key::ContentHash;
     use crate::layout::{ClassName, Layout};
+    use crate::removals::{Removal, RemovalAction};
 
     #[test]
     fn what_becomes_of_an_object_is_known_whether_or_not_a_copy_is_here() {
@@ -82,7 +95,8 @@ mod tests {
         for (name, copy) in [("kept", LocalCopy::Kept), ("dropped", LocalCopy::Dropped)] {
             let hash = ContentHash::of_reader(name.as_bytes()).unwrap();
             let keys = [name.to_owned(), format!("{name}_1")];
-            let incoming = Incoming { class: &class, hash, size_bytes: 1, duration_s: 1.0, keys, now_ms: 5 };
+            let incoming =
+                Incoming { class: &class, hash, size_bytes: 1, duration_s: 1.0, keys, now_ms: 5, ingest_id: None };
             let (Reserved::Announced(track), _) = tracks.reserve(&incoming).unwrap() else { panic!("{name} is there") };
             tracks.complete(&track, Upload::Wanted, 6).unwrap();
             tracks.uploaded(name, &InBucket { bucket: "s3://b", name }, copy, 7).unwrap();
@@ -107,7 +121,8 @@ mod tests {
         let key = "extracted_audio/dog/20260102_030405_a.wav";
         let hash = ContentHash::of_reader(&b"a"[..]).unwrap();
         let keys = [key.to_owned(), format!("{key}_1")];
-        let incoming = Incoming { class: &class, hash, size_bytes: 1, duration_s: 1.0, keys, now_ms: 5 };
+        let incoming =
+            Incoming { class: &class, hash, size_bytes: 1, duration_s: 1.0, keys, now_ms: 5, ingest_id: None };
         let (Reserved::Announced(track), _) = tracks.reserve(&incoming).unwrap() else { panic!("it is there") };
         tracks.complete(&track, Upload::Wanted, 6).unwrap();
         let twin = "extracted_audio/dog/20250102_030405_b.wav";
@@ -116,10 +131,17 @@ mod tests {
             (tracks.missing("s3://b").unwrap(), tracks.missing("s3://c").unwrap()),
             (vec![], vec![key.to_owned()])
         );
-        assert!(tracks.withdraw(twin, 8).unwrap());
+        // Somebody has removed it.
+        tracks.forget_object(twin, 8).unwrap();
+        let layout = Layout::new(dir.path());
+        let at = (chrono::DateTime::default(), None);
+        Removal::note(&layout, RemovalAction::Remove, at, (key, "dog", &hash)).unwrap();
+        tracks.withdraw_removed(&Removals::read(&layout).unwrap(), 8).unwrap();
         tracks.enqueue_missing("s3://c", 9).unwrap();
         assert_eq!((tracks.outbox().unwrap().len(), tracks.withdrawn().unwrap().len()), (0, 1));
         tracks.complete(&track, Upload::Wanted, 10).unwrap();
         assert_eq!((tracks.outbox().unwrap().len(), tracks.withdrawn().unwrap().len()), (1, 0));
+        tracks.forget_recording(key).unwrap();
+        assert_eq!((tracks.outbox().unwrap().len(), tracks.all().unwrap().len()), (0, 0));
     }
 }

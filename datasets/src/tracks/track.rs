@@ -35,6 +35,8 @@ pub struct Track {
     pub created_ms: i64,
     /// When its row was changed last, in milliseconds since 1970.
     pub updated_ms: i64,
+    /// The call of `ecosight ingest` that took it in, where that is known.
+    pub ingest_id: Option<String>,
 }
 
 /// How far a recording is.
@@ -72,6 +74,8 @@ pub struct Incoming<'a> {
     pub keys: [String; 2],
     /// Now, in milliseconds since 1970.
     pub now_ms: i64,
+    /// The call of `ecosight ingest` that takes it in.
+    pub ingest_id: Option<&'a str>,
 }
 
 /// What was found when a recording was announced.
@@ -83,8 +87,7 @@ pub enum Reserved {
     Announced(Track),
 }
 
-const COLUMNS: &str =
-    "key, id, class, path, s3_object_key, hash, size_bytes, duration_s, status, created_ms, updated_ms, s3_bucket";
+const COLUMNS: &str = "key, id, class, path, s3_object_key, hash, size_bytes, duration_s, status, created_ms, updated_ms, s3_bucket, ingest_id";
 
 impl Tracks {
     /// Announces a recording, unless the same bytes are there; and the other classes that have the same bytes.
@@ -117,6 +120,7 @@ impl Tracks {
                 status: Status::Receiving,
                 created_ms: incoming.now_ms,
                 updated_ms: incoming.now_ms,
+                ingest_id: incoming.ingest_id.map(str::to_owned),
             };
             insert(connection, &track)?;
             Ok((Reserved::Announced(track), others))
@@ -192,6 +196,12 @@ impl Tracks {
         self.select("SELECT {} FROM tracks ORDER BY key")
     }
 
+    /// What the call `id` of `ecosight ingest` took in, in the order of the keys.
+    pub fn of_ingest(&self, id: &str) -> Result<Vec<Track>, DatasetError> {
+        let sql = format!("SELECT {COLUMNS} FROM tracks WHERE ingest_id = ?1 ORDER BY key");
+        self.read(|connection| connection.prepare(&sql)?.query_map([id], row)?.collect())
+    }
+
     /// Recordings whose file was announced and not yet confirmed.
     pub fn receiving(&self) -> Result<Vec<Track>, DatasetError> {
         self.select("SELECT {} FROM tracks WHERE status = 'receiving' ORDER BY key")
@@ -234,9 +244,9 @@ fn others(connection: &Connection, hash: &str, class: &str) -> rusqlite::Result<
 /// Writes a row in the place of any other with its key.
 pub(super) fn insert(connection: &Connection, track: &Track) -> rusqlite::Result<()> {
     let sql = format!(
-        "INSERT INTO tracks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        "INSERT INTO tracks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (key) DO UPDATE SET id = ?2, class = ?3, path = ?4, s3_object_key = ?5, hash = ?6, size_bytes = ?7,
-         duration_s = coalesce(?8, duration_s), status = ?9, updated_ms = ?11, s3_bucket = ?12"
+         duration_s = coalesce(?8, duration_s), status = ?9, updated_ms = ?11, s3_bucket = ?12, ingest_id = coalesce(ingest_id, ?13)"
     );
     let Track {
         key,
@@ -251,6 +261,7 @@ pub(super) fn insert(connection: &Connection, track: &Track) -> rusqlite::Result
         status,
         created_ms,
         updated_ms,
+        ingest_id,
     } = track;
     connection.prepare(&sql)?.execute(params![
         key,
@@ -264,7 +275,8 @@ pub(super) fn insert(connection: &Connection, track: &Track) -> rusqlite::Result
         status.word(),
         created_ms,
         updated_ms,
-        s3_bucket
+        s3_bucket,
+        ingest_id
     ])?;
     Ok(())
 }
@@ -287,6 +299,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Track> {
         created_ms: row.get(9)?,
         updated_ms: row.get(10)?,
         s3_bucket: row.get(11)?,
+        ingest_id: row.get(12)?,
     })
 }
 
@@ -312,6 +325,7 @@ mod tests {
             duration_s: 1.0,
             keys,
             now_ms: 5,
+            ingest_id: Some("call"),
         }
     }
 

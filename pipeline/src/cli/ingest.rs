@@ -1,17 +1,22 @@
 //! `ecosight ingest`: takes labelled recordings in.
 
+mod own_files;
+mod preview;
+
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::key::ClipId;
+use ecosight_datasets::removals::Removal;
 use ecosight_datasets::store::{Access, Store};
 use ecosight_stages::Event;
-use ecosight_stages::ingest::{Answer, Ingest, NewClass, Receipt, Rejection, Rules, Which};
+use ecosight_stages::ingest::{Answer, Call, Ingest, NewClass, Receipt, Rejection, Restore, Rules, Which};
 use serde::Serialize;
 
 use super::args::{IngestArgs, PipelineArgs};
-use super::audio_paths::{Buckets, expand};
+use super::audio_paths::{Buckets, Named, expand};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -46,10 +51,14 @@ struct Line {
 /// The document.
 #[derive(Serialize, Default)]
 struct Report {
+    /// This call; what it stored is removed with `storage rm --ingest`.
+    ingest_id: String,
     files: Vec<Line>,
     stored: usize,
     already_present: usize,
     rejected: usize,
+    /// Recordings that were removed before, and were passed over.
+    removed: usize,
     /// Recordings that wait for their upload, of earlier calls as well.
     outbox: u64,
 }
@@ -57,18 +66,18 @@ struct Report {
 /// Runs the verb.
 pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     warn_of_half_configuration(globals, printer)?;
-    let named = expand(&args.paths, Buckets::Refused)?;
-    let ingest = open(globals, Hurry::Yes)?;
+    let mut named = expand(&args.paths, Buckets::Refused)?;
+    own_files::leave_out(&mut named, &args.paths, globals, printer)?;
     let new = if args.new_class { NewClass::Welcome } else { NewClass::Refused };
-    let class = ingest.class(&args.class, new)?.map_err(|no| match named.files.iter().find(|file| !file.exists()) {
-        // Who has mistyped the file must not be told of the class alone.
-        Some(file) => {
-            let hint = format!("check the path; besides, {}: {}", no.message, no.hint);
-            CliError::usage(format!("there is no file `{}`", file.display()), hint)
-        }
-        None => CliError::usage(no.message, no.hint),
-    })?;
-    let mut report = Report::default();
+    let restore = if args.restore { Restore::Yes } else { Restore::No };
+    if args.dry_run {
+        return preview::preview(&named, (&args.class, new), restore, globals, printer);
+    }
+    let id = globals.run_id();
+    let call = Call { id: Some(id.clone()), user: globals.user.clone(), restore };
+    let ingest = open(globals, Hurry::Yes)?.with_call(call);
+    let class = ingest.class(&args.class, new)?.map_err(|no| unusable(no, &named))?;
+    let mut report = Report { ingest_id: id, ..Report::default() };
     for message in named.unreadable {
         let rejection = Rejection::new("bad_name", message, "give the file another name");
         report.add(rejected("(a name that cannot be addressed)", rejection), printer)?;
@@ -78,7 +87,8 @@ pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) ->
     let mut result = Ok(());
     for (done, file) in named.files.iter().enumerate() {
         if globals.is_cancelled() {
-            result = Err(CliError::interrupted("what was told is stored; run the same command again for the rest"));
+            let error = CliError::interrupted("what was told is stored; run the same command again for the rest");
+            result = Err(not_tried(error, total - done as u64));
             break;
         }
         progress.show(&Event::Progress { stage: "ingest", done: done as u64, total, unit: "files" });
@@ -87,10 +97,12 @@ pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) ->
         match ingest.accept(file, &name, &class) {
             Ok(Answer::Stored(receipt)) => report.add(stored(&shown, "stored", receipt)?, printer)?,
             Ok(Answer::AlreadyPresent(receipt)) => report.add(stored(&shown, "already_present", receipt)?, printer)?,
+            Ok(Answer::Removed(removal)) => report.add(removed(&shown, &removal), printer)?,
             Ok(Answer::Rejected(rejection)) => report.add(rejected(&shown, rejection), printer)?,
             // A full disk is full for the next file as well.
             Err(error) => {
-                result = Err(CliError::from(error));
+                let error = CliError::from(error).with_note(&format!("`{shown}` is not stored"));
+                result = Err(not_tried(error, total - done as u64 - 1));
                 break;
             }
         }
@@ -104,7 +116,28 @@ pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) ->
         report.outbox = ingest.tracks().backlog()?.count;
     }
     report.finish(ingest.has_bucket(), printer)?;
-    result.map(|()| if report.rejected > 0 { ExitStatus::Failed } else { ExitStatus::Ok })
+    result?;
+    if ingest.has_bucket() && report.is_all_waiting(&ingest)? {
+        return Ok(ExitStatus::Store);
+    }
+    Ok(if report.rejected > 0 { ExitStatus::Failed } else { ExitStatus::Ok })
+}
+
+/// Says how many files were not come to.
+fn not_tried(error: CliError, files: u64) -> CliError {
+    if files == 0 { error } else { error.with_note(&format!("{files} file(s) were not tried")) }
+}
+
+/// The error of a class that cannot be used.
+fn unusable(no: Rejection, named: &Named) -> CliError {
+    match named.files.iter().find(|file| !file.exists()) {
+        // Who has mistyped the file must not be told of the class alone.
+        Some(file) => {
+            let hint = format!("check the path; besides, {}: {}", no.message, no.hint);
+            CliError::usage(format!("there is no file `{}`", file.display()), hint)
+        }
+        None => CliError::usage(no.message, no.hint),
+    }
 }
 
 /// Whether somebody waits for the answer.
@@ -196,12 +229,27 @@ fn rejected(file: &str, rejection: Rejection) -> Line {
     }
 }
 
+/// A recording that was removed on purpose.
+fn removed(file: &str, removal: &Removal) -> Line {
+    let hint = "`--restore` takes it in again";
+    let rejection = Rejection::new("removed", format!("it was {}", removal.words()), hint);
+    Line { status: "removed", ..rejected(file, rejection) }
+}
+
 impl Report {
+    /// Whether recordings were taken in, and all of them still wait for their upload.
+    fn is_all_waiting(&self, ingest: &Ingest<'_>) -> Result<bool, CliError> {
+        let waiting: HashSet<String> = ingest.tracks().outbox()?.into_iter().map(|waiting| waiting.key).collect();
+        let mut taken = self.files.iter().filter_map(|line| line.key.as_ref()).peekable();
+        Ok(taken.peek().is_some() && taken.all(|key| waiting.contains(key)))
+    }
+
     /// Tells of a file as soon as its fate is known: whoever reads a line may rely on it, whatever comes after.
     fn add(&mut self, line: Line, printer: &Printer) -> Result<(), CliError> {
         match line.status {
             "stored" => self.stored += 1,
             "already_present" => self.already_present += 1,
+            "removed" => self.removed += 1,
             _ => self.rejected += 1,
         }
         if !printer.json {
@@ -219,8 +267,11 @@ impl Report {
             printer.document(self)?;
             return Ok(());
         }
-        let Self { stored, already_present, rejected, .. } = self;
-        printer.note(&format!("{stored} stored, {already_present} already present, {rejected} rejected"));
+        let Self { ingest_id, stored, already_present, rejected, removed, .. } = self;
+        let of_removed = if *removed > 0 { format!(", {removed} removed before") } else { String::new() };
+        let id = if *stored > 0 { format!("ingest {ingest_id}: ") } else { String::new() };
+        printer
+            .note(&format!("{id}{stored} stored, {already_present} already present, {rejected} rejected{of_removed}"));
         if has_bucket && self.outbox > 0 {
             let outbox = self.outbox;
             printer.note(&format!("{outbox} not in the bucket yet; `ecosight storage outbox` says why"));

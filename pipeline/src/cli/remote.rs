@@ -68,8 +68,8 @@ impl Use {
             | Verb::Runs(RunsArgs { verb: RunsVerb::Report { .. } }) => Self::Write { wait: false },
             Verb::Failed(args) if args.retry => Self::Write { wait: false },
             Verb::Review(args) if args.import.is_some() => Self::Write { wait: false },
-            Verb::Review(args) if args.dir.is_some() => Self::Read(&[Area::Models]),
-            Verb::Predict(_) | Verb::Models(_) => Self::Read(&[Area::Models]),
+            Verb::Review(args) if args.dir.is_some() => Self::Read(&[Area::Models, Area::Journal]),
+            Verb::Predict(_) | Verb::Models(_) => Self::Read(&[Area::Models, Area::Journal]),
             Verb::Retrain(_)
             | Verb::Evaluate(_)
             | Verb::Status(_)
@@ -78,8 +78,8 @@ impl Use {
             | Verb::Audit(_)
             | Verb::Review(_)
             | Verb::Failed(_) => Self::Read(&AREAS),
-            Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models]),
-            Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models]),
+            Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models, Area::Journal]),
+            Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models, Area::Journal]),
             Verb::Demo(_)
             | Verb::Ingest(_)
             | Verb::Embed(_)

@@ -45,7 +45,7 @@ pub(crate) struct Globals {
     access: Arc<OnceLock<Access>>,
     open: Arc<Open>,
     /// Who runs the command: `ECOSIGHT_USER`, else the name of the login.
-    user: Option<String>,
+    pub(crate) user: Option<String>,
     root: Place,
     config: Option<PathBuf>,
     cache: PathBuf,

@@ -176,8 +176,10 @@ fn runs(layout: &Layout, keep: usize, models: &BTreeSet<String>, garbage: &mut G
     if layout.runs().is_symlink() {
         return linked(layout, &layout.runs(), garbage);
     }
-    let measured: BTreeSet<String> =
-        models.iter().filter_map(|model| TestUse::read(&layout.model(model)).pop()).map(|last| last.run_id).collect();
+    let mut measured = BTreeSet::new();
+    for model in models {
+        measured.extend(TestUse::read(layout, model)?.pop().map(|last| last.run_id));
+    }
     // The version of a model is the run that made it, and digits of its digest.
     let has_made =
         |run: &str| models.iter().any(|model| model.strip_prefix(run).is_some_and(|rest| rest.starts_with('-')));
@@ -194,7 +196,7 @@ fn runs(layout: &Layout, keep: usize, models: &BTreeSet<String>, garbage: &mut G
 
 /// Files that a killed process was writing.
 fn temporary(layout: &Layout, garbage: &mut Garbage) -> Result<(), DatasetError> {
-    let mut folders = vec![layout.root().to_owned(), layout.tables(), layout.index(), layout.runs()];
+    let mut folders = vec![layout.root().to_owned(), layout.tables(), layout.index(), layout.runs(), layout.journal()];
     while let Some(folder) = folders.pop() {
         if !folder.is_dir() || (folder != *layout.root() && !is_folder(&folder)) {
             continue;

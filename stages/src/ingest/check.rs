@@ -70,6 +70,16 @@ pub(super) enum Checked {
     Sound(Sound),
 }
 
+impl Checked {
+    /// Hash of the bytes.
+    pub(super) fn hash(&self) -> &ContentHash {
+        match self {
+            Self::Present(track) => &track.hash,
+            Self::Sound(sound) => &sound.hash,
+        }
+    }
+}
+
 /// Checks the file at `path`, unless `present` knows its bytes. Memory stays bounded however long the recording is.
 pub(super) fn check(
     path: &Path,

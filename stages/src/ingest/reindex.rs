@@ -9,8 +9,9 @@ use chrono::NaiveDateTime;
 use ecosight_datasets::audio::sniff;
 use ecosight_datasets::key::{ClipId, ContentHash};
 use ecosight_datasets::layout::{Area, AudioKey, ClassName, Layout};
+use ecosight_datasets::removals::Removals;
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Object, OpenError, Store};
+use ecosight_datasets::store::{Labels, Object, OpenError, Store};
 use ecosight_datasets::tracks::{Age, Listed, Status, Track, remove_remains};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 use futures::{StreamExt, TryStreamExt};
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 use super::Ingest;
 use super::check::duration_s;
+use super::upload::INGEST_ID;
 
 /// Objects that are asked for at a time.
 const ASKED_AT_ONCE: usize = 32;
@@ -47,6 +49,7 @@ struct Survey {
     /// Recordings in the bucket, where there is one.
     bucket: Option<u64>,
     strange: Vec<String>,
+    removals: Removals,
 }
 
 /// Whether what killed processes have left is removed on the way.
@@ -56,23 +59,34 @@ enum Remains {
     Leave,
 }
 
+/// Whether objects of which a copy is here are asked which call of `ecosight ingest` took them in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IngestIds {
+    Ask,
+    /// The index knows, or nobody needs to.
+    Leave,
+}
+
 impl Ingest<'_> {
     /// Makes table and outbox agree with what is in the data root and in the bucket.
     pub fn reindex(&self) -> Result<Reindexed, DatasetError> {
         let now_ms = self.now_ms();
-        let survey = look(self.layout, self.store.as_ref(), now_ms, Remains::Remove)?;
+        let ids = if self.age == Age::New { IngestIds::Ask } else { IngestIds::Leave };
+        let survey = look(self.layout, self.store.as_ref(), now_ms, (Remains::Remove, ids))?;
         // A new index has learned what is here when it was opened.
         let known = if self.age == Age::New { Vec::new() } else { self.tracks.all()? };
         let identity = self.store.as_ref().map(Store::identity);
         let tracks: Vec<Track> = survey.tracks.values().cloned().collect();
         self.tracks.rebuild(&tracks, now_ms, identity.as_deref().map_or(Listed::No, Listed::Yes))?;
+        self.tracks.withdraw_removed(&self.removals, now_ms)?;
         Ok(Reindexed { waiting: self.tracks.backlog()?.count, ..survey.told(&known, &BTreeSet::new()) })
     }
 
     /// Fills a new index with what the data root has.
     pub(super) fn reindex_folder(&self) -> Result<(), DatasetError> {
         let now_ms = self.now_ms();
-        let tracks: Vec<Track> = look(self.layout, None, now_ms, Remains::Remove)?.tracks.into_values().collect();
+        let tracks: Vec<Track> =
+            look(self.layout, None, now_ms, (Remains::Remove, IngestIds::Leave))?.tracks.into_values().collect();
         self.tracks.rebuild(&tracks, now_ms, Listed::No)
     }
 }
@@ -85,10 +99,15 @@ pub fn survey(
     known: &[Track],
     withdrawn: &BTreeSet<String>,
 ) -> Result<Reindexed, DatasetError> {
-    Ok(look(layout, store, now_ms, Remains::Leave)?.told(known, withdrawn))
+    Ok(look(layout, store, now_ms, (Remains::Leave, IngestIds::Leave))?.told(known, withdrawn))
 }
 
-fn look(layout: &Layout, store: Option<&Store>, now_ms: i64, remains: Remains) -> Result<Survey, DatasetError> {
+fn look(
+    layout: &Layout,
+    store: Option<&Store>,
+    now_ms: i64,
+    (remains, ids): (Remains, IngestIds),
+) -> Result<Survey, DatasetError> {
     let mut strange = Vec::new();
     let mut tracks = found_here(layout, now_ms, remains, &mut strange)?;
     let local = tracks.len() as u64;
@@ -100,19 +119,20 @@ fn look(layout: &Layout, store: Option<&Store>, now_ms: i64, remains: Remains) -
             listing.objects.into_iter().partition(|object| class_of(&object.uri).is_some());
         strange.extend(others.into_iter().map(|object| store.address(&object.uri)));
         bucket = Some(ours.len() as u64);
-        add_bucket(layout, store, ours, &mut tracks, now_ms)?;
+        add_bucket(layout, store, ours, &mut tracks, (now_ms, ids))?;
     }
-    Ok(Survey { tracks, local, bucket, strange })
+    Ok(Survey { tracks, local, bucket, strange, removals: Removals::read(layout)? })
 }
 
 impl Survey {
     fn told(self, known: &[Track], withdrawn: &BTreeSet<String>) -> Reindexed {
-        let Self { tracks, local, bucket, strange } = self;
+        let Self { tracks, local, bucket, strange, removals } = self;
         let before: BTreeSet<&str> =
             known.iter().filter(|track| track.status == Status::Stored).map(|track| track.key.as_str()).collect();
         let waits = |track: &&Track| {
             let is_missing = track.path.is_some() && track.s3_object_key.is_none();
-            is_missing && AudioKey::parse(&track.key).is_some() && !withdrawn.contains(&track.key)
+            let is_wanted = !withdrawn.contains(&track.key) && removals.find(&track.hash, &track.class).is_none();
+            is_missing && is_wanted && AudioKey::parse(&track.key).is_some()
         };
         Reindexed {
             local,
@@ -160,7 +180,7 @@ fn add_bucket(
     store: &Store,
     objects: Vec<Object>,
     tracks: &mut BTreeMap<String, Track>,
-    now_ms: i64,
+    (now_ms, ids): (i64, IngestIds),
 ) -> Result<(), DatasetError> {
     let known = &*tracks;
     let identity = store.identity();
@@ -169,7 +189,10 @@ fn add_bucket(
             None => Some(of_bucket(store, object, now_ms).await?),
             Some(track) => {
                 let is_copy = store.has_copy_of(&object, &layout.root().join(&object.uri)).await?;
-                is_copy.then(|| Track { s3_object_key: Some(object.uri), ..track.clone() })
+                // A file does not say which call took it in; its object does.
+                let is_asked = is_copy && ids == IngestIds::Ask;
+                let ingest_id = if is_asked { store.labels(&object.uri).await?.and_then(ingest_id) } else { None };
+                is_copy.then(|| Track { s3_object_key: Some(object.uri), ingest_id, ..track.clone() })
             }
         };
         Ok::<_, DatasetError>(track.map(|track| Track { s3_bucket: Some(identity.clone()), ..track }))
@@ -240,7 +263,13 @@ async fn of_bucket(store: &Store, object: Object, now_ms: i64) -> Result<Track, 
     };
     let duration_s = labels.metadata.get("duration-s").and_then(|text| text.parse().ok());
     let s3_object_key = Some(object.uri.clone());
-    Ok(Track { path: None, s3_object_key, duration_s, ..row(object.uri, hash, object.size_bytes, now_ms) })
+    let ingest_id = ingest_id(labels);
+    Ok(Track { path: None, s3_object_key, duration_s, ingest_id, ..row(object.uri, hash, object.size_bytes, now_ms) })
+}
+
+/// The call of `ecosight ingest` that an object's labels name.
+fn ingest_id(mut labels: Labels) -> Option<String> {
+    labels.metadata.remove(INGEST_ID)
 }
 
 fn row(key: String, hash: ContentHash, size_bytes: u64, now_ms: i64) -> Track {
@@ -256,6 +285,7 @@ fn row(key: String, hash: ContentHash, size_bytes: u64, now_ms: i64) -> Track {
         status: Status::Stored,
         created_ms: accepted_ms(&key).unwrap_or(now_ms),
         updated_ms: now_ms,
+        ingest_id: None,
         key,
     }
 }

@@ -15,7 +15,10 @@ use ecosight_datasets::store::{Labels, Store, Trouble, Twins, without_markup};
 use ecosight_datasets::tracks::{InBucket, LocalCopy, Placed, Track, Waiting, put_original};
 use ecosight_datasets::{DatasetError, DatasetErrorKind};
 
-use super::Ingest;
+use super::{Ingest, Restore};
+
+/// The metadata of an object that names the call of `ecosight ingest` which took the recording in.
+pub(super) const INGEST_ID: &str = "ingest-id";
 
 /// Failures of the server in a row after which the others are not even tried.
 const FAILURES_IN_A_ROW: u32 = 3;
@@ -183,6 +186,10 @@ impl Ingest<'_> {
     fn send(&self, store: &Store, waiting: &Waiting) -> Result<(Sent, String), DatasetError> {
         let path = self.layout.root().join(&waiting.key);
         let Some(track) = self.tracks.track(&waiting.key)? else { return Ok((Sent::Busy, waiting.key.clone())) };
+        if self.removals.find(&track.hash, &track.class).is_some() && self.call.restore == Restore::No {
+            self.tracks.withdraw_removed(&self.removals, self.now_ms())?;
+            return Ok((Sent::Busy, waiting.key.clone()));
+        }
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) => return self.failed(waiting, &DatasetError::new("open", path.display().to_string(), error)),
@@ -316,6 +323,7 @@ fn labels(file: &File, track: &Track) -> Result<Labels, DatasetError> {
     }
     let mut metadata =
         BTreeMap::from([("blake3".to_owned(), track.hash.to_string()), ("class".to_owned(), track.class.clone())]);
+    metadata.extend(track.ingest_id.clone().map(|id| (INGEST_ID.to_owned(), id)));
     metadata.extend(track.duration_s.map(|duration_s| ("duration-s".to_owned(), format!("{duration_s:.3}"))));
     Ok(Labels { content_type: sniff(&head).and_then(content_type).map(str::to_owned), metadata })
 }

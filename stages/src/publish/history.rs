@@ -1,17 +1,17 @@
-//! Which model was in production when: `models/production.json` says what is, `models/history.jsonl` what was, one line for each move.
+//! Which model was in production when: `models/production.json` says what is, the [`Journal`] what was, one entry for each move.
 //!
-//! The line is written before the pointer is moved, so that there is no move without one.
-
-use std::fs::File;
-use std::io::Write;
+//! The entry is written before the pointer is moved, so that there is no move without one. `models/history.jsonl`, a line for each move, is what
+//! earlier versions wrote; its lines count as the oldest.
 
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::{folder_of, sync_folder, write_atomic};
+use ecosight_datasets::files::write_atomic;
+use ecosight_datasets::journal::Journal;
 use ecosight_datasets::layout::Layout;
 use ecosight_models::artefact::Artefact;
 use serde::{Deserialize, Serialize};
 
 use crate::StageErrorKind;
+use crate::test_uses::time_of;
 use crate::train::Pointer;
 
 /// Who moved the pointer.
@@ -51,7 +51,7 @@ pub struct Author<'a> {
     pub reason: Option<&'a str>,
 }
 
-/// A move of the pointer; a line of `models/history.jsonl`.
+/// A move of the pointer; an entry of the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// When, UTC, RFC 3339.
@@ -93,14 +93,17 @@ impl Move {
 pub struct Moves(pub Vec<Move>);
 
 impl Moves {
-    /// Reads them; none where there is no file. A line that a crash has cut short is left out.
+    /// Reads them; none where there are none. Entries and lines that are damaged are left out.
     pub fn read(layout: &Layout) -> Result<Self, StageErrorKind> {
         let path = layout.history();
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Ok(Self(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(DatasetError::at("read history", &path)(error).into()),
-        }
+        let mut moves: Vec<Move> = match std::fs::read_to_string(&path) {
+            Ok(text) => text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(DatasetError::at("read history", &path)(error).into()),
+        };
+        let entries = Journal::History.read(layout)?;
+        moves.extend(entries.iter().filter_map(|entry| serde_json::from_slice::<Move>(&entry.bytes).ok()));
+        Ok(Self(moves))
     }
 
     /// The last move to `version`.
@@ -167,7 +170,7 @@ pub fn move_to(layout: &Layout, version: &str, author: Author<'_>, by: By) -> Re
     Ok(pointer)
 }
 
-/// A line of the history.
+/// An entry of the history.
 fn step(version: &str, previous: Option<String>, author: Author<'_>, by: By) -> Move {
     let [user, reason] = [author.user, author.reason].map(|text| text.map(str::to_owned));
     Move { at: author.at.to_owned(), version: version.to_owned(), previous, by, user, reason }
@@ -193,22 +196,9 @@ pub(super) fn look(layout: &Layout) -> Result<(), String> {
 }
 
 fn append(layout: &Layout, step: &Move) -> Result<(), StageErrorKind> {
-    let path = layout.history();
-    let write = || -> std::io::Result<()> {
-        std::fs::create_dir_all(folder_of(&path))?;
-        let before = match std::fs::read(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            before => before.unwrap_or_default(),
-        };
-        let mut file = File::options().create(true).append(true).open(&path)?;
-        // What a crash has cut short stays a line of its own.
-        let border = if before.is_empty() || before.ends_with(b"\n") { "" } else { "\n" };
-        let line = serde_json::to_string(step).expect("a move is plain data");
-        file.write_all(format!("{border}{line}\n").as_bytes())?;
-        file.sync_all()?;
-        sync_folder(folder_of(&path))
-    };
-    Ok(write().map_err(DatasetError::at("write history", &path))?)
+    let bytes = serde_json::to_vec(step).expect("a move is plain data");
+    Journal::History.append(layout, time_of(&step.at), "json", &bytes)?;
+    Ok(())
 }
 
 #[cfg(test)]

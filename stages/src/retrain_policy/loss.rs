@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ecosight_datasets::key::ClipId;
+use ecosight_datasets::removals::Removals;
 use ecosight_datasets::tables::{ClipRow, KnownClipRow, Row, read_rows};
 use ecosight_models::artefact::Artefact;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,10 @@ impl Loss {
     /// What a source with these clips has lost.
     pub(crate) fn of(context: &Context<'_>, listed: &[ClipRow]) -> Result<Option<Self>, StageErrorKind> {
         let Some(model) = current(context.layout)? else { return Ok(None) };
-        let Some(known) = KnownClips::read(context.layout, &model) else { return Ok(None) };
+        let Some(mut known) = KnownClips::read(context.layout, &model) else { return Ok(None) };
+        // What a person has removed is no loss.
+        let removals = Removals::read(context.layout)?;
+        known.clips.retain(|clip| !removals.has_file(&clip.clip_id));
         // Of a model that cannot be read, the labels of its recordings say the classes; whoever needs the model itself reports what is wrong with it.
         let classes = match Artefact::load(&context.layout.model(&model)) {
             Ok(artefact) => artefact.meta.classes,

@@ -24,7 +24,7 @@ pub(crate) struct ModelsArgs {
 /// Why the pointer to the model in production is moved.
 #[derive(ClapArgs, Debug)]
 pub(crate) struct Why {
-    /// The reason, kept in models/history.jsonl with the user's name (`ECOSIGHT_USER`, else that of the login)
+    /// The reason, kept in the history of models with the user's name (`ECOSIGHT_USER`, else that of the login)
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
 }
@@ -66,7 +66,7 @@ Their figures were taken on the test clips of each; the gate compares models on 
     #[command(after_help = "Example:
   ecosight models promote candidate
 
-A damaged model is refused. What was moved when stands in models/history.jsonl.")]
+A damaged model is refused. `ecosight models history` tells what was moved when.")]
     Promote {
         /// The model
         #[arg(value_name = "VERSION")]

@@ -83,13 +83,20 @@ pub(crate) struct PutArgs {
 #[command(after_help = "Examples:
   ecosight storage rm temp/a.wav --dry-run
   ecosight storage rm --recursive temp/probe --yes
+  ecosight storage rm extracted_audio/dog/20260102_030405_a.wav --yes
+  ecosight storage rm --ingest 20260102-030405-1a2b --dry-run
 
-What is not there counts as removed. A recording stays in the data root if it lies there, and is not uploaded again unless `ecosight ingest`
-takes it in again.")]
+What is not there counts as removed. A recording is removed on both sides, in the bucket and in the data root, and from the index and the cache of this
+machine. That is noted in both (`journal/removals/`): copies elsewhere are not uploaded again, a retrain leaves them out of all tables, and
+`ecosight ingest` passes them over unless `--restore` is given. Models that were trained on it stay what they are until the next `ecosight retrain`; its
+rows that are retired then do not come back, and `ecosight gc --yes` deletes them.")]
 pub(crate) struct RmArgs {
     /// Objects or folders: `s3://…`, or names below the configured store
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required_unless_present = "ingest")]
     pub(crate) names: Vec<String>,
+    /// Remove the recordings that this call of `ecosight ingest` stored
+    #[arg(long, value_name = "ID", conflicts_with_all = ["names", "recursive"])]
+    pub(crate) ingest: Option<String>,
     /// Remove all that lies in a folder
     #[arg(long, short)]
     pub(crate) recursive: bool,

@@ -52,8 +52,9 @@ Kinds: `file` (spans of one file), `audio` (equal sound), `near` (cut, shifted, 
   ecosight review --format audacity --out next/        a file of labels for each recording
 
 Chosen are clips that the model is unsure of and that differ from each other. In the CSV, write the right class into `corrected_label`
-where it is known; empty ones are passed over. `--import` keeps what was written in `corrections.csv` of the data root, which lies over what the
-source says from the next retrain on. Raven's and Audacity's files, corrected and moved beside their recordings, are read from there.")]
+where it is known; empty ones are passed over, and `-` withdraws an earlier correction. `--import` keeps what was written in a file of its own below
+`journal/corrections/` of the data root, with who and when; it lies over what the source says from the next retrain on, and the newest correction of a
+clip counts. Raven's and Audacity's files, corrected and moved beside their recordings, are read from there.")]
 pub(crate) struct ReviewArgs {
     /// Folder of audio to choose from, scored by the model in production [default: the clips of the last retrain]
     #[arg(value_name = "DIR")]

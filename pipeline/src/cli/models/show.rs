@@ -28,7 +28,7 @@ pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Resul
         let meta = &artefact.meta;
         printer.document(&json!({
             "version": version, "state": known.state, "created": known.created, "digest": digest,
-            "model": meta, "gate": gate, "moves": moves, "test_uses": TestUse::read(&folder),
+            "model": meta, "gate": gate, "moves": moves, "test_uses": TestUse::read(layout, version)?,
         }))?;
         return Ok(ExitStatus::Ok);
     }
@@ -38,7 +38,7 @@ pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Resul
         ("digest".to_owned(), digest),
     ];
     lines.extend(facts(&artefact.meta));
-    let uses = TestUse::read(&folder);
+    let uses = TestUse::read(layout, version)?;
     lines.extend(uses.last().map(|last| {
         let times = if uses.len() == 1 { "once".to_owned() } else { format!("{} times", uses.len()) };
         ("test side measured".to_owned(), format!("{times}, last at {} on {} clips", last.at, last.clips))

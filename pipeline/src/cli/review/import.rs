@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use ecosight_datasets::key::ClipId;
-use ecosight_datasets::manifest::{Correction, Corrections};
+use ecosight_datasets::manifest::{CorrectionChange, Corrections};
 use ecosight_datasets::tables::ClipRow;
 
 use crate::ExitStatus;
@@ -13,6 +13,9 @@ use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::cli::root::lock;
 use crate::cli::session::Globals;
+
+/// In the column `corrected_label`: the correction is withdrawn, and the label of the source counts again.
+const WITHDRAW: &str = "-";
 
 /// Mistakes that are told at once.
 const TOLD: usize = 5;
@@ -26,9 +29,12 @@ pub(super) fn import(file: &Path, globals: &Globals, printer: &Printer) -> Resul
     let known = Known::new(&clips);
     let filled = filled(&bytes, file)?;
     let mut problems = Vec::new();
-    let mut corrected: Vec<(&ClipRow, String)> = Vec::new();
+    let mut corrected: Vec<(&ClipRow, Option<String>)> = Vec::new();
     for Filled { line, id, uri, start_s, label } in filled {
-        match known.find(&id, &uri, &start_s).and_then(|clip| known.class(&label).map(|()| clip)) {
+        // A class of this name is a class.
+        let label = Some(label).filter(|label| label != WITHDRAW || known.classes.contains(WITHDRAW));
+        let is_known = |label: &Option<String>| label.as_ref().map_or(Ok(()), |label| known.class(label));
+        match known.find(&id, &uri, &start_s).and_then(|clip| is_known(&label).map(|()| clip)) {
             Ok(clip) => corrected.push((clip, label)),
             Err(why) => problems.push(format!("line {line}: {why}")),
         }
@@ -41,25 +47,32 @@ pub(super) fn import(file: &Path, globals: &Globals, printer: &Printer) -> Resul
         return Err(CliError::failed(message, "mend these lines and import the file again; nothing was taken"));
     }
     let _lock = lock(globals)?;
-    let path = globals.layout.corrections();
-    let mut corrections = Corrections::read(&path)?;
-    let (n, mut changed) = (corrected.len(), 0);
-    for (clip, label) in corrected {
-        // What is confirmed needs no correction.
-        if clip.label != label {
-            changed += 1;
-            corrections.0.insert(clip.clip_id, Correction { label, uri: clip.uri.clone() });
-        }
+    let corrections = Corrections::read(&globals.layout)?;
+    let n = corrected.len();
+    // What is confirmed needs no correction.
+    let changes =
+        corrected.into_iter().filter(|(clip, label)| corrections.changes(clip.clip_id, label.as_deref(), &clip.label));
+    let change = |(clip, label): (&ClipRow, Option<String>)| CorrectionChange {
+        clip_id: clip.clip_id,
+        label,
+        uri: clip.uri.clone(),
+    };
+    let changes: Vec<CorrectionChange> = changes.map(change).collect();
+    if !changes.is_empty() {
+        Corrections::append(&globals.layout, &changes, globals.started, globals.user.as_deref())?;
     }
-    if changed > 0 {
-        corrections.write(&path)?;
-    }
+    let withdrawn = changes.iter().filter(|change| change.label.is_none()).count();
+    let changed = changes.len() - withdrawn;
     if printer.json {
-        printer
-            .document(&serde_json::json!({ "read": n, "corrected": changed, "corrections": corrections.0.len() }))?;
+        let known = Corrections::read(&globals.layout)?.labels.len();
+        let document =
+            serde_json::json!({ "read": n, "corrected": changed, "withdrawn": withdrawn, "corrections": known });
+        printer.document(&document)?;
     } else {
-        printer.note(&format!("{n} label(s) read: {changed} corrected, {} confirmed", n - changed));
-        if changed > 0 {
+        let of_withdrawn = if withdrawn > 0 { format!(", {withdrawn} withdrawn") } else { String::new() };
+        let confirmed = n - changes.len();
+        printer.note(&format!("{n} label(s) read: {changed} corrected, {confirmed} confirmed{of_withdrawn}"));
+        if !changes.is_empty() {
             printer.note("`ecosight retrain` uses them");
         }
     }

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ecosight_datasets::DatasetError;
+use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::{Area, ClassName};
 use ecosight_datasets::manifest::Beside;
+use ecosight_datasets::removals::Removals;
 use ecosight_datasets::store::{Object, Twins};
 use ecosight_datasets::tracks::Tracks;
 use ecosight_stages::ingest::{Rules, refusal};
@@ -39,6 +41,7 @@ pub(super) fn sort(
     let twins = Twins::of(objects.values());
     let rules = rules(globals, globals.access()?)?;
     let withdrawn = Tracks::find(&globals.layout)?.map(|tracks| tracks.withdrawn()).transpose()?.unwrap_or_default();
+    let removals = Removals::read(&globals.layout)?;
     let names: Vec<&str> = files.iter().map(|file| file.uri.as_str()).collect();
     let labels = Beside::labels(&names);
     let look = |file: &&Object| -> Result<(String, Option<Object>, Option<String>), DatasetError> {
@@ -46,8 +49,8 @@ pub(super) fn sort(
         if globals.is_cancelled() {
             return Ok((name, None, None));
         }
-        if withdrawn.contains(&name) {
-            let why = "its object was removed with `ecosight storage rm`; `ecosight ingest` takes it in again";
+        if withdrawn.contains(&name) || is_removed(&removals, &name, &path)? {
+            let why = "it was removed with `ecosight storage rm`; `ecosight ingest --restore` takes it in again";
             return Ok((name, None, Some(why.to_owned())));
         }
         if let Some(object) = twins.find(&name, &path)? {
@@ -64,6 +67,16 @@ pub(super) fn sort(
         sorted.elsewhere.extend(object.map(|object| (name, object)));
     }
     Ok(sorted)
+}
+
+/// Whether the recording `name` at `path` was removed on purpose.
+fn is_removed(removals: &Removals, name: &str, path: &std::path::Path) -> Result<bool, DatasetError> {
+    if removals.is_empty() {
+        return Ok(false);
+    }
+    let failed = DatasetError::at("read file", path);
+    let hash = std::fs::File::open(path).and_then(ContentHash::of_reader).map_err(failed)?;
+    Ok(name.split('/').nth(1).is_some_and(|class| removals.find(&hash, class).is_some()))
 }
 
 /// Why `ingest` would not take it.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ecosight_datasets::files::folder_of;
+use ecosight_datasets::journal::Journal;
 use ecosight_datasets::layout::Area;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::{Created, Depth, Labels, Object, Room, Store, each, media_type};
@@ -54,6 +55,10 @@ pub(crate) fn migrate(args: &MigrateArgs, globals: &Globals, printer: &Printer) 
     let remote = connect(&bucket(globals)?, globals)?;
     must_exist(globals)?;
     let local = Store::folder(globals.layout.root())?;
+    if !args.dry_run {
+        // What others have removed is not brought back.
+        block_on(Journal::Removals.exchange(&globals.layout, &remote))?;
+    }
     let (files, objects) = block_on(both(&local, &remote))?;
     let total = files.len() as u64;
     let Sorted { elsewhere, left_out } = sort(&files, &objects, globals)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use ecosight_datasets::layout::{Area, AudioKey};
+use ecosight_datasets::removals::Removals;
 use ecosight_datasets::runtime::block_on;
 use ecosight_datasets::store::Store;
 use ecosight_datasets::tracks::Tracks;
@@ -89,7 +90,9 @@ fn would_upload(bucket: &str, globals: &Globals) -> Result<Vec<String>, CliError
         let store = Store::folder(globals.layout.root())?;
         let objects = block_on(store.list_below(Area::ExtractedAudio.name()))?.objects;
         let mut keys: Vec<_> = objects.into_iter().map(|object| object.uri).collect();
-        keys.retain(|key| AudioKey::parse(key).is_some());
+        let removals = Removals::read(&globals.layout)?;
+        let is_removed = |key: &String| removals.iter().any(|removal| removal.key == *key);
+        keys.retain(|key| AudioKey::parse(key).is_some() && !is_removed(key));
         keys.sort();
         return Ok(keys);
     };

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::journal::Journal;
+use ecosight_datasets::layout::{Area, Layout};
 use ecosight_datasets::tables::{
     CopyRow, EmbedParts, QuarantineRow, Row, SoundRow, read_file, read_files_index, read_rows,
 };
@@ -43,6 +44,7 @@ pub(super) fn take(layout: &Layout) -> Result<Inventory, DatasetError> {
     if layout.corrections().exists() {
         checks.push(("corrections".to_owned(), Check::Corrections(layout.corrections())));
     }
+    journal(layout, &mut checks)?;
     unnamed(layout, &layout.tables(), &named, &mut checks)?;
     Ok(Inventory { checks, left_out })
 }
@@ -144,11 +146,11 @@ fn quarantine(
 /// All models with their files, what points to them, and what was in production when.
 fn models(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
     let mut push = |check: Check| checks.push(("models".to_owned(), check));
-    let has_history = layout.history().exists();
+    let has_history = layout.history().exists() || !Journal::History.read(layout)?.is_empty();
     if has_history || layout.production().exists() {
         push(Check::Production(layout.production()));
     }
-    if has_history {
+    if layout.history().exists() {
         push(Check::History(layout.history()));
     }
     if layout.candidate().exists() {
@@ -197,6 +199,22 @@ fn parts(part_of: &str, folder: &Path, checks: &mut Vec<(String, Check)>) -> Res
             parts(part_of, &path, checks)?;
         } else if is_parquet(&path) && !is_temporary(&path) {
             checks.push((part_of.to_owned(), Check::File(path)));
+        }
+    }
+    Ok(())
+}
+
+/// Entries of what people decided, and of what was noted.
+fn journal(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), DatasetError> {
+    let versions = layout.root().join(Area::Journal.key("test_uses"));
+    let versions = if versions.is_dir() { below(&versions)? } else { Vec::new() };
+    let versions: Vec<String> = versions.iter().map(|path| name_of(path)).collect();
+    let mut journals = vec![Journal::Corrections, Journal::History, Journal::Removals];
+    journals.extend(versions.iter().map(|version| Journal::TestUses(version)));
+    for journal in journals {
+        for entry in journal.read(layout)? {
+            let result = if entry.is_whole() { Ok(()) } else { Err("it is not what was written".to_owned()) };
+            checks.push((Area::Journal.name().to_owned(), Check::Readable(entry.path, result)));
         }
     }
     Ok(())

@@ -82,7 +82,7 @@ impl Surroundings<'_> {
             }
             Check::History(path) => of_file(layout, path, history(path), Remedy::Restore),
             Check::Corrections(path) => {
-                let found = Corrections::read(path).map_or_else(|error| damaged(describe(&error)), |_| ok());
+                let found = Corrections::read_old(path).map_or_else(|error| damaged(describe(&error)), |_| ok());
                 of_file(layout, path, found, Remedy::ByHand)
             }
             Check::Tracks(path, why) => {
