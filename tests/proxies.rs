@@ -48,7 +48,8 @@ fn a_full_quota_is_no_missing_permission() {
     let sandbox = Sandbox::with_env(server.env());
     clips(&sandbox, "in", 0..1);
     server.state(State::RefusesWrites(403, "QuotaExceeded"));
-    sandbox.ok("ingest in --class dog --new-class");
+    let ingest = sandbox.run("ingest in --class dog --new-class");
+    assert_eq!(ingest.code, 6, "{}", ingest.stderr);
     let sync = sandbox.run("storage sync");
     assert!(
         sync.code == 6 && sync.stderr.contains("quota") && !sync.stderr.contains("s3:PutObject"),
@@ -64,7 +65,7 @@ fn a_server_that_never_answers_costs_one_timeout() {
     clips(&sandbox, "in", 0..6);
     server.state(State::Stalls);
     let begun = std::time::Instant::now();
-    sandbox.ok("ingest in --class dog --new-class");
+    assert_eq!(sandbox.run("ingest in --class dog --new-class").code, 6);
     let seconds = begun.elapsed().as_secs();
     assert!(seconds < 50, "one timeout takes 30 s, and this took {seconds}");
     assert_eq!(server.counts().values().sum::<usize>(), 1, "one request was tried");

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use ecosight_datasets::journal::Journal;
@@ -113,12 +114,16 @@ impl<'a> Ingest<'a> {
         clock: fn() -> DateTime<Utc>,
     ) -> Result<Self, DatasetError> {
         let (tracks, age) = Tracks::open(layout)?;
+        let mut rest = upload::Rest::default();
         if let Some(store) = &store {
+            let begun = Instant::now();
             // Where the bucket does not answer, what this machine knows has to do; nothing can be uploaded then either.
-            let _ = block_on(Journal::Removals.exchange(layout, store));
+            if let Err(error) = block_on(Journal::Removals.exchange(layout, store)) {
+                rest = upload::Rest::after(&error, begun.elapsed());
+            }
         }
         let removals = Removals::read(layout)?;
-        let (call, rest, listed) = (Call::default(), Mutex::default(), Mutex::default());
+        let (call, rest, listed) = (Call::default(), Mutex::new(rest), Mutex::default());
         let ingest = Self { layout, rules, store, clock, tracks, age, removals, call, rest, listed };
         if age == Age::New && layout.extracted_audio().is_dir() {
             ingest.reindex_folder()?;

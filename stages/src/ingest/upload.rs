@@ -108,6 +108,14 @@ pub(super) struct Rest {
     failures: u32,
 }
 
+impl Rest {
+    /// After a first request that failed with `error` and took so long; none where the server has answered.
+    pub(super) fn after(error: &DatasetError, took: Duration) -> Self {
+        let is_about_server = Trouble::of(error).is_some_and(|trouble| trouble != Trouble::Forbidden);
+        Self { until: is_about_server.then(|| Instant::now() + took * REST_PER_FAILURE), failures: 0 }
+    }
+}
+
 impl Ingest<'_> {
     /// Uploads what waits under `key`, unless the bucket has just failed; the key it has afterwards.
     pub(super) fn try_now(&self, key: &str) -> Result<String, DatasetError> {
