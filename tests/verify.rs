@@ -92,8 +92,14 @@ fn whatever_is_garbled_is_found_and_what_can_be_made_again_is() {
         let text = fs::read_to_string(path).unwrap();
         fs::write(path, format!("garbage\n{text}")).unwrap();
     };
+    // As earlier versions wrote it.
     let history = root.join("models/history.jsonl");
-    let moves = fs::read_to_string(&history).unwrap();
+    let version = document(&root.join("models/production.json"))["version"].clone();
+    let moves = format!(
+        "{{\"at\":\"2026-01-01T00:00:00Z\",\"version\":{version},\"previous\":null,\"by\":\"publish\",\"forced\":false}}\n"
+    );
+    fs::write(&history, &moves).unwrap();
+    sandbox.ok("verify");
     let harms: [Harm<'_>; 5] = [
         (history.clone(), &first_line),
         (root.join("index/sounds.parquet"), &garble),

@@ -116,14 +116,16 @@ fn what_is_put_is_never_put_over_something_else_unasked() {
 
 #[test]
 fn nothing_is_removed_before_it_is_said_twice() {
-    for (what, _server, sandbox) in stores() {
+    for (what, server, sandbox) in stores() {
+        // The data root has a copy of what is in the bucket.
+        let copies = if server.is_some() { 4 } else { 2 };
         let shown = sandbox.run("storage rm -r extracted_audio/dog");
         assert!(shown.code == 2 && shown.stderr.contains("--yes"), "{what}: {}", shown.stderr);
-        assert_eq!(sandbox.ok("storage rm -r extracted_audio/dog --dry-run").stdout.lines().count(), 2, "{what}");
+        assert_eq!(sandbox.ok("storage rm -r extracted_audio/dog --dry-run").stdout.lines().count(), copies, "{what}");
         assert_eq!(sandbox.json("storage ls -r")["objects"].as_array().unwrap().len(), 4);
         assert_eq!(sandbox.run("storage rm extracted_audio/dog --yes").code, 2, "{what}: a folder needs a word more");
         let removed = sandbox.json("storage rm -r extracted_audio/dog --yes");
-        assert_eq!(removed["objects"].as_array().unwrap().len(), 2, "{what}");
+        assert_eq!(removed["objects"].as_array().unwrap().len(), copies, "{what}");
         let again = sandbox.json("storage rm -r extracted_audio/dog --yes");
         assert_eq!(again["objects"].as_array().unwrap().len(), 0, "{what}");
         sandbox.ok("storage rm gone/a.wav --yes");
