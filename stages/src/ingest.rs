@@ -119,7 +119,7 @@ impl<'a> Ingest<'a> {
             let begun = Instant::now();
             // Where the bucket does not answer, what this machine knows has to do; nothing can be uploaded then either.
             if let Err(error) = block_on(Journal::Removals.exchange(layout, store)) {
-                rest = upload::Rest::after(&error, begun.elapsed());
+                rest = upload::Rest::after(error, begun.elapsed());
             }
         }
         let removals = Removals::read(layout)?;

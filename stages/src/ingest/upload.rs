@@ -106,13 +106,15 @@ impl Drained {
 pub(super) struct Rest {
     until: Option<Instant>,
     failures: u32,
+    /// How the first request of the call failed, and how long it took: the first upload fails alike, without another request.
+    first: Option<(DatasetError, Duration)>,
 }
 
 impl Rest {
     /// After a first request that failed with `error` and took so long; none where the server has answered.
-    pub(super) fn after(error: &DatasetError, took: Duration) -> Self {
-        let is_about_server = Trouble::of(error).is_some_and(|trouble| trouble != Trouble::Forbidden);
-        Self { until: is_about_server.then(|| Instant::now() + took * REST_PER_FAILURE), failures: 0 }
+    pub(super) fn after(error: DatasetError, took: Duration) -> Self {
+        let is_about_server = Trouble::of(&error).is_some_and(|trouble| trouble != Trouble::Forbidden);
+        Self { first: is_about_server.then_some((error, took)), ..Self::default() }
     }
 }
 
@@ -120,17 +122,22 @@ impl Ingest<'_> {
     /// Uploads what waits under `key`, unless the bucket has just failed; the key it has afterwards.
     pub(super) fn try_now(&self, key: &str) -> Result<String, DatasetError> {
         let Some(store) = &self.store else { return Ok(key.to_owned()) };
-        if self.is_resting() {
+        let first = self.rest.lock().expect("nobody panics while holding it").first.take();
+        if first.is_none() && self.is_resting() {
             return Ok(key.to_owned());
         }
         let Some(waiting) = self.tracks.waiting(key)? else { return Ok(key.to_owned()) };
         let begun = Instant::now();
-        let (sent, key) = self.send(store, &waiting)?;
+        let (sent, key) = match &first {
+            Some((error, _)) => self.failed(&waiting, error)?,
+            None => self.send(store, &waiting)?,
+        };
+        let took = first.map_or_else(|| begun.elapsed(), |(_, took)| took);
         let mut rest = self.rest.lock().expect("nobody panics while holding it");
         if sent.is_about_server() {
             let pause = (RESTS.0 * (1 << rest.failures.min(10))).min(RESTS.1);
             rest.failures += 1;
-            rest.until = Some(Instant::now() + pause.max(begun.elapsed() * REST_PER_FAILURE));
+            rest.until = Some(Instant::now() + pause.max(took * REST_PER_FAILURE));
         } else {
             *rest = Rest::default();
         }
@@ -139,7 +146,7 @@ impl Ingest<'_> {
 
     fn is_resting(&self) -> bool {
         let rest = self.rest.lock().expect("nobody panics while holding it");
-        rest.until.is_some_and(|until| Instant::now() < until)
+        rest.first.is_some() || rest.until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Goes through the outbox in order, a few side by side, until `most` were tried or `stop` says so; `each` hears what came of each. What is
