@@ -30,6 +30,8 @@ fn yamnet_classifies_93_of_100_unseen_recordings_and_retrains() {
     assert_eq!(imported.code, 0, "{}", imported.stderr);
     let accuracy = cross_validated(&sandbox, &source, "yamnet");
     assert!(accuracy >= 0.93, "{accuracy}");
+    let accuracy = cross_validated(&sandbox, &source, "yamnet --set augment.variants=0");
+    assert!(accuracy >= 0.94, "trained on originals alone: {accuracy}");
 
     let outcome = sandbox.json(&format!(
         "retrain --source {} {PATTERN} --set augment.variants=1 --allow-leak --force-publish",

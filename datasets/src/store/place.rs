@@ -235,14 +235,14 @@ mod tests {
     fn what_lies_below_a_place_is_named_relative_to_it() {
         let below = |place: &str, folder: &str| Place::parse(place).unwrap().below(&Place::parse(folder).unwrap());
         for (place, folder, expected) in [
-            ("/root/a/b", "/root", Some("a/b")),
-            ("/root", "/root", None),
-            ("/rooted/a", "/root", None),
-            ("s3://bucket/root/a/b", "s3://bucket/root", Some("a/b")),
+            ("/station/a/b", "/station", Some("a/b")),
+            ("/station", "/station", None),
+            ("/stations/a", "/station", None),
+            ("s3://bucket/station/a/b", "s3://bucket/station", Some("a/b")),
             ("s3://bucket/a", "s3://bucket", Some("a")),
-            ("s3://bucket/rooted", "s3://bucket/root", None),
-            ("gs://bucket/root/a", "s3://bucket/root", None),
-            ("/root/a", "s3://bucket/root", None),
+            ("s3://bucket/stations", "s3://bucket/station", None),
+            ("gs://bucket/station/a", "s3://bucket/station", None),
+            ("/station/a", "s3://bucket/station", None),
         ] {
             assert_eq!(below(place, folder).as_deref(), expected, "{place} below {folder}");
         }
