@@ -65,8 +65,8 @@ fn a_class_that_is_gone_stops_the_run_and_heals_when_it_is_back() {
         ran.stderr
     );
     assert_eq!((&loss["classes"][0], &loss["lost"], &loss["known"]), (&"mid".into(), &12.into(), &36.into()));
-    let events = fs::read_dir(sandbox.path().join("ecosight-data/runs")).unwrap().map(|run| run.unwrap().path());
-    let events = fs::read_to_string(events.max().unwrap().join("events.jsonl")).unwrap();
+    let run = format!("ecosight-data/runs/{}/events.jsonl", sandbox.json("runs show last")["run_id"].as_str().unwrap());
+    let events = fs::read_to_string(sandbox.path().join(run)).unwrap();
     assert!(events.contains("\"event\":\"lost\""), "{events}");
     let status = sandbox.run(&format!("{} --why", RETRAIN.replace("retrain", "status"))).stdout;
     assert!(status.contains("the run would stop before it trains") && status.contains("class `mid`"), "{status}");

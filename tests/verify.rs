@@ -153,9 +153,7 @@ fn what_a_killed_run_was_writing_is_a_note_and_no_failure() {
     let (sandbox, root) = trained();
     // What a run leaves that is killed after the stage has written its table, and before it is known.
     fs::remove_file(root.join("index/audit.json")).unwrap();
-    let mut runs: Vec<PathBuf> = fs::read_dir(root.join("runs")).unwrap().map(|run| run.unwrap().path()).collect();
-    runs.sort();
-    let run = runs.pop().unwrap();
+    let run = root.join("runs").join(sandbox.json("runs show last")["run_id"].as_str().unwrap());
     fs::remove_file(run.join("run.json")).unwrap();
     let events = fs::read_to_string(run.join("events.jsonl")).unwrap();
     let begun = |line: &&str| line.contains("stage_started") && line.contains("\"audit\"");
