@@ -1,7 +1,7 @@
 //! Comparisons with other runtimes (`tests/peers/compare`), each in its smallest instance: that they still end with figures of ours.
 //!
-//! Most of them build examples and benches, which can take many minutes, and run only with `ECOSIGHT_PEERS` set. Beside ours only those peers take part
-//! that the tests' own Python has.
+//! Those that build examples and benches run where `ECOSIGHT_PEERS` is set, as `.ci/run` does. Beside ours only those peers take part that the tests' own
+//! Python has.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
