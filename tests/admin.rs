@@ -261,7 +261,18 @@ fn documents_are_printed_without_asking_anybody() {
         command.env("S3_BUCKET", "clips").env("S3_REGION", "eu-west-1");
         document(&mut command)
     };
-    let areas = ["extracted_audio", "tables", "retired", "index", "runs", "models", "journal", "temp", "processed"];
+    let areas = [
+        "extracted_audio",
+        "tables",
+        "retired",
+        "index",
+        "snapshots",
+        "runs",
+        "models",
+        "journal",
+        "temp",
+        "processed",
+    ];
     let areas = areas
         .iter()
         .map(|area| format!("{area}/*"))

@@ -60,7 +60,9 @@ fn a_second_run_and_another_number_of_threads_give_the_same_tables_and_the_same_
     let contents = |files: BTreeMap<PathBuf, Vec<u8>>| -> BTreeMap<_, _> {
         // Dates stand in these alone.
         let is_dated = |path: &PathBuf| {
-            ["gate.json", "model_metadata.json", "MODEL_CARD.md"].iter().any(|name| path.ends_with(name))
+            ["gate.json", "model_metadata.json", "MODEL_CARD.md", "snapshot.json"]
+                .iter()
+                .any(|name| path.ends_with(name))
         };
         let files = files.into_iter().filter(|(path, _)| !is_dated(path));
         files.map(|(path, bytes)| (path.file_name().unwrap().to_owned(), bytes)).collect()

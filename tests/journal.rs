@@ -9,6 +9,7 @@ use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::{ClipRow, read_rows};
 
 use crate::clips::recordings;
+use crate::roots::as_the_snapshot_says;
 use crate::s3::{BUCKET, Server, State};
 use crate::support::{Ran, Sandbox};
 
@@ -50,7 +51,8 @@ fn corrected_labels_of_two_reviewers_are_merged_whatever_becomes_of_an_upload() 
     server.put_folder(&ann.path().join("recordings"), "root/extracted_audio");
     let retrain = format!("{RETRAIN} -q --to manifest");
     ann.ok(&retrain);
-    let low = || labels(&server.bucket_folder().join("root")).into_iter().filter(|(_, label)| label == "low");
+    let found = || labels(as_the_snapshot_says(&server.bucket_folder().join("root")).path());
+    let low = || found().into_iter().filter(|(_, label)| label == "low");
     let corrected = || low().map(|(uri, _)| uri).filter(|uri| uri.starts_with("high")).collect::<Vec<_>>();
     assert_eq!(import(&ben, "high/0.wav", "low").code, 0);
     assert_eq!(import(&ann, "high/1.wav", "low").code, 0);

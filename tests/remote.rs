@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clips::recordings;
-use crate::roots::{Contents, busy, contents};
+use crate::roots::{Contents, as_the_snapshot_says, busy, contents};
 use crate::s3::{BUCKET, Server, State};
 use crate::support::Sandbox;
 
@@ -39,8 +39,12 @@ fn without_manifest(mut contents: Contents) -> Contents {
     contents
 }
 
+/// What a reader finds who goes by the snapshot in the bucket.
 fn made(server: &Server) -> Contents {
-    without_manifest(contents(&server.bucket_folder().join("root")))
+    let bucket = server.bucket_folder().join("root");
+    assert!(!bucket.join("tables").exists() && !bucket.join("index").exists(), "they are in snapshots");
+    let found = as_the_snapshot_says(&bucket);
+    without_manifest(contents(found.path()))
 }
 
 fn lease(server: &Server) -> PathBuf {
@@ -163,7 +167,7 @@ fn a_bucket_that_is_gone_at_the_end_gets_everything_later() {
 fn what_was_fetched_is_there_while_the_bucket_does_not_answer() {
     let (server, sandbox) = root();
     let summary = sandbox.ok(&format!("retrain {SETTINGS}")).stdout;
-    assert!(summary.contains(&format!("tables  s3://{BUCKET}/root/tables")), "{summary}");
+    assert!(summary.contains(&format!("tables  s3://{BUCKET}/root/snapshots/latest.json")), "{summary}");
     let clip = sandbox.path().join("recordings/low/1.wav").display().to_string();
     let other = machine(&server);
     let doctor = sandbox.run("doctor");

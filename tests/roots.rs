@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ecosight_datasets::key::ContentHash;
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::layout::{Layout, SNAPSHOT};
+use ecosight_datasets::snapshot::Snapshot;
 use ecosight_datasets::tables::{ClipRow, RecipeRow, Row, SplitRow, column_digests, read_rows};
 use serde_json::Value;
 
@@ -21,6 +22,21 @@ pub(crate) fn contents(root: &Path) -> Contents {
     contents.extend([("augment", columns::<RecipeRow>(root)), ("model", model(root))].map(named));
     check_files(root);
     contents
+}
+
+/// The data root in the folder of a bucket as a reader finds it who goes by its latest snapshot.
+pub(crate) fn as_the_snapshot_says(bucket: &Path) -> tempfile::TempDir {
+    let found = tempfile::tempdir().unwrap();
+    let root = found.path();
+    for folder in ["models", "runs"].into_iter().filter(|folder| bucket.join(folder).exists()) {
+        copy(&bucket.join(folder), &root.join(folder));
+    }
+    for part in Snapshot::read_at(&bucket.join(SNAPSHOT)).unwrap().unwrap().parts() {
+        assert!(part.is_whole(bucket).unwrap(), "{part:?}");
+        fs::create_dir_all(root.join(&part.name).parent().unwrap()).unwrap();
+        fs::copy(bucket.join(&part.path), root.join(&part.name)).unwrap();
+    }
+    found
 }
 
 fn named((name, digest): (&str, String)) -> (String, String) {

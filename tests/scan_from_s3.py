@@ -1,11 +1,11 @@
-"""Reads tables lazily, straight from a bucket, as a data scientist does: scan_from_s3.py s3://bucket/tables; the keys are in the environment."""
+"""Reads tables lazily, straight from a bucket, as a data scientist does: scan_from_s3.py s3://bucket/root; the keys are in the environment."""
 
 import os
 import sys
 
 import polars as pl
 
-tables = sys.argv[1]
+root = sys.argv[1]
 options = {
     "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
     "aws_secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
@@ -15,8 +15,11 @@ options = {
 }
 
 
+tables = pl.scan_ndjson(f"{root}/snapshots/latest.json", storage_options=options).collect()["tables"][0]
+
+
 def scan(table: str) -> pl.LazyFrame:
-    return pl.scan_parquet(f"{tables}/{table}/*.parquet", storage_options=options)
+    return pl.scan_parquet([f"{root}/{part['path']}" for part in tables[table]], storage_options=options)
 
 
 manifest, split = scan("manifest"), scan("split")

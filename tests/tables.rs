@@ -42,10 +42,10 @@ fn the_notebooks_run() {
 fn polars_scans_tables_straight_from_a_bucket() {
     let Some(python) = python() else { return };
     let (server, sandbox) = (Server::start(), demo());
-    server.put_folder(&sandbox.path().join("ecosight-demo/tables"), "data/tables");
+    server.put_folder(&sandbox.path().join("ecosight-demo/snapshots"), "data/snapshots");
     let script = repository().join("tests/scan_from_s3.py");
     let mut command = Command::new(python);
-    command.arg(script).arg(format!("s3://{BUCKET}/data/tables")).envs(server.env());
+    command.arg(script).arg(format!("s3://{BUCKET}/data")).envs(server.env());
     let printed = run(&mut command).unwrap_or_else(|why| panic!("{why}"));
     assert!(printed.contains("chainsaw="), "{printed}");
 }

@@ -62,11 +62,13 @@ fn exchange(_a: &Path, _b: &Path) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// Gives the file `from` the second name `to`; where the file system has no such links it is copied.
+/// Gives the file `from` the second name `to`; where the file system has no such links it is copied, with its time.
 pub(crate) fn link(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::hard_link(from, to).or_else(|_| {
         fs::copy(from, to)?;
-        File::open(to)?.sync_all()
+        let copy = File::options().write(true).open(to)?;
+        copy.set_modified(fs::metadata(from)?.modified()?)?;
+        copy.sync_all()
     })
 }
 

@@ -20,6 +20,7 @@ pub mod mirror;
 pub mod moment;
 pub mod removals;
 pub mod runtime;
+pub mod snapshot;
 pub mod store;
 pub mod synth;
 pub mod tables;

@@ -9,6 +9,7 @@ use std::path::Path;
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::{FileStamp, folder_of, sync_folder};
 use ecosight_datasets::key::{Key, KeyHasher};
+use ecosight_datasets::snapshot::{SNAPSHOT_FILE, Snapshot};
 use ecosight_datasets::tables::schema::Vectors;
 use ecosight_datasets::tables::{Digests, EpochRow, LeakRow, PartWriter, PredictionRow, Row, Side, read_rows};
 use ecosight_models::ModelError;
@@ -165,6 +166,7 @@ impl Stage for TrainConfig {
             material.train(self, sides, fingerprint, None).in_stage(NAME)?
         };
         now.write(context.layout, &version).in_stage(NAME)?;
+        keep_tables(context, &version).in_stage(NAME)?;
         HeldBack::clear(context.layout).in_stage(NAME)?;
         output(context, &version, key, rows).in_stage(NAME)
     }
@@ -277,6 +279,15 @@ fn save(
     searched.map_or(Ok(()), |searched| searched.write(&folder))?;
     Pointer::write(&context.layout.candidate(), &version, context.started_at)?;
     Ok(version)
+}
+
+/// Keeps which files the tables consist of that the model `version` was trained on. A model that has been trained before keeps what it has.
+fn keep_tables(context: &Context<'_>, version: &str) -> Result<(), DatasetError> {
+    let path = context.layout.model(version).join(SNAPSHOT_FILE);
+    if path.exists() {
+        return Ok(());
+    }
+    Snapshot::take(context.layout, context.started_at)?.of_tables().write(&path)
 }
 
 /// Writes rows into a file of their own, in one step.

@@ -11,6 +11,8 @@ pub enum Area {
     Retired,
     /// What the engine knows.
     Index,
+    /// Which files the tables and the index consist of, and these files under names that never change.
+    Snapshots,
     /// Records of all runs.
     Runs,
     /// All models.
@@ -25,11 +27,12 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ExtractedAudio,
         Self::Tables,
         Self::Retired,
         Self::Index,
+        Self::Snapshots,
         Self::Runs,
         Self::Models,
         Self::Journal,
@@ -44,6 +47,7 @@ impl Area {
             Self::Tables => "tables",
             Self::Retired => "retired",
             Self::Index => "index",
+            Self::Snapshots => "snapshots",
             Self::Runs => "runs",
             Self::Models => "models",
             Self::Journal => "journal",
@@ -59,6 +63,7 @@ impl Area {
             Self::Tables => "tables of the stages",
             Self::Retired => "rows that are not expected any more",
             Self::Index => "what the engine knows",
+            Self::Snapshots => "versions of the tables",
             Self::Runs => "records of runs",
             Self::Models => "models",
             Self::Journal => "corrected labels, history of models, removed recordings: entries are only added",

@@ -21,4 +21,4 @@ mod root;
 pub use area::Area;
 pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
 pub use mend::{Meant, Mended, meant, mended};
-pub use root::{CORRECTIONS, LAST_RUN, LEASE, Layout};
+pub use root::{CORRECTIONS, LAST_RUN, LEASE, Layout, SNAPSHOT};

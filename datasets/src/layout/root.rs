@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Area;
+use crate::DatasetError;
 use crate::store::Place;
 
 /// Says who writes a data root in a bucket; at its top.
@@ -13,6 +14,9 @@ pub const LAST_RUN: &str = ".last_run.json";
 
 /// Labels that a person has corrected, as earlier versions kept them; at the top of a data root.
 pub const CORRECTIONS: &str = "corrections.csv";
+
+/// Names the files that the tables and the index consist of.
+pub const SNAPSHOT: &str = "snapshots/latest.json";
 
 /// A data root on this machine's disk, or the copy of one that lies in a bucket.
 #[derive(Clone, Debug)]
@@ -106,6 +110,20 @@ impl Layout {
         self.index().join("copies.parquet")
     }
 
+    /// The files that the tables and the index consist of, see [`Snapshot`](crate::snapshot::Snapshot).
+    pub fn snapshot(&self) -> PathBuf {
+        self.root.join(SNAPSHOT)
+    }
+
+    /// The names, below the data root and in order, of all files of an area that others may read: not the hidden ones, which are being written, nor
+    /// links, which lead elsewhere, nor this machine's database of tracks. An area that is not there has none.
+    pub fn files(&self, area: Area) -> Result<Vec<String>, DatasetError> {
+        let (folder, mut names) = (self.area(area), Vec::new());
+        add_files(&folder, area.name(), &mut names).map_err(DatasetError::at("list folder", &folder))?;
+        names.sort();
+        Ok(names)
+    }
+
     /// The table of tracks and the outbox.
     pub fn tracks(&self) -> PathBuf {
         self.index().join("tracks.db")
@@ -175,4 +193,27 @@ impl Layout {
     pub fn corrections(&self) -> PathBuf {
         self.root.join(CORRECTIONS)
     }
+}
+
+/// Adds the names of all files in `folder`, which is called `name`, in no order.
+fn add_files(folder: &Path, name: &str, names: &mut Vec<String>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Some(last) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if last.starts_with('.') || last.starts_with(Layout::TRACKS) {
+            continue;
+        }
+        let kind = entry.file_type()?;
+        let full = format!("{name}/{last}");
+        if kind.is_dir() {
+            add_files(&entry.path(), &full, names)?;
+        } else if kind.is_file() {
+            names.push(full);
+        }
+    }
+    Ok(())
 }

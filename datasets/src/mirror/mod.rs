@@ -4,8 +4,9 @@
 //! the bucket is fetched, and what it has made is sent, over and over while it works and at its end. Nothing is sent or fetched twice: an entity
 //! tag and a file's size and time tell what is known on both sides.
 //!
-//! * Parts are sent before the index that names them, the index before the pointers to models, and only then is removed what nobody names any
-//!   more. Whoever reads in between finds a whole state.
+//! * Tables and the index are sent as [snapshots](crate::snapshot): their files have names made of their content and are never replaced, and
+//!   `snapshots/latest.json`, which names those that count, follows them, before the pointers to models. Whoever reads in between finds a whole state;
+//!   files that nobody names are removed a day later.
 //! * What replaces something is sent under the condition that it replaces what was fetched: of two writers one is refused.
 //! * Where the bucket has moved on, it wins; what this machine had made and not sent is made again.
 //! * What people decided cannot be made again: entries of the [journal](crate::journal) are merged. A pull fetches those that are missing here, a
@@ -15,19 +16,23 @@ mod known;
 mod pull;
 mod push;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::DatasetError;
-use crate::layout::{Area, Layout};
+use crate::layout::{Area, Layout, SNAPSHOT};
 use crate::store::Store;
 use known::Known;
 
 pub use pull::Pulled;
 pub use push::Pushed;
 
-/// What lies in a bucket and is worked on here: everything but the originals, which are read where they are, and what expires.
-pub const AREAS: [Area; 6] = [Area::Tables, Area::Retired, Area::Index, Area::Runs, Area::Models, Area::Journal];
+/// What lies in a bucket and is worked on here: everything but the originals, which are read where they are, and what expires. Tables and the index lie
+/// there as snapshots.
+pub const AREAS: [Area; 5] = [Area::Snapshots, Area::Retired, Area::Runs, Area::Models, Area::Journal];
+
+/// Where earlier versions of the program kept tables and index in a bucket.
+const BEFORE_SNAPSHOTS: [Area; 2] = [Area::Tables, Area::Index];
 
 /// Files at the top that belong to the data root.
 const FILES: [&str; 2] = [crate::layout::LAST_RUN, crate::layout::CORRECTIONS];
@@ -55,10 +60,10 @@ impl Mirror {
         &self.store
     }
 
-    /// Whether what people ask for in these areas was fetched before: indexes, records of runs and models. Tables may be empty.
+    /// Whether what people ask for in these areas was fetched before: tables and index, records of runs, and models.
     pub fn is_filled(&self, areas: &[Area]) -> bool {
         let known = self.known.lock().expect("nobody panics while holding it");
-        let asked = areas.iter().filter(|area| matches!(area, Area::Index | Area::Runs | Area::Models));
+        let asked = areas.iter().filter(|area| matches!(area, Area::Snapshots | Area::Runs | Area::Models));
         let mut prefixes = asked.map(|area| format!("{}/", area.name()));
         prefixes.all(|prefix| known.files.keys().any(|name| name.starts_with(&prefix)))
     }
@@ -72,41 +77,21 @@ impl Mirror {
         let mut names: Vec<String> =
             FILES.iter().filter(|name| self.path(name).is_file()).map(|name| (*name).to_owned()).collect();
         for area in areas {
-            below(&self.layout.area(*area), area.name(), &mut names)
-                .map_err(DatasetError::at("list folder", &self.layout.area(*area)))?;
+            names.extend(self.layout.files(*area)?);
         }
         names.sort();
         Ok(names)
     }
 }
 
+/// Whether the file of this name is one of a table or of the index, named by its content: it is sent once, and fetched where it is wanted.
+fn is_part(name: &str) -> bool {
+    name != SNAPSHOT && name.split('/').next() == Some(Area::Snapshots.name())
+}
+
 /// Whether entries of this name are only added, on either side.
 fn is_append_only(name: &str) -> bool {
     name.split('/').next() == Some(Area::Journal.name())
-}
-
-/// Adds the names of all files in `folder`, which is called `name`, in no order. Hidden ones are being written; links lead elsewhere; the
-/// database of tracks belongs to this machine.
-fn below(folder: &Path, name: &str, names: &mut Vec<String>) -> std::io::Result<()> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        let Some(last) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if last.starts_with('.') || last.starts_with(Layout::TRACKS) {
-            continue;
-        }
-        let kind = entry.file_type()?;
-        let full = format!("{name}/{last}");
-        if kind.is_dir() {
-            below(&entry.path(), &full, names)?;
-        } else if kind.is_file() {
-            names.push(full);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::{AT_ONCE, FILES, Mirror, is_append_only};
-use crate::layout::{Area, CORRECTIONS};
+use super::{AT_ONCE, BEFORE_SNAPSHOTS, FILES, Mirror, is_append_only};
+use crate::layout::{Area, CORRECTIONS, SNAPSHOT};
+use crate::snapshot::{Part, Snapshot};
 use crate::store::Object;
 use crate::{DatasetError, DatasetErrorKind};
 
@@ -26,6 +27,8 @@ impl Mirror {
     /// What was made here and not sent yet is kept where the bucket has not moved on since; where it has, only records of runs, models and what people
     /// decided are.
     pub async fn pull(&self, areas: &[Area], progress: &(dyn Fn(usize, usize) + Sync)) -> Result<Pulled, DatasetError> {
+        let latest = if areas.contains(&Area::Snapshots) { self.store.look(SNAPSHOT).await? } else { None };
+        let areas = &listed(areas, latest.is_some());
         let there = self.there(areas).await?;
         let wanted = {
             let known = self.known.lock().expect("nobody panics while holding it");
@@ -36,7 +39,7 @@ impl Mirror {
             };
             there.values().filter(is_new).cloned().collect::<Vec<_>>()
         };
-        let is_ahead = self.is_ahead(areas, &there);
+        let is_ahead = latest.as_ref().map_or_else(|| self.is_ahead(areas, &there), |latest| self.is_known(latest));
         let mut pulled = Pulled::default();
         let (mut done, total) = (0, wanted.len());
         let mut fetched = futures::stream::iter(wanted)
@@ -55,8 +58,12 @@ impl Mirror {
             }
         };
         drop(fetched);
+        let result = match (result, &latest) {
+            (Ok(()), Some(latest)) => self.fetch_snapshot(latest, is_ahead, &mut pulled, progress).await,
+            (result, _) => result,
+        };
         if result.is_ok() {
-            pulled.removed = self.remove_gone(areas, &there, is_ahead)?;
+            pulled.removed += self.remove_gone(areas, &there, is_ahead)?;
         }
         self.known.lock().expect("nobody panics while holding it").write()?;
         result.map(|()| pulled)
@@ -85,6 +92,79 @@ impl Mirror {
         let is_there = known_index
             .all(|(name, same)| there.get(name).is_some_and(|object| object.etag.as_deref() == Some(&same.etag)));
         is_there && there.keys().filter(|name| is_index(name)).all(|name| known.files.contains_key(name))
+    }
+
+    /// Whether the bucket's latest snapshot is the one that both sides had.
+    fn is_known(&self, latest: &Object) -> bool {
+        let known = self.known.lock().expect("nobody panics while holding it");
+        known.files.get(SNAPSHOT).is_some_and(|same| latest.etag.as_ref() == Some(&same.etag))
+    }
+
+    /// Makes tables and index what the bucket's `latest` snapshot says, unless they are newer here. Where both sides had that snapshot, only what was lost
+    /// here is fetched again.
+    async fn fetch_snapshot(
+        &self,
+        latest: &Object,
+        is_ahead: bool,
+        pulled: &mut Pulled,
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<(), DatasetError> {
+        let path = self.layout.snapshot();
+        if is_ahead && path.is_file() {
+            let is_unchanged = self.known.lock().expect("nobody panics while holding it").is_unchanged(SNAPSHOT, &path);
+            let here = Snapshot::read(&self.layout).ok().flatten().filter(|_| is_unchanged);
+            if here.is_none_or(|here| here.is_outdated(&self.layout).unwrap_or(true)) {
+                return Ok(());
+            }
+        }
+        let address = self.store.address(SNAPSHOT);
+        let moved = || DatasetError::invalid("fetch", address.clone(), "somebody is writing the data root; try again");
+        let (bytes, etag) = self.store.read_tagged(SNAPSHOT, None).await?.ok_or_else(moved)?;
+        let snapshot = Snapshot::parse(&bytes, &address)?;
+        let missing: Vec<&Part> = snapshot.parts().filter(|part| !self.has(part)).collect();
+        let total = missing.len();
+        let mut fetched = futures::stream::iter(missing)
+            .map(|part| async move { self.fetch_part(part).await.map(|is_fetched| (part, is_fetched)) })
+            .buffer_unordered(AT_ONCE);
+        let mut done = 0;
+        while let Some((part, is_fetched)) = fetched.try_next().await? {
+            done += 1;
+            progress(done, total);
+            pulled.files += usize::from(is_fetched);
+            pulled.bytes += if is_fetched { part.size_bytes } else { 0 };
+        }
+        drop(fetched);
+        pulled.removed += snapshot.restore(&self.layout)?;
+        // Last, so that whoever is interrupted begins again.
+        if self.is_known(latest) && path.is_file() {
+            return Ok(());
+        }
+        crate::files::write_atomic(&path, &bytes)?;
+        (pulled.files, pulled.bytes) = (pulled.files + 1, pulled.bytes + bytes.len() as u64);
+        self.known.lock().expect("nobody panics while holding it").note(SNAPSHOT, &path, etag.as_deref())
+    }
+
+    /// Whether the file of a table or of the index is here. What both sides had, and nobody has changed here, need not be read.
+    fn has(&self, part: &Part) -> bool {
+        let known = self.known.lock().expect("nobody panics while holding it");
+        let is_unchanged = known.is_unchanged(&part.path, &self.path(&part.path));
+        drop(known);
+        is_unchanged || part.is_whole(self.layout.root()).unwrap_or(false)
+    }
+
+    /// Fetches a file of a table or of the index. One that is not there any more, or not what was written, is left out: the next run makes it again.
+    async fn fetch_part(&self, part: &Part) -> Result<bool, DatasetError> {
+        let path = self.path(&part.path);
+        if !self.store.download(&part.path, &path, &|_| {}).await? {
+            return Ok(false);
+        }
+        if !part.is_whole(self.layout.root())? {
+            std::fs::remove_file(&path).map_err(DatasetError::at("remove file", &path))?;
+            return Ok(false);
+        }
+        // Its name says what it holds, so that no tag need be compared.
+        self.known.lock().expect("nobody panics while holding it").note(&part.path, &path, None)?;
+        Ok(true)
     }
 
     /// Fetches one object, unless what is here is the same already.
@@ -126,7 +206,7 @@ impl Mirror {
             };
             if is_gone {
                 std::fs::remove_file(&path).map_err(DatasetError::at("remove file", &path))?;
-                remove_empty(&path, self.layout.root());
+                crate::snapshot::remove_empty(&path, self.layout.root());
                 removed += 1;
             }
         }
@@ -136,11 +216,9 @@ impl Mirror {
     }
 }
 
-/// Removes the folders above `path`, below `root`, that are empty now: a table without parts is no table.
-fn remove_empty(path: &std::path::Path, root: &std::path::Path) {
-    for folder in path.ancestors().skip(1).take_while(|folder| *folder != root) {
-        if std::fs::remove_dir(folder).is_err() {
-            break;
-        }
-    }
+/// The areas that are listed to bring `areas` up to date. The files of tables and index are fetched as the latest snapshot names them; a bucket that has
+/// none was written by an earlier version of the program.
+fn listed(areas: &[Area], has_snapshot: bool) -> Vec<Area> {
+    let before: &[Area] = if areas.contains(&Area::Snapshots) && !has_snapshot { &BEFORE_SNAPSHOTS } else { &[] };
+    areas.iter().filter(|area| **area != Area::Snapshots).chain(before).copied().collect()
 }

@@ -1,13 +1,16 @@
 //! Sending what was made here.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt};
 
-use super::{AREAS, AT_ONCE, FILES, Mirror, is_append_only};
-use crate::layout::Area;
-use crate::store::{Created, Labels};
-use crate::{DatasetError, DatasetErrorKind};
+use super::{AREAS, AT_ONCE, FILES, Mirror, is_append_only, is_part};
+use crate::DatasetError;
+use crate::layout::{Area, SNAPSHOT};
+use crate::snapshot::Snapshot;
+use crate::store::{Labels, Object, Written};
 
 /// What was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,22 +23,13 @@ pub struct Pushed {
     pub removed: usize,
 }
 
-/// Whether what was removed here is removed in the bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Removal {
-    /// Not while the engine may be between two states: the index in the bucket may name it.
-    Later,
-    /// All that is named was sent.
-    Now,
-}
-
 /// When a file is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
-    /// Parts, records, models.
+    /// Files of tables and index, records, models.
     Content,
-    /// What names parts.
-    Index,
+    /// What names the files of tables and index.
+    Snapshot,
     /// What points to models, and what the last run was.
     Pointer,
 }
@@ -50,26 +44,32 @@ impl Mirror {
     /// Sends everything that was made or changed here. May be called while the engine works: what vanishes meanwhile ends the round, and the next one
     /// goes on; `false` is returned then.
     pub async fn push(&self) -> Result<(Pushed, bool), DatasetError> {
-        self.push_and(Removal::Later).await
+        self.push_and(None).await
     }
 
-    /// Sends everything once the engine has ended, and removes from the bucket what was removed here.
-    pub async fn push_all(&self) -> Result<Pushed, DatasetError> {
-        self.push_and(Removal::Now).await.map(|(pushed, _)| pushed)
+    /// Makes what the engine has made until `now` a snapshot, once it has ended; sends everything, and removes from the bucket what was removed here and
+    /// what nobody wants any more.
+    pub async fn push_all(&self, now: DateTime<Utc>) -> Result<Pushed, DatasetError> {
+        Snapshot::take(&self.layout, &now.to_rfc3339_opts(SecondsFormat::Secs, true))?;
+        self.push_and(Some(now)).await.map(|(pushed, _)| pushed)
     }
 
-    async fn push_and(&self, removal: Removal) -> Result<(Pushed, bool), DatasetError> {
+    /// Sends everything. What was removed here is removed there only with the time of `now`, and not while the engine may be between two states.
+    async fn push_and(&self, now: Option<DateTime<Utc>>) -> Result<(Pushed, bool), DatasetError> {
         let mut pushed = Pushed::default();
-        let result = self.round(&mut pushed, removal).await;
+        let result = self.round(&mut pushed, now).await;
         self.known.lock().expect("nobody panics while holding it").write()?;
         result.map(|is_whole| (pushed, is_whole))
     }
 
-    async fn round(&self, pushed: &mut Pushed, removal: Removal) -> Result<bool, DatasetError> {
+    async fn round(&self, pushed: &mut Pushed, now: Option<DateTime<Utc>>) -> Result<bool, DatasetError> {
         // First, whatever becomes of the rest: it cannot be made again.
         self.push_journal(pushed).await?;
-        // The index is taken as it is before the parts are looked for, so that all that it names is among them.
+        // The snapshot is taken as it is before its files are looked for, so that all that it names is among them.
         let before = self.outgoing()?;
+        // What it names may have been removed there since it was sent: nobody had named it for a day.
+        let listed =
+            if before.iter().any(|name| name == SNAPSHOT) { self.forget_removed_parts().await? } else { Vec::new() };
         let mut late = Vec::new();
         for name in before.iter().filter(|name| turn(name) != Turn::Content) {
             match std::fs::read(self.path(name)) {
@@ -80,41 +80,54 @@ impl Mirror {
         }
         late.sort_by_key(|outgoing| turn(&outgoing.name));
         let content = self.outgoing()?.into_iter().filter(|name| turn(name) == Turn::Content && !is_append_only(name));
-        let mut new = Vec::new();
         let mut sent = futures::stream::iter(content)
-            .map(|name| async move {
-                self.send(Outgoing { name: name.clone(), content: None }).await.map(|sent| (name, sent))
-            })
+            .map(|name| self.send(Outgoing { name, content: None }))
             .buffer_unordered(AT_ONCE);
-        while let Some((name, created)) = sent.try_next().await? {
-            let Some(created) = created else { return Ok(false) };
-            if matches!(created, Created::New(_)) && is_of_table(&name) {
-                new.push(name);
-            }
-            let written = created.written();
-            (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + written.size_bytes);
+        while let Some(written) = sent.try_next().await? {
+            let Some(written) = written else { return Ok(false) };
+            pushed.add(&written);
         }
         drop(sent);
         for outgoing in late {
-            match self.send(outgoing).await {
-                Ok(Some(created)) => {
-                    let written = created.written();
-                    (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + written.size_bytes);
-                }
-                Ok(None) => return Ok(false),
-                Err(error) => {
-                    // No index will ever name what was sent for nothing; a reader's glob over a table would.
-                    if matches!(error.kind, DatasetErrorKind::Conflict) {
-                        self.take_back(&new).await?;
-                    }
-                    return Err(error);
-                }
+            let Some(written) = self.send(outgoing).await? else { return Ok(false) };
+            pushed.add(&written);
+        }
+        if let Some(now) = now {
+            pushed.removed = self.remove_gone_there().await?;
+            if !listed.is_empty() {
+                pushed.removed += self.vacuum(listed, now).await?;
             }
         }
-        if removal == Removal::Now {
-            pushed.removed = self.remove_gone_there().await?;
-        }
         Ok(true)
+    }
+
+    /// Lists the files of tables and index in the bucket, and forgets that those were sent that are not there.
+    async fn forget_removed_parts(&self) -> Result<Vec<Object>, DatasetError> {
+        let listed = self.store.list_below(Area::Snapshots.name()).await?.objects;
+        let there: BTreeSet<&str> = listed.iter().map(|object| object.uri.as_str()).collect();
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        known.files.retain(|name, _| !is_part(name) || there.contains(name.as_str()));
+        drop(known);
+        Ok(listed)
+    }
+
+    /// Removes those of the files of tables and index that nobody wants any more at `now`, here and in the bucket. Those that were written in the last day
+    /// may be about to be named.
+    async fn vacuum(&self, listed: Vec<Object>, now: DateTime<Utc>) -> Result<usize, DatasetError> {
+        crate::snapshot::vacuum(&self.layout, now)?;
+        let named = crate::snapshot::named(&self.layout, now, &|_| true)?;
+        let oldest = (now - TimeDelta::days(1)).timestamp_millis();
+        let unused = listed.into_iter().filter(|object| object.modified_ms < oldest && !named.contains(&object.uri));
+        self.delete(unused.map(|object| object.uri).collect()).await
+    }
+
+    /// Deletes these objects; their number.
+    async fn delete(&self, names: Vec<String>) -> Result<usize, DatasetError> {
+        let deleted = futures::stream::iter(&names).map(|name| self.store.delete(name)).buffer_unordered(AT_ONCE);
+        deleted.try_collect::<Vec<()>>().await?;
+        let mut known = self.known.lock().expect("nobody panics while holding it");
+        known.files.retain(|name, _| !names.contains(name));
+        Ok(names.len())
     }
 
     /// Sends the entries that the bucket lacks. Those that it has stay what they are.
@@ -127,69 +140,61 @@ impl Mirror {
         let mut sent = futures::stream::iter(names)
             .map(|name| self.send(Outgoing { name, content: None }))
             .buffer_unordered(AT_ONCE);
-        while let Some(created) = sent.try_next().await? {
-            if let Some(created) = created {
-                (pushed.files, pushed.bytes) = (pushed.files + 1, pushed.bytes + created.written().size_bytes);
+        while let Some(written) = sent.try_next().await? {
+            if let Some(written) = written {
+                pushed.add(&written);
             }
         }
-        Ok(())
-    }
-
-    /// Removes from the bucket what was just sent there.
-    async fn take_back(&self, names: &[String]) -> Result<(), DatasetError> {
-        let deleted = futures::stream::iter(names).map(|name| self.store.delete(name)).buffer_unordered(AT_ONCE);
-        deleted.try_collect::<Vec<()>>().await?;
-        let mut known = self.known.lock().expect("nobody panics while holding it");
-        known.files.retain(|name, _| !names.contains(name));
         Ok(())
     }
 
     /// The names of all files that the bucket does not have as they are here.
     fn outgoing(&self) -> Result<Vec<String>, DatasetError> {
         let known = self.known.lock().expect("nobody panics while holding it");
-        Ok(self.files(&AREAS)?.into_iter().filter(|name| !known.is_unchanged(name, &self.path(name))).collect())
+        let is_sent = |name: &String| {
+            if is_part(name) { known.files.contains_key(name) } else { known.is_unchanged(name, &self.path(name)) }
+        };
+        Ok(self.files(&AREAS)?.into_iter().filter(|name| !is_sent(name)).collect())
     }
 
     /// Sends one file; nothing where it is not there any more.
-    async fn send(&self, Outgoing { name, content }: Outgoing) -> Result<Option<Created>, DatasetError> {
+    async fn send(&self, Outgoing { name, content }: Outgoing) -> Result<Option<Written>, DatasetError> {
         let path = self.path(&name);
         let was =
             self.known.lock().expect("nobody panics while holding it").files.get(&name).map(|same| same.etag.clone());
         // Seen before it is read: what changes in between is sent again.
         let Some(stamp) = stamp(&path) else { return Ok(None) };
         let labels = Labels { content_type: Some(content_type(&name).to_owned()), ..Labels::default() };
-        let created = match (was, content) {
+        let written = match (was, content) {
             (Some(etag), content) => {
                 let content = match content.map_or_else(|| std::fs::read(&path), Ok) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                     content => content.map_err(DatasetError::at("read file", &path))?,
                 };
-                Created::Same(self.store.update(&name, content, &etag).await?)
+                self.store.update(&name, content, &etag).await?
             }
-            (None, Some(content)) => self.store.create(&name, content, &labels).await?,
+            (None, Some(content)) => self.store.create(&name, content, &labels).await?.written(),
             (None, None) => match self.store.upload_new(&path, &name, &labels, &|_| {}).await {
                 Err(_) if !path.exists() => return Ok(None),
-                created => created?,
+                created => created?.written(),
             },
         };
-        let etag = match &created {
-            Created::New(written) | Created::Same(written) => written.etag.as_deref(),
-        };
         let mut known = self.known.lock().expect("nobody panics while holding it");
-        known.note(&name, &path, etag)?;
+        known.note(&name, &path, written.etag.as_deref())?;
         if let Some(same) = known.files.get_mut(&name) {
             (same.size_bytes, same.modified_ns) = stamp;
         }
         drop(known);
-        Ok(Some(created))
+        Ok(Some(written))
     }
 
     /// Removes from the bucket what both sides had and is not here any more.
     async fn remove_gone_there(&self) -> Result<usize, DatasetError> {
-        let here: std::collections::BTreeSet<String> = self.files(&AREAS)?.into_iter().collect();
+        let here: BTreeSet<String> = self.files(&AREAS)?.into_iter().collect();
         let gone: Vec<String> = {
             let known = self.known.lock().expect("nobody panics while holding it");
-            known.files.keys().filter(|name| !here.contains(*name) && !is_append_only(name)).cloned().collect()
+            let is_gone = |name: &&String| !here.contains(*name) && !is_append_only(name) && !is_part(name);
+            known.files.keys().filter(is_gone).cloned().collect()
         };
         if gone.is_empty() {
             return Ok(0);
@@ -199,23 +204,21 @@ impl Mirror {
             let why = "the copy of the data root has gone; nothing was removed from the bucket";
             return Err(DatasetError::invalid("look at", known_here.display().to_string(), why));
         }
-        let deleted = futures::stream::iter(&gone).map(|name| self.store.delete(name)).buffer_unordered(AT_ONCE);
-        deleted.try_collect::<Vec<()>>().await?;
-        let mut known = self.known.lock().expect("nobody panics while holding it");
-        known.files.retain(|name, _| !gone.contains(name));
-        Ok(gone.len())
+        self.delete(gone).await
     }
 }
 
-/// Whether a file holds rows, which an index names; records of runs and models stand for themselves.
-fn is_of_table(name: &str) -> bool {
-    [Area::Tables, Area::Retired].iter().any(|area| name.split('/').next() == Some(area.name()))
+impl Pushed {
+    fn add(&mut self, written: &Written) {
+        self.files += 1;
+        self.bytes += written.size_bytes;
+    }
 }
 
 fn turn(name: &str) -> Turn {
     let is_pointer = |below: &str| !below.contains('/');
     match name.split_once('/') {
-        Some((area, _)) if area == Area::Index.name() => Turn::Index,
+        _ if name == SNAPSHOT => Turn::Snapshot,
         Some((area, below)) if area == Area::Models.name() && is_pointer(below) => Turn::Pointer,
         None if FILES.contains(&name) => Turn::Pointer,
         _ => Turn::Content,

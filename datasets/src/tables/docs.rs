@@ -14,6 +14,36 @@ Polars reads a table with `pl.read_parquet(\"ecosight-data/tables/manifest/**/*.
 Tables are plain Parquet files below the data root (`--data-root`), one folder per stage. Rows of different tables belong together by `clip_id`,
 and by `variant` where both have it. Columns with a unit carry it in their name: `_s` are seconds.
 
+## Snapshots
+
+A data root in a bucket has no folder `tables/`, since a bucket cannot exchange one for another while somebody reads. There, and in a data root on a disk
+as well, `snapshots/latest.json` names the files that each table consists of, all of one state. Polars, from a disk or (with `storage_options`) from a bucket:
+
+```python
+root = \"s3://clips/station\"  # or \"ecosight-data\"
+tables = pl.scan_ndjson(f\"{root}/snapshots/latest.json\").collect()[\"tables\"][0]
+embed = pl.scan_parquet([f\"{root}/{part['path']}\" for part in tables[\"embed\"]])
+```
+
+DuckDB:
+
+```sql
+SET VARIABLE parts = (SELECT list_transform(tables.embed, part -> 's3://clips/station/' || part.path) FROM 's3://clips/station/snapshots/latest.json');
+FROM read_parquet(getvariable('parts'));
+```
+
+pandas:
+
+```python
+tables = pd.read_json(f\"{root}/snapshots/latest.json\", lines=True)[\"tables\"][0]
+embed = pd.concat([pd.read_parquet(f\"{root}/{part['path']}\") for part in tables[\"embed\"]])
+```
+
+The files that it names are never replaced. Those of an earlier state stay for a day after a run has superseded them, so a reader who has the list reads to the end. The tables
+that a model was trained on are named in the same way by `models/<version>/snapshot.json`, and stay as long as the model; those that a run ended with by
+`runs/<run id>/snapshot.json`, whose number is `snapshot` in `run.json`. On a disk, files of `tables/` and `snapshots/` are links to each other, which take
+space once.
+
 This page is generated from `datasets/src/tables/schema.rs`.
 ";
 

@@ -4,7 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use chrono::SecondsFormat;
+use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
+use ecosight_datasets::snapshot::{Snapshot, vacuum};
 use ecosight_stages::publish::Gate;
 use ecosight_stages::{Context, Event, StageErrorKind};
 
@@ -90,7 +93,8 @@ pub(crate) fn execute(
     progress.clear();
     let record = record.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let exit = result.as_ref().map_or_else(|error| describe(error), |()| OK.to_owned());
-    let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit);
+    let snapshot = snapshot(&globals.layout, printer);
+    let outcome = record.finish(clock.elapsed().as_secs_f64(), &exit, snapshot);
     if let Ok(outcome) = &outcome {
         report(outcome, result.is_err(), globals, printer);
         sinks.listeners.ran(outcome, globals.layout.run(&name.id).join("run.json"));
@@ -103,6 +107,17 @@ pub(crate) fn execute(
         Err(error) => Err(error.into()),
         Ok(()) => Ok(outcome?),
     }
+}
+
+/// Makes the tables as they are now the latest snapshot, and removes files of earlier ones that nobody wants any more. That this fails is no failure of
+/// the run.
+fn snapshot(layout: &Layout, printer: &Printer) -> Option<Snapshot> {
+    let now = now();
+    let taken = Snapshot::take(layout, &now.to_rfc3339_opts(SecondsFormat::Secs, true));
+    let taken = taken.and_then(|snapshot| vacuum(layout, now).map(|_| snapshot));
+    taken
+        .map_err(|error| printer.warning(&format!("the snapshot of the tables was not taken: {}", describe(&error))))
+        .ok()
 }
 
 /// The error of a run whose model the gate has refused, once all of it was told.

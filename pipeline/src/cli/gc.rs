@@ -10,7 +10,7 @@ use super::last_run::LastRun;
 use super::printer::Printer;
 use super::report::listing;
 use super::root::{lock, must_exist, size};
-use super::session::Globals;
+use super::session::{Globals, now};
 use crate::ExitStatus;
 use crate::engine::gc::{Garbage, Item, Keep, find, remove};
 use crate::engine::{holder, own_parameters};
@@ -19,14 +19,14 @@ use crate::engine::{holder, own_parameters};
 pub(crate) fn gc(args: &GcArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     must_exist(globals)?;
     let keep = Keep { models: args.keep, runs: args.keep_runs, embedders: embedders(globals) };
-    let mut garbage = find(&globals.layout, &keep)?;
+    let mut garbage = find(&globals.layout, &keep, now())?;
     if let (false, Ok(Some(holder))) = (args.yes, holder(&globals.layout.lock())) {
         printer.warning(&format!("{holder} is writing this data root: what it is making may be listed, too"));
     }
     if args.yes && !garbage.removable.is_empty() {
         let lock = lock(globals)?;
         // A run may have ended in between.
-        garbage = find(&globals.layout, &keep)?;
+        garbage = find(&globals.layout, &keep, now())?;
         remove(&globals.layout, &garbage, &lock)?;
     }
     if printer.json {

@@ -79,7 +79,7 @@ impl Use {
             | Verb::Review(_)
             | Verb::Failed(_) => Self::Read(&AREAS),
             Verb::Runs(_) => Self::Read(&[Area::Runs, Area::Models, Area::Journal]),
-            Verb::Doctor(_) => Self::Check(&[Area::Index, Area::Models, Area::Journal]),
+            Verb::Doctor(_) => Self::Check(&[Area::Snapshots, Area::Models, Area::Journal]),
             Verb::Demo(_)
             | Verb::Ingest(_)
             | Verb::Embed(_)
@@ -212,7 +212,7 @@ impl Writer {
             result
         });
         // However it ended: what was made until then need not be made again.
-        let sent = if renewal.is_lost() { Ok(()) } else { block_on(mirror.push_all()).map(drop) };
+        let sent = if renewal.is_lost() { Ok(()) } else { block_on(mirror.push_all(now())).map(drop) };
         renewal.end(printer)?;
         match (result, sent) {
             (Ok(status), Ok(())) => Ok(status),

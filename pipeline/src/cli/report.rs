@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use ecosight_datasets::audio::SAMPLE_RATE_HZ;
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::layout::{Layout, SNAPSHOT};
 use ecosight_datasets::tables::SliceRow;
 use ecosight_models::decision::Labelling;
 use ecosight_models::metrics::{Interval, Metrics};
@@ -72,7 +72,9 @@ pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
         let state = if outcome.published { "in production" } else { "not published" };
         text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
     }
-    text.push_str(&format!("tables  {}\n", root.join("tables")));
+    // In a bucket, no folder is the tables.
+    let tables = if root.local().is_some() { "tables" } else { SNAPSHOT };
+    text.push_str(&format!("tables  {}\n", root.join(tables)));
     if !outcome.is_recorded {
         text.push_str("run     not recorded, as nothing was done\n");
         return text;

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::snapshot::{SCHEMA_VERSION as SNAPSHOT_VERSION, SNAPSHOT_FILE};
 use ecosight_models::artefact::{CHECKSUMS_FILE, MODEL_FILE, SCHEMA_VERSION as MODEL_VERSION};
 use serde::Deserialize;
 
@@ -30,7 +31,7 @@ struct Versioned {
     schema_version: u64,
 }
 
-/// Reads the versions of the formats of `index/*.json`, the pointers to models, and all models.
+/// Reads the versions of the formats of `index/*.json`, the latest snapshot of the tables, the pointers to models, and all models.
 ///
 /// # Errors
 ///
@@ -40,8 +41,10 @@ pub fn check_formats(layout: &Layout) -> Result<(), LaterFormat> {
     for path in entries(&layout.index()).iter().filter(|path| path.extension().is_some_and(|it| it == "json")) {
         check(path, STATE_VERSION)?;
     }
+    check(&layout.snapshot(), SNAPSHOT_VERSION)?;
     for path in entries(&layout.models()) {
         if path.is_dir() {
+            check(&path.join(SNAPSHOT_FILE), SNAPSHOT_VERSION)?;
             check(&path.join(MODEL_FILE), MODEL_VERSION)?;
             check(&path.join(CHECKSUMS_FILE), FIRST_VERSION)?;
         } else if path.extension().is_some_and(|it| it == "json") {

@@ -9,9 +9,11 @@ mod staging;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::folder_of;
-use ecosight_datasets::layout::Layout;
+use ecosight_datasets::layout::{Area, Layout};
+use ecosight_datasets::snapshot::unused;
 use ecosight_stages::StageErrorKind;
 use ecosight_stages::test_uses::TestUse;
 use serde::Serialize;
@@ -93,13 +95,14 @@ impl Garbage {
     }
 }
 
-/// Finds what nothing needs. An error where a pointer to a model is unreadable: then nobody can tell which models are needed.
-pub fn find(layout: &Layout, keep: &Keep) -> Result<Garbage, StageErrorKind> {
+/// Finds what nothing needs at `now`. An error where a pointer to a model is unreadable: then nobody can tell which models are needed.
+pub fn find(layout: &Layout, keep: &Keep, now: DateTime<Utc>) -> Result<Garbage, StageErrorKind> {
     let mut garbage = Garbage::default();
     retired(layout, &mut garbage)?;
     staging::find(layout, &keep.embedders, &mut garbage)?;
     let kept = models::find(layout, keep.models, &mut garbage)?;
     runs(layout, keep.runs, &kept, &mut garbage)?;
+    snapshots(layout, now, &kept, &mut garbage)?;
     temporary(layout, &mut garbage)?;
     Ok(garbage)
 }
@@ -194,9 +197,28 @@ fn runs(layout: &Layout, keep: usize, models: &BTreeSet<String>, garbage: &mut G
     Ok(())
 }
 
+/// Files of earlier versions of the tables.
+fn snapshots(
+    layout: &Layout,
+    now: DateTime<Utc>,
+    models: &BTreeSet<String>,
+    garbage: &mut Garbage,
+) -> Result<(), DatasetError> {
+    let folder = layout.area(Area::Snapshots);
+    if folder.is_symlink() {
+        return linked(layout, &folder, garbage);
+    }
+    for name in unused(layout, now, &|model| models.contains(model))? {
+        let why = "a version of a table or of the index that no model which is kept was trained on";
+        garbage.remove(layout, &layout.root().join(name), why)?;
+    }
+    Ok(())
+}
+
 /// Files that a killed process was writing.
 fn temporary(layout: &Layout, garbage: &mut Garbage) -> Result<(), DatasetError> {
     let mut folders = vec![layout.root().to_owned(), layout.tables(), layout.index(), layout.runs(), layout.journal()];
+    folders.push(layout.area(Area::Snapshots));
     while let Some(folder) = folders.pop() {
         if !folder.is_dir() || (folder != *layout.root() && !is_folder(&folder)) {
             continue;

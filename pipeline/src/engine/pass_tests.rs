@@ -120,7 +120,7 @@ fn ran(enough: u64, force: Force) -> Ran {
     if result.is_ok() && selection.forced("maker").is_none() {
         assert!(plan.iter().all(|work| work.verdict == Verdict::Fresh), "{plan:?}");
     }
-    let outcome = record.into_inner().unwrap().finish(1.0, "ok").unwrap();
+    let outcome = record.into_inner().unwrap().finish(1.0, "ok", None).unwrap();
     Ran { result, makings: runs.load(Ordering::Relaxed), outcome, events: found.into_inner().unwrap() }
 }
 

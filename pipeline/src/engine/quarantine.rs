@@ -44,7 +44,8 @@ impl Quarantine {
     pub(super) fn write(&self, layout: &Layout) -> Result<(), DatasetError> {
         let folder = layout.table("quarantine");
         // A damaged table is replaced: its rows are found again.
-        let old: Vec<QuarantineRow> = read_rows(&folder).unwrap_or_default();
+        let found: Option<Vec<QuarantineRow>> = read_rows(&folder).ok();
+        let old = found.as_deref().unwrap_or_default();
         let named: HashSet<(&str, &str)> = self.rows.iter().map(|row| (row.stage.as_str(), row.uri.as_str())).collect();
         let stays = |row: &&QuarantineRow| {
             !self.is_complete(&row.stage) && !named.contains(&(row.stage.as_str(), row.uri.as_str()))
@@ -52,7 +53,8 @@ impl Quarantine {
         let mut rows: Vec<_> = old.iter().filter(stays).chain(&self.rows).cloned().collect();
         rows.sort_by(|a, b| (&a.stage, &a.uri, a.clip_id).cmp(&(&b.stage, &b.uri, b.clip_id)));
         rows.dedup();
-        if rows != old || !folder.is_dir() {
+        // A folder alone, as a killed run may leave it, is no table.
+        if found.as_deref() != Some(&rows) {
             write_rows(layout, &rows)?;
         }
         Ok(())
@@ -92,5 +94,14 @@ mod tests {
         run.complete("embed", &layout).unwrap();
         assert_eq!(on_disk(), ["embed a new", "manifest d new"]);
         assert!(run.is_complete("embed") && !run.is_complete("train"));
+    }
+
+    #[test]
+    fn a_table_that_a_killed_run_was_about_to_write_is_written_though_it_has_no_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        std::fs::create_dir_all(layout.table("quarantine")).unwrap();
+        Quarantine::default().write(&layout).unwrap();
+        assert_eq!(read_rows::<QuarantineRow>(&layout.table("quarantine")).unwrap(), []);
     }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use ecosight_datasets::files::write_atomic;
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::snapshot::{SNAPSHOT_FILE, Snapshot};
 use ecosight_datasets::tables::QuarantineRow;
 use ecosight_datasets::{DatasetError, manifest::Source};
 use ecosight_models::metrics::Metrics;
@@ -87,6 +88,8 @@ pub struct RunOutcome {
     pub model: Option<String>,
     /// Whether that model is the one that `predict` uses now.
     pub published: bool,
+    /// Number of the snapshot of the tables that the run ended with, see `runs/<run_id>/snapshot.json`.
+    pub snapshot: Option<u64>,
     /// The effective pipeline file.
     pub pipeline: toml::Table,
 }
@@ -153,6 +156,7 @@ impl Record {
             gate: None,
             model: None,
             published: false,
+            snapshot: None,
             pipeline: pipeline.table.clone(),
         };
         Ok(Self {
@@ -273,8 +277,9 @@ impl Record {
         }
     }
 
-    /// Completes the record, of a run that ended as `exit` says: `ok`, or the error. A run that did nothing has none.
-    pub fn finish(mut self, seconds: f64, exit: &str) -> Result<RunOutcome, DatasetError> {
+    /// Completes the record, of a run that ended as `exit` says (`ok`, or the error) and with the tables of `snapshot`. A run that did nothing has none.
+    pub fn finish(mut self, seconds: f64, exit: &str, snapshot: Option<Snapshot>) -> Result<RunOutcome, DatasetError> {
+        self.outcome.snapshot = snapshot.as_ref().map(|snapshot| snapshot.version);
         self.outcome.seconds = seconds;
         self.close();
         exit.clone_into(&mut self.outcome.exit);
@@ -283,6 +288,9 @@ impl Record {
         }
         let opened = self.open().and_then(Write::flush);
         opened.map_err(DatasetError::at("create run record", &self.folder))?;
+        if let Some(snapshot) = snapshot {
+            snapshot.of_tables().write(&self.folder.join(SNAPSHOT_FILE))?;
+        }
         write_atomic(&self.folder.join("run.json"), &json(&self.outcome))?;
         if !self.outcome.metrics.is_empty() {
             write_atomic(&self.folder.join("metrics.json"), &json(&self.outcome.metrics))?;

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::FileStamp;
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::snapshot::Part;
 use ecosight_datasets::tracks::Track;
 use ecosight_stages::StageErrorKind;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -115,6 +116,8 @@ enum Check {
     Model(PathBuf),
     /// A file that is not read anew, which was read with this result.
     Readable(PathBuf, Result<(), String>),
+    /// A file of the tables that a snapshot names.
+    Kept(Part),
     /// A file of JSON, of lines of JSON or of Parquet, as its name says, is to be readable.
     File(PathBuf),
     /// The history of the model in production is to be readable, line by line.

@@ -1,10 +1,11 @@
 //! Everything that can be checked in a data root.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ecosight_datasets::journal::Journal;
 use ecosight_datasets::layout::{Area, Layout};
+use ecosight_datasets::snapshot::{SNAPSHOT_FILE, Snapshot};
 use ecosight_datasets::tables::{
     CopyRow, EmbedParts, QuarantineRow, Row, SoundRow, read_file, read_files_index, read_rows,
 };
@@ -17,6 +18,9 @@ use crate::engine::describe;
 use crate::engine::files::{below, is_folder, is_temporary, name_of, relative};
 use crate::engine::gc::run_records;
 use crate::engine::state::known;
+
+/// The part of the data root that holds versions of the tables.
+const SNAPSHOTS: &str = "snapshots";
 
 /// What was found.
 pub(super) struct Inventory {
@@ -45,6 +49,7 @@ pub(super) fn take(layout: &Layout) -> Result<Inventory, DatasetError> {
         checks.push(("corrections".to_owned(), Check::Corrections(layout.corrections())));
     }
     journal(layout, &mut checks)?;
+    snapshots(layout, &mut checks);
     unnamed(layout, &layout.tables(), &named, &mut checks)?;
     Ok(Inventory { checks, left_out })
 }
@@ -218,6 +223,32 @@ fn journal(layout: &Layout, checks: &mut Vec<(String, Check)>) -> Result<(), Dat
         }
     }
     Ok(())
+}
+
+/// The latest snapshot of the tables, those of the models, and the files that they name. What is a second name of a file that is checked anyway, under the
+/// name that the engine reads, is not read twice.
+fn snapshots(layout: &Layout, checks: &mut Vec<(String, Check)>) {
+    let of_models = std::fs::read_dir(layout.models()).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = of_models.map(|model| model.path().join(SNAPSHOT_FILE)).collect();
+    paths.sort();
+    paths.insert(0, layout.snapshot());
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let snapshot = match Snapshot::read_at(&path) {
+            Ok(None) => continue,
+            Ok(Some(snapshot)) => snapshot,
+            Err(error) => {
+                checks.push((SNAPSHOTS.to_owned(), Check::Readable(path, Err(describe(&error)))));
+                continue;
+            }
+        };
+        checks.push((SNAPSHOTS.to_owned(), Check::Readable(path, Ok(()))));
+        for part in snapshot.parts().filter(|part| !part.is_live(layout)) {
+            if seen.insert(part.path.clone()) {
+                checks.push((SNAPSHOTS.to_owned(), Check::Kept(part.clone())));
+            }
+        }
+    }
 }
 
 /// The Parquet files below `folder` that nothing names.

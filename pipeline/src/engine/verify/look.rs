@@ -9,6 +9,7 @@ use ecosight_datasets::files::{Condition, FileStamp};
 use ecosight_datasets::key::ContentHash;
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Corrections;
+use ecosight_datasets::snapshot::Part;
 use ecosight_datasets::tables::{PredictionRow, Row, decode};
 use ecosight_datasets::tracks::Track;
 use ecosight_models::artefact::Artefact;
@@ -66,6 +67,7 @@ impl Surroundings<'_> {
                 let found = result.clone().map_or_else(damaged, |()| ok());
                 of_file(layout, path, found, Remedy::SetAside)
             }
+            Check::Kept(part) => (part.path.clone(), part.size_bytes, kept(layout, part), Remedy::SetAside),
             Check::File(path) => {
                 let found = match read(path) {
                     Ok(()) => ok(),
@@ -179,6 +181,17 @@ fn way_out(track: &Track) -> String {
     match &track.s3_object_key {
         Some(key) => format!("`ecosight storage get {key}` fetches the copy in the bucket"),
         None => "it can only come back from a backup; `ecosight storage reindex` forgets it".to_owned(),
+    }
+}
+
+fn kept(layout: &Layout, part: &Part) -> Found {
+    if !layout.root().join(&part.path).exists() {
+        return (Health::Missing, "a snapshot of the tables names it".to_owned());
+    }
+    match part.is_whole(layout.root()) {
+        Ok(true) => ok(),
+        Ok(false) => damaged("it is not what was written"),
+        Err(error) => damaged(describe(&error)),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::files::{folder_of, write_atomic};
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::snapshot::{Part, Snapshot};
 use ecosight_stages::StageErrorKind;
 use ecosight_stages::publish::{Move, restore_pointer};
 use ecosight_stages::train::Pointer;
@@ -45,6 +46,7 @@ pub fn repair(layout: &Layout, checked: &[Checked], _lock: &Lock) -> Result<Repa
     let pointers: Vec<PathBuf> = pointers.map(|path| PathBuf::from(relative(layout, &path))).collect();
     bad.extend(pointers.into_iter().map(|path| (path, "damaged")));
     let mut repaired = Repaired::default();
+    forget_snapshots(layout, &bad)?;
     for (path, place) in &bad {
         // An index that was tampered with moves nothing that lies elsewhere.
         if path.components().all(|part| matches!(part, Component::Normal(_))) {
@@ -67,6 +69,26 @@ pub fn repair(layout: &Layout, checked: &[Checked], _lock: &Lock) -> Result<Repa
         repaired.restored.push(production);
     }
     Ok(repaired)
+}
+
+/// Takes files that are about to be set aside out of the latest snapshot: what it names is the same file under another name.
+fn forget_snapshots(layout: &Layout, bad: &BTreeSet<(PathBuf, &str)>) -> Result<(), DatasetError> {
+    let Ok(Some(mut latest)) = Snapshot::read(layout) else { return Ok(()) };
+    let is_bad = |part: &Part| {
+        let is_named = |name: &str| bad.iter().any(|(path, _)| path == Path::new(name));
+        is_named(&part.path) || (is_named(&part.name) && part.is_live(layout))
+    };
+    let gone: Vec<Part> = latest.parts().filter(|part| is_bad(part)).cloned().collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    latest.remove(&gone);
+    latest.write(&layout.snapshot())?;
+    for part in gone.iter().filter(|part| part.is_live(layout)) {
+        let path = layout.root().join(&part.path);
+        std::fs::remove_file(&path).map_err(DatasetError::at("remove file", &path))?;
+    }
+    Ok(())
 }
 
 /// Writes the history again, without the lines of `copy` that cannot be read.
