@@ -4,8 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ecosight_datasets::layout::SNAPSHOT;
+use ecosight_datasets::snapshot::Snapshot;
+
 use crate::clips::recordings;
-use crate::roots::{Contents, as_the_snapshot_says, busy, contents};
+use crate::roots::{Contents, as_the_snapshot_says, busy, check_files, contents};
 use crate::s3::{BUCKET, Server, State};
 use crate::support::Sandbox;
 
@@ -161,6 +164,28 @@ fn a_bucket_that_is_gone_at_the_end_gets_everything_later() {
     sandbox.ok(&format!("retrain -q {SETTINGS}"));
     assert_eq!(made(&server), expected);
     assert_eq!(fs::read_dir(sandbox.path().join("state/roots")).unwrap().count(), 1);
+}
+
+#[test]
+fn readers_find_one_state_wherever_a_run_was_cut_off() {
+    let (server, sandbox) = root();
+    sandbox.ok(&format!("retrain -q {SETTINGS}"));
+    let bucket = server.bucket_folder().join("root");
+    let version = || Snapshot::read_at(&bucket.join(SNAPSHOT)).unwrap().unwrap().version;
+    let first = version();
+    for (clips, requests) in [(7, 35), (8, 50), (9, 65), (10, 80), (11, 95)] {
+        recordings(&sandbox, clips);
+        server.put_folder(&sandbox.path().join("recordings"), "root/extracted_audio");
+        server.after(requests, State::Down);
+        let ran = sandbox.run(&format!("retrain -q {SETTINGS}"));
+        server.state(State::Up);
+        assert!([0, 6].contains(&ran.code), "{}", ran.stderr);
+        // Every file is whole, and the parts of embeddings are those that the index of the same state names.
+        check_files(as_the_snapshot_says(&bucket).path());
+    }
+    sandbox.ok(&format!("retrain -q {SETTINGS}"));
+    assert!(version() > first);
+    assert_eq!(made(&server), expected(&sandbox));
 }
 
 #[test]

@@ -76,7 +76,7 @@ pub(crate) fn document(path: &Path) -> Value {
 }
 
 /// What a plain glob over the table of embeddings sees is what the index names, and what was under way is gone.
-fn check_files(root: &Path) {
+pub(crate) fn check_files(root: &Path) {
     let seen: BTreeSet<PathBuf> = files(&root.join("tables/embed")).into_iter().collect();
     assert_eq!(seen, embed_parts(root).into_iter().collect(), "parts that the index does not name, or the reverse");
     let staged = files(&root.join(".staging"));
