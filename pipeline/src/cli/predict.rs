@@ -68,11 +68,11 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
     if printer.json {
         printer.document(&document)?;
     } else if out.is_none() {
-        printer.result(&match args.format {
-            Format::Json => json(&document),
-            Format::Csv => csv_text(&document)?,
-            Format::Table => text_table(&document),
-        })?;
+        match args.format {
+            Format::Json => printer.data(&json(&document))?,
+            Format::Csv => printer.data(&csv_text(&document)?)?,
+            Format::Table => printer.result(&text_table(&document))?,
+        }
     }
     if document.failed.is_empty() {
         return Ok(ExitStatus::Ok);
