@@ -1,6 +1,7 @@
-//! Names that other people chose: what would control a terminal is shown as an escape.
+//! Names that other people chose: what would control a terminal is shown as an escape, and what a spreadsheet would compute is text.
 
 use std::fs;
+use std::path::Path;
 
 use crate::clips::{recording, recordings, wav};
 use crate::support::{Ran, Sandbox};
@@ -9,6 +10,9 @@ const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1 --set p
 
 /// Sets the title of the window, rings, begins a line that looks like one of `ingest`, and turns the direction of the rest of the line.
 const TERMINAL: &str = "a\u{1b}]0;title\u{7}\nstored  fake\u{202e}.wav";
+
+/// What a spreadsheet would compute.
+const FORMULA: &str = "=1+1.wav";
 
 /// That nothing but text reaches the terminal, and no line that only a name has begun.
 #[track_caller]
@@ -81,4 +85,56 @@ fn control_characters_in_arguments_and_labels_reach_no_terminal() {
         assert_ne!(ran.code, 0);
         assert_plain(&format!("{arguments:?}"), &ran);
     }
+}
+
+/// The lines of a file of the sandbox.
+fn lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn formulas_in_csv_files_are_text_and_come_back() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    // A path that begins with a formula, and a label that begins with one behind a quote.
+    for number in 0..10 {
+        wav(&sandbox.path().join(format!("=high{number}.wav")), 2000.0, number);
+        wav(&sandbox.path().join(format!("low{number}.wav")), 300.0, number + 100);
+    }
+    let rows = (0..10).map(|n| format!("=high{n}.wav,'=high\nlow{n}.wav,@low\n"));
+    fs::write(sandbox.path().join("clips.csv"), format!("uri,label\n{}", rows.collect::<String>())).unwrap();
+    sandbox.ok(&format!("retrain --source clips.csv {FAST}"));
+
+    sandbox.ok("review --n 20 --out next.csv");
+    let written = lines(&sandbox.path().join("next.csv"));
+    assert!(written.len() > 5, "{written:?}");
+    assert!(written.iter().any(|line| line.starts_with("'=high") && line.contains(",''=high,")), "{written:?}");
+    assert!(!written.iter().any(|line| line.split(',').any(|cell| cell.starts_with(['=', '@']))), "{written:?}");
+
+    // Filled in by copying a label of the file, without the identity, so that path and label both have to be found.
+    let of = |row: &str, label: &str| {
+        let mut cells: Vec<&str> = row.split(',').collect();
+        (cells[7], cells[8]) = (label, "");
+        cells.join(",")
+    };
+    let high: Vec<String> =
+        written.iter().filter(|line| line.starts_with("'=high")).map(|row| of(row, "'@low")).collect();
+    fs::write(sandbox.path().join("filled.csv"), format!("{}\n{}\n", written[0], high[..2].join("\n"))).unwrap();
+    let imported = sandbox.json("review --import filled.csv");
+    assert_eq!((&imported["read"], &imported["corrected"]), (&2.into(), &2.into()), "{imported}");
+
+    sandbox.ok("review --n 20 --out raw.csv --raw-csv");
+    let raw = lines(&sandbox.path().join("raw.csv"));
+    assert!(raw.iter().any(|line| line.starts_with("=high")), "{raw:?}");
+    let low = raw.iter().find(|line| line.starts_with("low")).map(|row| of(row, "'=high")).unwrap();
+    fs::write(sandbox.path().join("filled.csv"), format!("{}\n{low}\n", raw[0])).unwrap();
+    assert_eq!(sandbox.json("review --import filled.csv --raw-csv")["corrected"], 1);
+
+    fs::write(sandbox.path().join(FORMULA), "no audio").unwrap();
+    let output = sandbox.command("predict --out rows.csv").args([FORMULA, "=high0.wav", "low0.wav"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let predicted = lines(&sandbox.path().join("rows.csv"));
+    assert!(predicted[1].starts_with("'=high0.wav,") && predicted[2].starts_with("low0.wav,"), "{predicted:?}");
+    assert!(predicted[0].contains(",''=high") && predicted[0].contains("'@low"), "{predicted:?}");
+    assert!(sandbox.ok("predict =high0.wav --format csv --raw-csv").stdout.contains("\n=high0.wav,"));
 }

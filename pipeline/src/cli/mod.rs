@@ -5,6 +5,7 @@ mod audio_paths;
 mod audit;
 mod completions;
 mod config;
+mod csv_file;
 mod demo;
 mod doctor;
 mod embed;
