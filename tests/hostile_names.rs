@@ -138,3 +138,14 @@ fn formulas_in_csv_files_are_text_and_come_back() {
     assert!(predicted[0].contains(",''=high") && predicted[0].contains("'@low"), "{predicted:?}");
     assert!(sandbox.ok("predict =high0.wav --format csv --raw-csv").stdout.contains("\n=high0.wav,"));
 }
+
+#[test]
+fn more_threads_than_the_limit_are_refused_at_once() {
+    let sandbox = Sandbox::new();
+    for jobs in ["20000", "18446744073709551615"] {
+        let ran = sandbox.run(&format!("status -j {jobs}"));
+        assert_eq!(ran.code, 2, "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("`--jobs {jobs}` is more than the limit of")), "{}", ran.stderr);
+    }
+    assert_ne!(sandbox.run("doctor -j 64").code, 2);
+}

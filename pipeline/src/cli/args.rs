@@ -51,7 +51,7 @@ pub(crate) struct GlobalArgs {
     /// Pipeline file laid over the built-in one [default: ./ecosight.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Threads [default: one per core]
+    /// Threads, at most 1024 or 4 per core, whichever is more [default: one per core]
     #[arg(long, short, global = true, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
     /// Print one JSON document on stdout
