@@ -18,6 +18,8 @@ mod faults;
 mod gate;
 mod golden_stages;
 mod heads;
+#[cfg(unix)]
+mod hostile_names;
 mod incremental;
 mod ingest;
 #[cfg(unix)]

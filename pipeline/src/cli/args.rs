@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::csv_file::Cells;
 use crate::engine::GraphFormat;
 pub(crate) use bucket::{BucketDoctorArgs, CostArgs, PolicyArgs, SetupArgs, WishArgs};
 pub(crate) use evaluate::EvaluateArgs;
@@ -50,7 +51,7 @@ pub(crate) struct GlobalArgs {
     /// Pipeline file laid over the built-in one [default: ./ecosight.toml where it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Threads [default: one per core]
+    /// Threads, at most 1024 or 4 per core, whichever is more [default: one per core]
     #[arg(long, short, global = true, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
     /// Print one JSON document on stdout
@@ -121,6 +122,20 @@ pub(crate) struct PipelineArgs {
     /// Change one parameter, such as train.l2=0.01 or embed.embedder=logmel
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+}
+
+#[derive(ClapArgs, Debug, Clone, Default)]
+pub(crate) struct CsvArgs {
+    /// Write and read CSV cells as they are: without it, text that a spreadsheet would compute (it begins with = + - @) has a ' before it
+    #[arg(long)]
+    raw_csv: bool,
+}
+
+impl CsvArgs {
+    /// How cells are written and read.
+    pub(crate) fn cells(&self) -> Cells {
+        if self.raw_csv { Cells::Raw } else { Cells::Guarded }
+    }
 }
 
 #[derive(ClapArgs, Debug)]
@@ -242,6 +257,8 @@ pub(crate) struct PredictArgs {
     /// Write to this .csv, .json or .parquet file instead
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
     /// Model to use instead of the one in production
     #[arg(long, value_name = "VERSION")]
     pub(crate) model: Option<String>,

@@ -10,6 +10,7 @@ use ecosight_models::head::UNKNOWN;
 use serde::Serialize;
 
 use super::args::{AuditArgs, AuditVerb};
+use super::csv_file::{Cells, csv_bytes};
 use super::error::CliError;
 use super::printer::Printer;
 use super::report::listing;
@@ -21,7 +22,10 @@ use crate::ExitStatus;
 pub(crate) fn audit(args: &AuditArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     must_exist(globals)?;
     match &args.verb {
-        AuditVerb::Labels { top, out } => labels(top.get(), out.as_deref(), globals, printer),
+        AuditVerb::Labels { top, out, csv } => {
+            let out = out.as_deref().map(|file| (file, csv.cells()));
+            labels(top.get(), out, globals, printer)
+        }
         AuditVerb::Leaks => leaks(globals, printer),
     }
 }
@@ -57,8 +61,13 @@ struct Suspect {
 const HEADER: [&str; 9] =
     ["uri", "start_s", "split", "label", "predicted", "confidence", "probability", "surprisal", "clip_id"];
 
-fn labels(top: usize, out: Option<&Path>, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    if let Some(file) = out {
+fn labels(
+    top: usize,
+    out: Option<(&Path, Cells)>,
+    globals: &Globals,
+    printer: &Printer,
+) -> Result<ExitStatus, CliError> {
+    if let Some((file, _)) = out {
         must_be_csv(file)?;
     }
     let mut predictions: Vec<PredictionRow> = rows(globals)?;
@@ -72,9 +81,10 @@ fn labels(top: usize, out: Option<&Path>, globals: &Globals, printer: &Printer) 
     predictions.sort_by(|a, b| b.surprisal.total_cmp(&a.surprisal).then(a.clip_id.cmp(&b.clip_id)));
     let found = predictions.len();
     let suspects: Vec<Suspect> = predictions.into_iter().take(top).map(|row| suspect(row, &clips)).collect();
-    if let Some(file) = out {
-        write_atomic(file, &csv_bytes(&HEADER, suspects.iter().map(cells))?)?;
+    if let Some((file, written)) = out {
+        write_atomic(file, &csv_bytes(&HEADER, suspects.iter().map(cells), written)?)?;
     }
+    let out = out.map(|(file, _)| file);
     if printer.json {
         let document =
             serde_json::json!({ "examined": examined, "contradicted": found, "labels": suspects, "written": out });
@@ -236,15 +246,4 @@ pub(super) fn must_be_csv(file: &Path) -> Result<(), CliError> {
     }
     let message = format!("`--out {}` is to be a CSV file", file.display());
     Err(CliError::usage(message, "end the name with .csv"))
-}
-
-/// The bytes of a CSV file.
-pub(super) fn csv_bytes(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>, CliError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let write = || {
-        writer.write_record(header)?;
-        rows.into_iter().try_for_each(|row| writer.write_record(row))
-    };
-    write().map_err(std::io::Error::from)?;
-    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }

@@ -8,7 +8,7 @@ use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::Source;
 use ecosight_datasets::synth;
 
-use super::args::{DemoArgs, Format, PredictArgs};
+use super::args::{CsvArgs, DemoArgs, Format, PredictArgs};
 use super::error::CliError;
 use super::execute::{Sinks, execute, refused};
 use super::listeners::Listeners;
@@ -40,7 +40,8 @@ pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Res
     let source = Source::Folder(std::path::absolute(&audio).map_err(DatasetError::at("find", &audio))?.into());
     let selection = Selection::of(&pipeline, Scope::All, Force::None)?;
     let outcome = execute(&selection, &pipeline, &source, globals, &Sinks::plain(&Listeners::default()), printer)?;
-    let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, model: None };
+    let csv = CsvArgs::default();
+    let request = PredictArgs { paths: vec![new], windows: false, format: Format::Table, out: None, csv, model: None };
     if printer.json {
         let predictions = classify(&request, globals, printer)?;
         printer.document(&serde_json::json!({ "run": outcome, "predictions": predictions }))?;

@@ -60,7 +60,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
     }
     let timings = StageTime { stage: "embed".to_owned(), cpu_s: process_cpu().as_secs_f64(), steps: meter.report() };
     if printer.verbose {
-        printer.note(&format!("{}\n", report::timings(std::slice::from_ref(&timings)).trim_end()));
+        printer.block(&format!("{}\n", report::timings(std::slice::from_ref(&timings)).trim_end()));
     }
     if printer.json {
         printer.document(&serde_json::json!({

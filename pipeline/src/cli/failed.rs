@@ -8,6 +8,7 @@ use ecosight_datasets::tables::{OutColumn, QuarantineRow, write_columns};
 use serde_json::json;
 
 use super::args::FailedArgs;
+use super::csv_file::{Cells, csv_bytes};
 use super::error::CliError;
 use super::printer::Printer;
 use super::report::listing;
@@ -25,7 +26,7 @@ pub(crate) fn failed(args: &FailedArgs, globals: &Globals, printer: &Printer) ->
     let format = args.export.as_deref().map(Format::of).transpose()?;
     let rows = quarantined(&globals.layout)?;
     if let (Some(file), Some(format)) = (&args.export, format) {
-        format.write(file, &rows)?;
+        format.write(file, &rows, args.csv.cells())?;
     }
     let mut again: Vec<String> = Vec::new();
     if args.retry && !rows.is_empty() {
@@ -86,9 +87,9 @@ impl Format {
         }
     }
 
-    fn write(self, file: &Path, rows: &[QuarantineRow]) -> Result<(), CliError> {
+    fn write(self, file: &Path, rows: &[QuarantineRow], csv: Cells) -> Result<(), CliError> {
         match self {
-            Self::Csv => write_atomic(file, &csv_bytes(rows)?)?,
+            Self::Csv => write_atomic(file, &csv_bytes(&HEADER, rows.iter().map(cells), csv)?)?,
             Self::Json => {
                 let mut bytes = serde_json::to_vec_pretty(rows)?;
                 bytes.push(b'\n');
@@ -109,14 +110,4 @@ impl Format {
 fn cells(row: &QuarantineRow) -> Vec<String> {
     let clip_id = row.clip_id.map(|id| id.to_string()).unwrap_or_default();
     [row.uri.clone(), row.stage.clone(), row.code.clone(), row.message.clone(), clip_id].to_vec()
-}
-
-fn csv_bytes(rows: &[QuarantineRow]) -> Result<Vec<u8>, CliError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut write = || {
-        writer.write_record(HEADER)?;
-        rows.iter().try_for_each(|row| writer.write_record(cells(row)))
-    };
-    write().map_err(std::io::Error::from)?;
-    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use super::args::{IngestArgs, PipelineArgs};
 use super::audio_paths::{Buckets, Named, expand};
 use super::error::CliError;
+use super::escape::one_line;
 use super::printer::Printer;
 use super::progress::Progress;
 use super::session::{Globals, absolute, now};
@@ -101,7 +102,7 @@ pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) ->
             Ok(Answer::Rejected(rejection)) => report.add(rejected(&shown, rejection), printer)?,
             // A full disk is full for the next file as well.
             Err(error) => {
-                let error = CliError::from(error).with_note(&format!("`{shown}` is not stored"));
+                let error = CliError::from(error).with_note(&format!("`{}` is not stored", one_line(&shown)));
                 result = Err(not_tried(error, total - done as u64 - 1));
                 break;
             }
@@ -253,7 +254,7 @@ impl Report {
             _ => self.rejected += 1,
         }
         if !printer.json {
-            printer.outcome(line.status != "already_present", &line.text())?;
+            printer.outcome_line(line.status != "already_present", &line.text())?;
         }
         for warning in &line.warnings {
             printer.warning(&format!("{}: {warning}", line.file));
@@ -290,12 +291,12 @@ impl Line {
                     _ if self.s3_uploaded => " (in the bucket)".to_owned(),
                     _ => String::new(),
                 };
-                format!("{status}  {file}  {key}{bucket}\n")
+                format!("{status}  {file}  {key}{bucket}")
             }
             (None, message, hint) => {
                 let [code, message, hint] =
                     [self.code, message.as_deref(), hint.as_deref()].map(Option::unwrap_or_default);
-                format!("{status}  {file}  {code}: {message} ({hint})\n")
+                format!("{status}  {file}  {code}: {message} ({hint})")
             }
         }
     }

@@ -5,11 +5,13 @@ mod audio_paths;
 mod audit;
 mod completions;
 mod config;
+mod csv_file;
 mod demo;
 mod doctor;
 mod embed;
 mod embedded;
 mod error;
+mod escape;
 mod evaluate;
 mod execute;
 mod failed;
@@ -52,7 +54,10 @@ use session::Globals;
 
 /// Parses the command line, does what it says, and reports how it went.
 pub fn main() -> ExitStatus {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return refuse(&error),
+    };
     let printer = Printer::new(args.global.quiet, args.global.verbose, args.global.json);
     let listeners = Listeners::of(&args.verb);
     // A panic has already told where it was.
@@ -64,6 +69,17 @@ pub fn main() -> ExitStatus {
     let status = result.as_ref().map_or_else(CliError::status, |status| *status);
     listeners.finish(status, result.as_ref().err(), &printer);
     status
+}
+
+/// Prints the help or the version that was asked for, or what is wrong with the command line, whose words may be names of files (`ecosight predict *`).
+fn refuse(error: &clap::Error) -> ExitStatus {
+    if !error.use_stderr() {
+        // Nobody is left to tell if stdout is closed.
+        let _ = error.print();
+        return ExitStatus::Ok;
+    }
+    Printer::new(false, false, false).block(error.render().to_string().trim_end());
+    ExitStatus::Usage
 }
 
 fn dispatch(args: Args, listeners: &Listeners, printer: &Printer) -> Result<ExitStatus, CliError> {

@@ -108,7 +108,7 @@ fn promote(version: &str, by: By, why: &Why, globals: &Globals, printer: &Printe
         printer.document(&pointer)?;
     } else {
         let before = pointer.previous.map_or(String::new(), |before| format!("; before it: {before}"));
-        printer.result(&format!("model {version} is in production{before}\n"))?;
+        printer.line(&format!("model {version} is in production{before}"))?;
         if by == By::Rollback {
             printer
                 .note("the next retrain that passes the gate publishes over it; `ecosight models pin` prevents that");

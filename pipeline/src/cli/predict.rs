@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::args::{Format, PredictArgs};
 use super::audio_paths::{self, Buckets, Named, is_address};
+use super::csv_file::{Cells, csv_bytes};
 use super::error::CliError;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -62,17 +63,17 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
     let out = args.out.as_deref().map(|path| OutFormat::of(path).map(|format| (path, format))).transpose()?;
     let document = classify(args, globals, printer)?;
     if let Some((path, format)) = out {
-        format.write(path, &document)?;
+        format.write(path, &document, args.csv.cells())?;
         printer.note(&format!("wrote {} row(s) to {}", document.rows.len(), path.display()));
     }
     if printer.json {
         printer.document(&document)?;
     } else if out.is_none() {
-        printer.result(&match args.format {
-            Format::Json => json(&document),
-            Format::Csv => csv_text(&document)?,
-            Format::Table => text_table(&document),
-        })?;
+        match args.format {
+            Format::Json => printer.data(&json(&document))?,
+            Format::Csv => printer.data(&String::from_utf8_lossy(&csv(&document, args.csv.cells())?))?,
+            Format::Table => printer.result(&text_table(&document))?,
+        }
     }
     if document.failed.is_empty() {
         return Ok(ExitStatus::Ok);
@@ -187,9 +188,9 @@ impl OutFormat {
         }
     }
 
-    fn write(self, path: &Path, document: &Document) -> Result<(), CliError> {
+    fn write(self, path: &Path, document: &Document, written: Cells) -> Result<(), CliError> {
         match self {
-            Self::Csv => write_atomic(path, csv_text(document)?.as_bytes())?,
+            Self::Csv => write_atomic(path, &csv(document, written)?)?,
             Self::Json => write_atomic(path, json(document).as_bytes())?,
             Self::Parquet => write_columns(path, columns(document))?,
         }
@@ -241,15 +242,8 @@ fn text_table(document: &Document) -> String {
     report::table(&header(document), document.rows.iter().map(|row| cells(row, &document.classes, 3)))
 }
 
-fn csv_text(document: &Document) -> Result<String, CliError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let write = |writer: &mut csv::Writer<Vec<u8>>| {
-        writer.write_record(header(document))?;
-        document.rows.iter().try_for_each(|row| writer.write_record(cells(row, &document.classes, 6)))
-    };
-    write(&mut writer).map_err(std::io::Error::from)?;
-    let bytes = writer.into_inner().map_err(csv::IntoInnerError::into_error)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+fn csv(document: &Document, written: Cells) -> Result<Vec<u8>, CliError> {
+    csv_bytes(&header(document), document.rows.iter().map(|row| cells(row, &document.classes, 6)), written)
 }
 
 fn columns(document: &Document) -> Vec<(String, OutColumn)> {

@@ -10,32 +10,36 @@ use ecosight_stages::RowCounts;
 use ecosight_stages::publish::Gate;
 use ecosight_stages::timings::{StageTime, StepTime};
 
+use super::escape::one_line;
 use super::run_report::PAGE;
 use crate::engine::{RunOutcome, StageRecord};
 
-/// A table with a header and columns aligned left (the first) and right (the rest).
+/// A table with a header and columns aligned left (the first) and right (the rest). Cells are escaped and have one line each.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
+    let mut table = laid_out(header, rows);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     format!("{}\n", table.trim_fmt())
 }
 
-/// A table with a header and all columns aligned left: for words.
+/// A table with a header and all columns aligned left: for words. Cells are escaped and have one line each.
 pub(crate) fn listing(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    format!("{}\n", laid_out(header, rows).trim_fmt())
+}
+
+fn laid_out(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let shown = |cell: &str| one_line(cell).into_owned();
+    let rows = rows.into_iter().map(|row| row.iter().map(|cell| shown(cell)).collect::<Vec<_>>());
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header).add_rows(rows);
-    format!("{}\n", table.trim_fmt())
+    table.load_preset(presets::NOTHING).set_header(header.iter().map(|cell| shown(cell))).add_rows(rows);
+    table
 }
 
 /// What was done, what was reused, what failed, how good the model is and where everything lies.
 pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
     let (mut text, root) = (String::new(), layout.place());
+    let path = |place: &dyn std::fmt::Display| one_line(&place.to_string()).into_owned();
     if let Some(test) = outcome.metrics.get("test") {
         let unseen = if test.is_leaky { "" } else { " that the model has not seen" };
         // Figures that were not measured now say when they were.
@@ -58,7 +62,7 @@ pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
         text.push_str(&format!("\ndone in {:.1} s\n", outcome.seconds));
     }
     for (stage, why) in &outcome.skipped {
-        text.push_str(&format!("skipped {stage}: {why}\n"));
+        text.push_str(&format!("skipped {stage}: {}\n", one_line(why)));
     }
     if outcome.failed() > 0 {
         let listed = "`ecosight failed` lists them with the reason";
@@ -70,19 +74,19 @@ pub(crate) fn summary(outcome: &RunOutcome, layout: &Layout) -> String {
     }
     if let Some(model) = &outcome.model {
         let state = if outcome.published { "in production" } else { "not published" };
-        text.push_str(&format!("model   {} ({state})\n", root.join("models").join(model)));
+        text.push_str(&format!("model   {} ({state})\n", path(&root.join("models").join(model))));
     }
     // In a bucket, no folder is the tables.
     let tables = if root.local().is_some() { "tables" } else { SNAPSHOT };
-    text.push_str(&format!("tables  {}\n", root.join(tables)));
+    text.push_str(&format!("tables  {}\n", path(&root.join(tables))));
     if !outcome.is_recorded {
         text.push_str("run     not recorded, as nothing was done\n");
         return text;
     }
     let run = root.join("runs").join(&outcome.run_id);
-    text.push_str(&format!("run     {run}\n"));
+    text.push_str(&format!("run     {}\n", path(&run)));
     if layout.run(&outcome.run_id).join(PAGE).is_file() {
-        text.push_str(&format!("report  {}\n", run.join(PAGE)));
+        text.push_str(&format!("report  {}\n", path(&run.join(PAGE))));
     }
     text
 }

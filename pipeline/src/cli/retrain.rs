@@ -63,13 +63,13 @@ pub(crate) fn retrain(
     }
     let outcome = outcome?;
     if printer.verbose && !outcome.timings.is_empty() {
-        printer.note(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
+        printer.block(&format!("\n{}", report::timings(&outcome.timings).trim_end()));
     }
     let summary = report::summary(&outcome, &globals.layout);
     if printer.json {
         printer.document(&outcome)?;
     } else if listeners.take_stdout() {
-        printer.note(summary.trim_end());
+        printer.block(summary.trim_end());
     } else {
         printer.outcome(!outcome.was_idle(), &summary)?;
     }

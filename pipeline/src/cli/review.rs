@@ -10,7 +10,8 @@ use std::path::Path;
 use ecosight_datasets::files::write_atomic;
 
 use super::args::{ReviewArgs, ReviewFormat};
-use super::audit::{csv_bytes, must_be_csv};
+use super::audit::must_be_csv;
+use super::csv_file::csv_bytes;
 use super::error::CliError;
 use super::printer::Printer;
 use super::root::must_exist;
@@ -26,7 +27,7 @@ const HEADER: [&str; 9] =
 pub(crate) fn review(args: &ReviewArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     if let Some(file) = &args.import {
         must_exist(globals)?;
-        return import::import(file, globals, printer);
+        return import::import(file, args.csv.cells(), globals, printer);
     }
     let out = args.out.as_deref().expect("clap asks for it");
     if args.format == ReviewFormat::Csv {
@@ -45,7 +46,9 @@ pub(crate) fn review(args: &ReviewArgs, globals: &Globals, printer: &Printer) ->
     let chosen: Vec<&Candidate> =
         choose::choose(&rows, &doubts, args.n.get()).into_iter().map(|at| &candidates[at]).collect();
     match args.format {
-        ReviewFormat::Csv => write_atomic(out, &csv_bytes(&HEADER, chosen.iter().map(|clip| cells(clip)))?)?,
+        ReviewFormat::Csv => {
+            write_atomic(out, &csv_bytes(&HEADER, chosen.iter().map(|clip| cells(clip)), args.csv.cells())?)?;
+        }
         ReviewFormat::Raven | ReviewFormat::Audacity => marks::write(out, args.format, &chosen)?,
     }
     if printer.json {

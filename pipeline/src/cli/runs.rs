@@ -38,7 +38,7 @@ fn report(run: &RunFile, globals: &Globals, printer: &Printer) -> Result<ExitSta
         let card = run.text("model").map(|model| globals.layout.model(model).join(run_report::CARD));
         printer.document(&serde_json::json!({ "run_id": run.id, "report": page, "model_card": card }))?;
     } else {
-        printer.result(&format!("{}\n", page.display()))?;
+        printer.line(&page.display().to_string())?;
     }
     Ok(ExitStatus::Ok)
 }

@@ -51,10 +51,21 @@ pub(crate) struct Globals {
     cache: PathBuf,
 }
 
+/// Most threads that `--jobs` may ask for: 1024, or 4 per core where that is more. Each takes memory, and more than cores are no faster.
+fn thread_limit() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    cores.saturating_mul(4).max(1024)
+}
+
 impl Globals {
     /// Reads the environment, sets up the threads and the answer to Ctrl-C.
     pub(crate) fn new(args: GlobalArgs) -> Result<Self, CliError> {
         let threads = args.jobs.map_or(0, std::num::NonZeroUsize::get);
+        let limit = thread_limit();
+        if threads > limit {
+            let error = format!("`--jobs {threads}` is more than the limit of {limit} threads");
+            return Err(CliError::usage(error, "leave `--jobs` out for one thread per core"));
+        }
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global()

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::StatusArgs;
 use super::error::CliError;
+use super::escape::one_line;
 use super::printer::Printer;
 use super::report::{count, duration, table};
 use super::session::Globals;
@@ -68,7 +69,7 @@ pub(crate) fn document(works: &[PlannedWork], source: &Source, globals: &Globals
 
 /// The plan for people.
 pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, detail: Detail) -> String {
-    let mut text = format!("{} ► {}\n\n", source, globals.root());
+    let mut text = format!("{}\n\n", one_line(&format!("{source} ► {}", globals.root())));
     let rows = works.iter().map(|work| {
         let counts = work.rows.map_or_else(
             || vec!["?".to_owned(); 5],
@@ -86,12 +87,12 @@ pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, de
     text.push_str(&table(&["stage", "new", "changed", "reused", "retired", "failed", "expected"], rows));
     if detail == Detail::Why {
         for work in works.iter().filter(|work| work.verdict != Verdict::Fresh) {
-            text.push_str(&format!("\n{}: {}\n", work.stage, work.verdict.why()));
+            text.push_str(&format!("\n{}: {}\n", work.stage, one_line(work.verdict.why())));
             for note in &work.notes {
-                text.push_str(&format!("  {note}\n"));
+                text.push_str(&format!("  {}\n", one_line(note)));
             }
             for example in &work.examples {
-                text.push_str(&format!("  {example}\n"));
+                text.push_str(&format!("  {}\n", one_line(example)));
             }
             if work.affected > work.examples.len() {
                 text.push_str(&format!("  … and {} more\n", work.affected - work.examples.len()));
@@ -100,7 +101,7 @@ pub(crate) fn text(works: &[PlannedWork], source: &Source, globals: &Globals, de
     }
     let held_back = HeldBack::read(&globals.layout).filter(|_| is_fresh(works));
     if let Some(held_back) = held_back {
-        text.push_str(&format!("\nnothing is done: {}\n", held_back.words()));
+        text.push_str(&format!("\nnothing is done: {}\n", one_line(&held_back.words())));
         return text;
     }
     let closing = if is_fresh(works) {

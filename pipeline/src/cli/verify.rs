@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::args::VerifyArgs;
 use super::error::CliError;
+use super::escape::one_line;
 use super::last_run::LastRun;
 use super::printer::Printer;
 use super::progress::Progress;
@@ -100,7 +101,10 @@ fn print(
     printer.outcome(false, &table(&header, by_part(checked).into_iter().map(row)))?;
     let is_wrong = wrong.iter().any(|checked| checked.health.is_wrong());
     if !wrong.is_empty() {
-        let line = |checked: &&Checked| format!("{:<10} {}: {}\n", checked.health.word(), checked.path, checked.why);
+        let line = |checked: &&Checked| {
+            let said = format!("{:<10} {}: {}", checked.health.word(), checked.path, checked.why);
+            format!("{}\n", one_line(&said))
+        };
         printer.outcome(is_wrong, &format!("\n{}", wrong.iter().map(line).collect::<String>()))?;
     }
     if !is_wrong {

@@ -93,7 +93,8 @@ fn list(globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
         return Ok(ExitStatus::Ok);
     }
     if records.is_empty() {
-        printer.note("there are no weights yet\nhint: `ecosight weights fetch`, or `ecosight weights import FILE`");
+        printer.note("there are no weights yet");
+        printer.note("hint: `ecosight weights fetch`, or `ecosight weights import FILE`");
         return Ok(ExitStatus::Ok);
     }
     let rows = records.iter().map(|record| {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
+use super::CsvArgs;
+
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight audit labels
@@ -31,6 +33,8 @@ probability of the given label: the lower, the sooner. To correct them: `ecosigh
         /// Write them to this .csv file
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        csv: CsvArgs,
     },
     /// Pairs of clips of which one is a copy of the other: those that are known, and those on different sides of the split
     #[command(after_help = "Examples:
@@ -71,6 +75,8 @@ pub(crate) struct ReviewArgs {
     /// Take this corrected CSV file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "out", "n", "format"])]
     pub(crate) import: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

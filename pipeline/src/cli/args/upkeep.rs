@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
+use super::CsvArgs;
+
 #[derive(ClapArgs, Debug)]
 #[command(after_help = "Examples:
   ecosight runs list
@@ -84,6 +86,8 @@ pub(crate) struct FailedArgs {
     /// Write them to this .csv, .json or .parquet file
     #[arg(long, value_name = "FILE")]
     pub(crate) export: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) csv: CsvArgs,
 }
 
 #[derive(ClapArgs, Debug)]

@@ -57,7 +57,7 @@ pub(super) fn preview(
                 (None, Some((code, message, hint))) => format!("{code}: {message} ({hint})"),
                 (None, None) => String::new(),
             };
-            printer.result(&format!("{status}  {file}  {what}\n"))?;
+            printer.line(&format!("{status}  {file}  {what}"))?;
         }
         let (code, message, hint) =
             why.map_or((None, None, None), |(code, message, hint)| (Some(code), Some(message), Some(hint)));

@@ -19,7 +19,7 @@ pub(super) fn pin(why: &Why, globals: &Globals, printer: &Printer) -> Result<Exi
     if printer.json {
         printer.document(&pin)?;
     } else {
-        printer.result(&format!("{}; retrains publish nothing over it\n", pin.words()))?;
+        printer.line(&format!("{}; retrains publish nothing over it", pin.words()))?;
     }
     Ok(ExitStatus::Ok)
 }
@@ -33,7 +33,7 @@ pub(super) fn unpin(why: &Why, globals: &Globals, printer: &Printer) -> Result<E
         printer.document(&json!({ "was_pinned": was_pinned }))?;
     } else {
         let found = if was_pinned { "the pin is removed; retrains publish again" } else { "no model was pinned" };
-        printer.result(&format!("{found}\n"))?;
+        printer.line(found)?;
     }
     Ok(ExitStatus::Ok)
 }

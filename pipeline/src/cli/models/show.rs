@@ -11,6 +11,7 @@ use serde_json::json;
 use super::known::Known;
 use crate::ExitStatus;
 use crate::cli::error::CliError;
+use crate::cli::escape::one_line;
 use crate::cli::printer::Printer;
 use crate::cli::report;
 use crate::cli::session::Globals;
@@ -47,7 +48,7 @@ pub(super) fn show(globals: &Globals, version: &str, printer: &Printer) -> Resul
     let pin = Pin::read(layout)?.filter(|pin| pin.version == version);
     lines.extend(pin.map(|pin| ("pinned".to_owned(), pin.words())));
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {}\n", one_line(value))).collect();
     if let Some(test) = artefact.meta.metrics.get("test") {
         text.push_str(&format!("\nOn {} test clips:\n\n{}", test.n, report::figures(test)));
     }

@@ -9,6 +9,7 @@ use ecosight_datasets::tables::ClipRow;
 
 use crate::ExitStatus;
 use crate::cli::audit::rows;
+use crate::cli::csv_file::Cells;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::cli::root::lock;
@@ -21,13 +22,13 @@ const WITHDRAW: &str = "-";
 const TOLD: usize = 5;
 
 /// Takes the labels of a corrected file: all of them, or none where one makes no sense.
-pub(super) fn import(file: &Path, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
+pub(super) fn import(file: &Path, cells: Cells, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     let bytes = std::fs::read(file).map_err(|error| {
         CliError::usage(format!("cannot read `{}`: {error}", file.display()), "name the file that `--out` has written")
     })?;
     let clips: Vec<ClipRow> = rows(globals)?;
     let known = Known::new(&clips);
-    let filled = filled(&bytes, file)?;
+    let filled = filled(&bytes, file, cells)?;
     let mut problems = Vec::new();
     let mut corrected: Vec<(&ClipRow, Option<String>)> = Vec::new();
     for Filled { line, id, uri, start_s, label } in filled {
@@ -88,7 +89,7 @@ struct Filled {
     label: String,
 }
 
-fn filled(bytes: &[u8], file: &Path) -> Result<Vec<Filled>, CliError> {
+fn filled(bytes: &[u8], file: &Path, cells: Cells) -> Result<Vec<Filled>, CliError> {
     let wrong = |why: String| {
         let message = format!("`{}` cannot be read: {why}", file.display());
         CliError::failed(message, "it is to be the file that `--out` has written, saved as CSV with commas")
@@ -108,7 +109,8 @@ fn filled(bytes: &[u8], file: &Path) -> Result<Vec<Filled>, CliError> {
     let mut filled = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| wrong(error.to_string()))?;
-        let cell = |at: Option<usize>| at.and_then(|at| record.get(at)).unwrap_or_default().trim().to_owned();
+        let cell =
+            |at: Option<usize>| cells.read(at.and_then(|at| record.get(at)).unwrap_or_default().trim()).to_owned();
         let line = record.position().map_or(0, csv::Position::line);
         let row = Filled { line, id: cell(id), uri: cell(uri), start_s: cell(start_s), label: cell(Some(label)) };
         if !row.label.is_empty() {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::record::{RunFile, number};
 use crate::ExitStatus;
 use crate::cli::error::CliError;
+use crate::cli::escape::one_line;
 use crate::cli::printer::Printer;
 use crate::cli::report::{count, figures, gate, table};
 
@@ -40,7 +41,7 @@ fn text(run: &RunFile) -> String {
     others.filter(|(name, _)| !TOLD.contains(&name.as_str())).for_each(|(name, value)| facts(name, value, &mut lines));
     lines.push(("quarantined".to_owned(), format!("{} clip(s)", run.list("quarantined").len())));
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
+    let mut text: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {}\n", one_line(value))).collect();
     stages(run, &mut text);
     metrics(run, &mut text);
     if let Ok(found) = serde_json::from_value(run.record["gate"].clone()) {
@@ -51,7 +52,8 @@ fn text(run: &RunFile) -> String {
         text.push('\n');
     }
     for warning in run.list("warnings") {
-        text.push_str(&format!("warning: {}: {}\n", plain(&warning[0]), plain(&warning[1])));
+        let message = format!("warning: {}: {}", plain(&warning[0]), plain(&warning[1]));
+        text.push_str(&format!("{}\n", one_line(&message)));
     }
     text
 }
@@ -87,7 +89,7 @@ fn stages(run: &RunFile, text: &mut String) {
     text.push_str(&format!("\n{}\n", table(&header, rows)));
     for stage in run.list("stages") {
         if let Some(why) = stage["why"].as_str().filter(|why| !why.is_empty()) {
-            text.push_str(&format!("{} ran because {why}\n", plain(&stage["stage"])));
+            text.push_str(&format!("{} ran because {}\n", plain(&stage["stage"]), one_line(why)));
         }
     }
 }

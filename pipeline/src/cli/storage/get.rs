@@ -57,8 +57,7 @@ pub(crate) fn get(args: &GetArgs, globals: &Globals, printer: &Printer) -> Resul
             json!({ "dry_run": args.dry_run, "fetched": new, "skipped": same, "failures": failures.sorted() });
         printer.document(&document)?;
     } else {
-        let lines = new.iter().map(|path| format!("{}\n", path.display()));
-        printer.result(&lines.collect::<String>())?;
+        printer.list(new.iter().map(|path| path.display().to_string()))?;
         let verb = if args.dry_run { "to fetch" } else { "fetched" };
         printer.note(&format!("{} {verb}, {} there already, {} failed", new.len(), same.len(), failures.len()));
     }

@@ -78,7 +78,10 @@ pub(crate) fn outbox(globals: &Globals, printer: &Printer) -> Result<ExitStatus,
     let oldest = report.oldest_s.map_or_else(String::new, |s| format!("; the oldest waits for {}", duration(s as f64)));
     printer.note(&format!("{} waiting, {}{oldest}", report.count, size(report.size_bytes)));
     match &report.last_error {
-        Some(last) => printer.note(&format!("last error: {}\nhint: {}", last.message, last.hint)),
+        Some(last) => {
+            printer.note(&format!("last error: {}", last.message));
+            printer.note(&format!("hint: {}", last.hint));
+        }
         None => printer.note("hint: `ecosight storage sync` uploads them now"),
     }
     Ok(ExitStatus::Ok)

@@ -59,7 +59,7 @@ pub(crate) fn put(args: &PutArgs, globals: &Globals, printer: &Printer) -> Resul
             &json!({ "dry_run": args.dry_run, "stored": new, "skipped": same, "failures": failures.sorted() }),
         )?;
     } else {
-        printer.result(&new.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+        printer.list(&new)?;
         let verb = if args.dry_run { "to store" } else { "stored" };
         printer.note(&format!("{} {verb}, {} there already, {} failed", new.len(), same.len(), failures.len()));
     }

@@ -56,7 +56,7 @@ fn tell(done: &Reindexed, would_be: &str, printer: &Printer) -> Result<ExitStatu
         format!("{} to be uploaded", done.waiting),
         format!("{} rows {would_be}added, {} {would_be}dropped", done.added, done.dropped),
     ];
-    printer.result(&lines.map(|line| format!("{line}\n")).concat())?;
+    printer.list(lines)?;
     for name in done.strange.iter().take(SHOWN) {
         printer.warning(&format!("`{name}` is no recording of a class"));
     }

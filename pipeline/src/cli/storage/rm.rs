@@ -51,7 +51,7 @@ pub(crate) fn rm(args: &RmArgs, globals: &Globals, printer: &Printer) -> Result<
         if printer.json {
             printer.document(&json!({ "removed": false, "objects": names, "bytes": bytes }))?;
         } else {
-            printer.result(&names.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+            printer.list(&names)?;
             printer.note(&format!("{} object(s), {} would be removed", names.len(), size(bytes)));
         }
         if args.consent.dry_run || found.is_empty() {

@@ -126,9 +126,9 @@ fn show(report: &Report, printer: &Printer) -> Result<(), CliError> {
     if printer.json {
         return Ok(printer.document(report)?);
     }
-    let rows = report.steps.iter().map(|line| {
-        let hint = line.hint.as_ref().map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-        vec![line.step.to_owned(), line.state.word().to_owned(), format!("{}{hint}", line.detail)]
+    let rows = report.steps.iter().flat_map(|line| {
+        let hint = line.hint.as_ref().map(|hint| vec![String::new(), String::new(), format!("hint: {hint}")]);
+        [vec![line.step.to_owned(), line.state.word().to_owned(), line.detail.clone()]].into_iter().chain(hint)
     });
     printer.result(&listing(&["step", "state", "what"], rows))?;
     printer.result("\nThe keys of EcoSight must be allowed this, and no more:\n\n")?;

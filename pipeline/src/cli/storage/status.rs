@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::ls::time;
 use crate::ExitStatus;
 use crate::cli::error::CliError;
+use crate::cli::escape::one_line;
 use crate::cli::ingest::rules;
 use crate::cli::printer::Printer;
 use crate::cli::root::size;
@@ -145,5 +146,5 @@ fn text(report: &Report) -> String {
         ("outbox", report.outbox.as_ref().map_or_else(none, backlog)),
     ];
     let notes = report.overruled.iter().map(|overruled| ("note", overruled.to_string()));
-    lines.into_iter().chain(notes).map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+    lines.into_iter().chain(notes).map(|(name, value)| format!("{name:<12} {}\n", one_line(&value))).collect()
 }

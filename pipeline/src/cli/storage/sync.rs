@@ -107,7 +107,7 @@ fn preview(keys: &[String], printer: &Printer) -> Result<ExitStatus, CliError> {
     if printer.json {
         printer.document(&serde_json::json!({ "would_upload": keys }))?;
     } else {
-        printer.result(&keys.iter().map(|key| format!("{key}\n")).collect::<String>())?;
+        printer.list(keys)?;
         printer.note(&format!("{} to upload", keys.len()));
     }
     Ok(ExitStatus::Ok)

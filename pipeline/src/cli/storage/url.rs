@@ -55,7 +55,7 @@ pub(crate) fn url(args: &UrlArgs, globals: &Globals, printer: &Printer) -> Resul
     if printer.json {
         printer.document(&Report { url, method: if args.put { "PUT" } else { "GET" }, expires_at })?;
     } else {
-        printer.result(&format!("{url}\n"))?;
+        printer.line(&url)?;
         if let Some(time) = expires_at {
             printer.note(&format!("good until {time}"));
         }

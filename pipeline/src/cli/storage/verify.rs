@@ -18,6 +18,7 @@ use super::target::{bucket, connect};
 use crate::ExitStatus;
 use crate::cli::args::StorageVerifyArgs;
 use crate::cli::error::CliError;
+use crate::cli::escape::one_line;
 use crate::cli::ingest::rules;
 use crate::cli::printer::Printer;
 use crate::cli::root::must_exist;
@@ -163,7 +164,8 @@ fn text(report: &Report<'_>, names_extra: bool) -> String {
         ("gone here", &report.gone_here),
         ("extra", extra),
     ];
-    let lines = lists.iter().flat_map(|(word, names)| names.iter().map(move |name| format!("{word:<10} {name}\n")));
+    let lines =
+        lists.iter().flat_map(|(word, names)| names.iter().map(move |name| format!("{word:<10} {}\n", one_line(name))));
     let renamed = match report.renamed.len() {
         0 => String::new(),
         count => format!(" ({count} under another name)"),

@@ -29,6 +29,8 @@ fn hostile_names_stay_text() {
         assert!(words.contains(&class), "`{class}` is not in the card");
     }
     assert!(words.contains("(?<recording>\\d+)-|`x`"), "{words}");
+    // Readers that do not know the escapes of Markdown find no tag in a name either.
+    assert!(card.contains("&lt;script&gt;alert") && !card.contains("<script") && !card.contains("\\<"), "{card}");
     assert_eq!(headings, 11);
     // Cells of: figures, gate, counts, classes, slices, settings. No name makes one more.
     let rows = |columns: usize, rows: usize| columns * (rows + 1);

@@ -1,9 +1,9 @@
 //! Text that stays text in Markdown (`CommonMark` 0.31 with the tables of GitHub).
 
-/// Characters that begin or end something inside a line: emphasis, code, HTML, a link or an image, an entity, a cell, a mention, a formula.
-const SPECIAL: &str = "\\`*_{}[]<>#|~&$@";
+/// Characters that begin or end something inside a line: emphasis, code, a link or an image, a cell, a mention, a formula.
+const SPECIAL: &str = "\\`*_{}[]#|~$@";
 
-/// Words from the data, in one line.
+/// Words from the data, in one line. What could begin HTML is written as an entity, which is text for readers that pass HTML through as well.
 pub(super) fn text(words: &str) -> String {
     let words = one_line(words);
     let words = words.trim();
@@ -16,7 +16,12 @@ pub(super) fn text(words: &str) -> String {
         if SPECIAL.contains(c) || begins || is_address {
             escaped.push('\\');
         }
-        escaped.push(c);
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            c => escaped.push(c),
+        }
     }
     escaped
 }
