@@ -29,6 +29,7 @@ fn the_demo_trains_evaluates_and_predicts_offline() {
     for expected in ["accuracy", "gunshot", "in production", "new-chainsaw.wav"] {
         assert!(ran.stdout.contains(expected), "{expected} is missing in\n{}", ran.stdout);
     }
+    assert!(ran.stderr.contains("\nNext:\n  ecosight predict"), "{}", ran.stderr);
     let root = sandbox.path().join("ecosight-demo");
     for file in ["tables/manifest", "tables/split", "tables/augment", "tables/quarantine", "models/production.json"] {
         assert!(root.join(file).exists(), "{file}");

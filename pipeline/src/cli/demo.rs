@@ -53,7 +53,7 @@ pub(crate) fn demo(args: &DemoArgs, globals: &Globals, printer: &Printer) -> Res
     printer.result("\nPredictions for clips that were not there before:\n\n")?;
     let status = predict(&request, globals, printer)?;
     let root = args.out.display();
-    printer.note(&format!(
+    printer.block(&format!(
         "\nNext:\n  ecosight predict --data-root {root} FILE…     classify a clip of yours\n  \
          ecosight weights fetch                       get YAMNet's weights for real work\n  \
          ecosight retrain --source DIR                train on your recordings: DIR/<class>/…"
