@@ -38,7 +38,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub const SNAPSHOT_FILE: &str = "snapshot.json";
 
 /// For how long a file stays that the latest snapshot names no longer: whoever began to read before reads to the end.
-const GRACE: TimeDelta = TimeDelta::hours(24);
+pub(crate) const GRACE: TimeDelta = TimeDelta::hours(24);
 
 /// The files that tables and index consist of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -59,7 +59,7 @@ impl Mirror {
         };
         drop(fetched);
         let result = match (result, &latest) {
-            (Ok(()), Some(latest)) => self.fetch_snapshot(latest, is_ahead, &mut pulled, progress).await,
+            (Ok(()), Some(_)) => self.fetch_snapshot(is_ahead, &mut pulled, progress).await,
             (result, _) => result,
         };
         if result.is_ok() {
@@ -100,45 +100,44 @@ impl Mirror {
         known.files.get(SNAPSHOT).is_some_and(|same| latest.etag.as_ref() == Some(&same.etag))
     }
 
-    /// Makes tables and index what the bucket's `latest` snapshot says, unless they are newer here. Where both sides had that snapshot, only what was lost
+    /// Makes tables and index what the bucket's latest snapshot says, unless they are newer here. Where both sides had that snapshot, only what was lost
     /// here is fetched again.
     async fn fetch_snapshot(
         &self,
-        latest: &Object,
         is_ahead: bool,
         pulled: &mut Pulled,
         progress: &(dyn Fn(usize, usize) + Sync),
     ) -> Result<(), DatasetError> {
         let path = self.layout.snapshot();
-        if is_ahead && path.is_file() {
+        let (snapshot, fetched) = if is_ahead && path.is_file() {
             let is_unchanged = self.known.lock().expect("nobody panics while holding it").is_unchanged(SNAPSHOT, &path);
-            let here = Snapshot::read(&self.layout).ok().flatten().filter(|_| is_unchanged);
-            if here.is_none_or(|here| here.is_outdated(&self.layout).unwrap_or(true)) {
-                return Ok(());
+            match Snapshot::read(&self.layout) {
+                Ok(Some(here)) if is_unchanged && !here.is_outdated(&self.layout)? => (here, None),
+                _ => return Ok(()),
             }
-        }
-        let address = self.store.address(SNAPSHOT);
-        let moved = || DatasetError::invalid("fetch", address.clone(), "somebody is writing the data root; try again");
-        let (bytes, etag) = self.store.read_tagged(SNAPSHOT, None).await?.ok_or_else(moved)?;
-        let snapshot = Snapshot::parse(&bytes, &address)?;
+        } else {
+            let address = self.store.address(SNAPSHOT);
+            let moved =
+                || DatasetError::invalid("fetch", address.clone(), "somebody is writing the data root; try again");
+            let (bytes, etag) = self.store.read_tagged(SNAPSHOT, None).await?.ok_or_else(moved)?;
+            (Snapshot::parse(&bytes, &address)?, Some((bytes, etag)))
+        };
         let missing: Vec<&Part> = snapshot.parts().filter(|part| !self.has(part)).collect();
         let total = missing.len();
-        let mut fetched = futures::stream::iter(missing)
+        let mut parts = futures::stream::iter(missing)
             .map(|part| async move { self.fetch_part(part).await.map(|is_fetched| (part, is_fetched)) })
             .buffer_unordered(AT_ONCE);
         let mut done = 0;
-        while let Some((part, is_fetched)) = fetched.try_next().await? {
+        while let Some((part, is_fetched)) = parts.try_next().await? {
             done += 1;
             progress(done, total);
             pulled.files += usize::from(is_fetched);
             pulled.bytes += if is_fetched { part.size_bytes } else { 0 };
         }
-        drop(fetched);
+        drop(parts);
         pulled.removed += snapshot.restore(&self.layout)?;
-        // Last, so that whoever is interrupted begins again.
-        if self.is_known(latest) && path.is_file() {
-            return Ok(());
-        }
+        // Last, so that a pull that is cut off begins again.
+        let Some((bytes, etag)) = fetched else { return Ok(()) };
         crate::files::write_atomic(&path, &bytes)?;
         (pulled.files, pulled.bytes) = (pulled.files + 1, pulled.bytes + bytes.len() as u64);
         self.known.lock().expect("nobody panics while holding it").note(SNAPSHOT, &path, etag.as_deref())

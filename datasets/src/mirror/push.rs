@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::{StreamExt, TryStreamExt};
 
 use super::{AREAS, AT_ONCE, FILES, Mirror, is_append_only, is_part};
@@ -116,7 +116,7 @@ impl Mirror {
     async fn vacuum(&self, listed: Vec<Object>, now: DateTime<Utc>) -> Result<usize, DatasetError> {
         crate::snapshot::vacuum(&self.layout, now)?;
         let named = crate::snapshot::named(&self.layout, now, &|_| true)?;
-        let oldest = (now - TimeDelta::days(1)).timestamp_millis();
+        let oldest = (now - crate::snapshot::GRACE).timestamp_millis();
         let unused = listed.into_iter().filter(|object| object.modified_ms < oldest && !named.contains(&object.uri));
         self.delete(unused.map(|object| object.uri).collect()).await
     }
