@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clips::recordings;
 use crate::roots::{busy, copy, document, files, rows};
@@ -82,11 +82,20 @@ fn what_a_later_version_wrote_is_refused_and_stays_as_it_is() {
     let model = "models/20261130-222829-eb1b-057494ac";
     let all = ["retrain --source recordings", "status", "models list", "gc"];
     let without_models = ["retrain --source recordings", "status", "gc"];
+    // That version had no snapshots.
+    let snapshots = ["snapshots/latest.json".to_owned(), format!("{model}/snapshot.json")];
+    for name in &snapshots {
+        let snapshot = json!({ "schema_version": 1, "version": 1, "created_at": "2026-01-01T00:00:00Z", "tables": {} });
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), snapshot.to_string()).unwrap();
+    }
     for (name, lines) in [
         ("index/train.json", &without_models[..]),
         ("models/production.json", &all[..]),
         (&format!("{model}/model.json"), &all[..]),
         (&format!("{model}/checksums.json"), &all[..]),
+        (&snapshots[0], &without_models[..]),
+        (&snapshots[1], &all[..]),
         (".last_run.json", &["retrain", "status"]),
     ] {
         let path = root.join(name);
