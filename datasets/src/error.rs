@@ -48,7 +48,7 @@ pub enum DatasetErrorKind {
     /// A server refused, in its words.
     #[error("{0}")]
     Server(String),
-    /// The database of tracks refused.
+    /// A database of the index refused.
     #[error(transparent)]
     Database(#[from] rusqlite::Error),
     /// It was given up because the user asked for that.

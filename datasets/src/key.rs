@@ -29,6 +29,16 @@ impl ClipId {
         id.copy_from_slice(&key.0[..16]);
         Self(id)
     }
+
+    /// The identity that these bytes are.
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes of this identity.
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
 }
 
 impl fmt::Display for ClipId {

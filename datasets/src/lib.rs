@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod audio;
+pub mod clip_values;
 pub mod download;
 pub mod effects;
 mod error;

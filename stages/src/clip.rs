@@ -13,6 +13,7 @@ use ecosight_datasets::tables::Patches;
 use ecosight_models::embedder::Embedder;
 use ecosight_models::frontend::params::FRAME_HOP_S;
 
+use crate::acoustics::Acoustics;
 use crate::pass::Pass;
 use crate::recording::Recording;
 use crate::timings::Meter;
@@ -45,6 +46,8 @@ pub struct Bench<'a> {
     pub meter: &'a Meter,
     /// Says when to leave off.
     pub stop: &'a Stop<'a>,
+    /// Whether each clip is measured as well, see [`Acoustics`].
+    pub is_measuring: bool,
 }
 
 /// Tells work on clips to leave off: the user asks for it, or nobody wants the rows any more.
@@ -75,7 +78,7 @@ impl<'a> Stop<'a> {
 }
 
 /// What is known of a clip once all of it was heard.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Heard {
     /// Length of the clip in seconds.
     pub duration_s: f64,
@@ -83,6 +86,8 @@ pub struct Heard {
     pub is_silent: bool,
     /// Packets that could not be decoded and were left out.
     pub skipped_packets: u64,
+    /// Where the clip was measured.
+    pub acoustics: Option<Acoustics>,
 }
 
 /// What came of a clip.
@@ -196,10 +201,14 @@ impl<'a> Clip<'a> {
             return Ok(Advance::Rows(rows.into_iter().map(|(_, patches)| (next - 1, patches)).collect()));
         }
         if let Some(pass) = pass {
+            let acoustics = self.heard.acoustics.take();
             self.heard = pass.heard();
+            self.heard.acoustics = self.heard.acoustics.take().or(acoustics);
         }
-        let Some(recipe) = self.recipes.get(next) else { return Ok(Advance::End(self.heard)) };
-        let pass = Pass::open(self.bench, &self.recording, self.span, std::slice::from_ref(recipe))?;
+        let Some(recipe) = self.recipes.get(next) else { return Ok(Advance::End(std::mem::take(&mut self.heard))) };
+        // Each pass hears the same clip, before effects.
+        let bench = Bench { is_measuring: self.bench.is_measuring && next == 0, ..self.bench };
+        let pass = Pass::open(bench, &self.recording, self.span, std::slice::from_ref(recipe))?;
         self.long = Some((next + 1, Some(pass)));
         Ok(Advance::Rows(Vec::new()))
     }

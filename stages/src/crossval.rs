@@ -202,7 +202,7 @@ impl Pooled<'_> {
         let work: Vec<Work> = wanted.iter().filter_map(|(clip, units)| Work::missing(clip, units, &present)).collect();
         let (dim, summary) = (self.embedder.dim(), self.settings.train.summary());
         let (meter, stop) = (Meter::default(), Stop::new(context.cancelled));
-        let bench = Bench { embedder: self.embedder, meter: &meter, stop: &stop };
+        let bench = Bench { embedder: self.embedder, meter: &meter, stop: &stop, is_measuring: false };
         let mut failed = Vec::new();
         // Units of long clips, as far as their rows have come.
         let mut long: HashMap<Unit, Pooler> = HashMap::new();

@@ -7,22 +7,25 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::key::{ClipId, UnitKey};
+use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::schema::{ValueType, Vectors};
 use ecosight_datasets::tables::{
-    ClipRow, Digests, EmbedFormat, EmbedTable, EmbedWriter, QuarantineRow, RecipeRow, Unit, UnitEntry, digest,
-    read_rows,
+    ClipRow, Digests, EmbedFormat, EmbedTable, EmbedWriter, QuarantineRow, RecipeRow, SoundRow, Unit, UnitEntry,
+    digest, read_rows,
 };
-use ecosight_models::embedder::{Dtype, Embedder, EmbedderId};
+use ecosight_models::embedder::{Dtype, Embedder};
 use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice, open_embedder};
 use serde::Deserialize;
 
 use crate::behind::write_behind;
 use crate::bridge::{self, Listed};
-use crate::clip::{Bench, Stop};
+use crate::clip::{Bench, Heard, Stop};
 use crate::error::InStage;
 use crate::foresee::Foreseen;
+use crate::leaks::{Fingerprint, KeptFingerprints};
 use crate::originals::Originals;
 use crate::params::{Params, Problem, parse};
+use crate::sounds;
 use crate::stage::{Context, Definition, Event, Forecast, Input, KeyPart, Output, Stage};
 use crate::stream::{self, Order, Outcome, Piece, Receive};
 use crate::timings::{Meter, Step};
@@ -175,9 +178,12 @@ impl Embed {
         let format = format(&*embedder);
         if !work.is_empty() {
             let stop = Stop::new(context.cancelled);
-            let bench = Bench { embedder: &*embedder, meter, stop: &stop };
+            let bench = Bench { embedder: &*embedder, meter, stop: &stop, is_measuring: true };
             let originals = Originals::of(context, clips)?;
-            compute(context, bench, &format, &work, &originals, &id, &mut tally)?;
+            let mut measured = Measured::of(context);
+            let computed = compute(context, bench, &format, &work, &originals, &mut tally, &mut measured);
+            let is_known: HashSet<ClipId> = clips.iter().map(|clip| clip.clip_id).collect();
+            computed.and(measured.finish(&is_known))?;
         }
         context.quarantine(&tally.failed, wanted.len())?;
         let failed: HashSet<ClipId> = tally.failed.iter().filter_map(|row| row.clip_id).collect();
@@ -216,6 +222,44 @@ struct Tally {
     failed: Vec<QuarantineRow>,
 }
 
+/// What was measured of the clips while they were decoded, for the stages that would have to read them again.
+struct Measured<'a> {
+    layout: &'a Layout,
+    sounds: Vec<SoundRow>,
+    fingerprints: Vec<(ClipId, Fingerprint)>,
+    kept: KeptFingerprints<'a>,
+}
+
+impl<'a> Measured<'a> {
+    /// Fingerprints that are held before they are written: of clips of some seconds a few hundred kilobytes.
+    const AT_ONCE: usize = 64;
+
+    fn of(context: &'a Context<'a>) -> Self {
+        let kept = KeptFingerprints::open(context, NAME);
+        Self { layout: context.layout, sounds: Vec::new(), fingerprints: Vec::new(), kept }
+    }
+
+    fn push(&mut self, clip_id: ClipId, heard: &mut Heard) {
+        let Some(acoustics) = heard.acoustics.take() else { return };
+        self.sounds.push(SoundRow { clip_id, duration_s: heard.duration_s, snr_db: acoustics.snr_db });
+        self.fingerprints.extend(acoustics.fingerprint.map(|fingerprint| (clip_id, fingerprint)));
+        if self.fingerprints.len() >= Self::AT_ONCE {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let fingerprints = std::mem::take(&mut self.fingerprints);
+        self.kept.put(fingerprints.iter().map(|(clip, fingerprint)| (*clip, fingerprint)));
+    }
+
+    fn finish(mut self, is_known: &HashSet<ClipId>) -> Result<(), StageErrorKind> {
+        self.write();
+        self.kept.retain(is_known);
+        sounds::keep(self.layout, &self.sounds, |clip| is_known.contains(clip))
+    }
+}
+
 /// Embeds `work` into parts that wait for the table to be complete. Whatever was computed stays, also after an error.
 fn compute(
     context: &Context<'_>,
@@ -223,14 +267,20 @@ fn compute(
     format: &EmbedFormat,
     work: &[Work],
     originals: &Originals<'_>,
-    id: &EmbedderId,
     tally: &mut Tally,
+    measured: &mut Measured<'_>,
 ) -> Result<(), StageErrorKind> {
+    let id = bench.embedder.id();
     let mut parts = EmbedWriter::new(&EmbedTable::staging(context.layout, &id.slug()), format.clone());
     let write = |piece| write(&mut parts, bench.meter, work, piece);
     let result = write_behind(write, |hand| {
         embed_all(context, NAME, bench, work, &mut |piece| {
-            let piece = originals.confirm(piece, work);
+            let mut piece = originals.confirm(piece, work);
+            if let Piece::Done(number, outcome) = &mut piece
+                && let Some(heard) = outcome.heard_mut()
+            {
+                measured.push(work[*number].clip_id, heard);
+            }
             match &piece {
                 Piece::Rows(_, _, rows) => tally.patches += rows.len(),
                 Piece::Done(_, Outcome::Whole(embeddings)) => {

@@ -6,6 +6,7 @@ use ecosight_datasets::audio::{AudioError, MonoReader, SAMPLE_RATE_HZ, Span};
 use ecosight_datasets::effects::{Analysis, Source};
 use ecosight_models::frontend::{Framer, Window};
 
+use crate::acoustics::Analyzer;
 use crate::clip::{Bench, ClipError, Heard, Recipe};
 use crate::recording::Recording;
 use crate::timings::{Step, thread_cpu};
@@ -51,6 +52,8 @@ pub(crate) struct Intake<'a> {
     /// What recipes before have found out about the current block.
     analysis: Analysis,
     state: State,
+    /// Where the clip is to be measured.
+    analyzer: Option<Analyzer>,
     peak: f32,
     heard: usize,
 }
@@ -85,6 +88,7 @@ impl<'a> Intake<'a> {
             next: recipes.len(),
             analysis: Analysis::default(),
             state: State::Reading,
+            analyzer: bench.is_measuring.then(Analyzer::in_passing),
             peak: 0.0,
             heard: 0,
         })
@@ -100,11 +104,12 @@ impl<'a> Intake<'a> {
     }
 
     /// What is known of the clip at its end.
-    pub(crate) fn heard(&self) -> Heard {
+    pub(crate) fn heard(self) -> Heard {
         Heard {
             duration_s: self.heard as f64 / f64::from(SAMPLE_RATE_HZ),
             is_silent: self.peak < SILENCE,
             skipped_packets: self.reader.skipped_packets(),
+            acoustics: self.analyzer.map(Analyzer::finish),
         }
     }
 
@@ -148,6 +153,9 @@ impl<'a> Intake<'a> {
         let block = &self.samples[..self.block];
         self.peak = block.iter().fold(self.peak, |peak, x| peak.max(x.abs()));
         self.heard += block.len();
+        if let Some(analyzer) = &mut self.analyzer {
+            self.bench.meter.time(Step::LogMel, 0, || analyzer.push(block));
+        }
         self.state = if is_last { State::LastBlock } else { State::Reading };
         (self.next, self.blocks) = (0, self.blocks + 1);
         Ok(())

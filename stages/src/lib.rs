@@ -3,6 +3,7 @@
 //! A stage reads tables (and audio) and writes one table or artefact; see [`stage`] for the contract. Stages print nothing: they
 //! emit [`Event`]s.
 
+pub mod acoustics;
 pub mod audit;
 pub mod augment;
 pub mod behind;

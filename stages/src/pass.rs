@@ -37,7 +37,7 @@ impl<'a> Pass<'a> {
     }
 
     /// What is known of the clip at its end.
-    pub(crate) fn heard(&self) -> Heard {
+    pub(crate) fn heard(self) -> Heard {
         self.intake.heard()
     }
 

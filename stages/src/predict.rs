@@ -149,7 +149,7 @@ impl Predictor {
         meter: &Meter,
         stop: &Stop<'_>,
     ) -> Result<(Prediction, Vec<f32>), ClipError> {
-        let bench = Bench { embedder: &*self.embedder, meter, stop };
+        let bench = Bench { embedder: &*self.embedder, meter, stop, is_measuring: false };
         let (mut whole, mut sliding, mut windows) =
             (self.pooler(), Sliding::new(self.window_patches()), Vec::<WindowScore>::new());
         let (length_s, _) = self.patch_s();
@@ -190,7 +190,7 @@ impl Predictor {
         meter: &Meter,
         stop: &Stop<'_>,
     ) -> Result<Vec<f32>, ClipError> {
-        let bench = Bench { embedder: &*self.embedder, meter, stop };
+        let bench = Bench { embedder: &*self.embedder, meter, stop, is_measuring: false };
         let mut pooler = self.pooler();
         embed_clip(bench, source, span, &Recipe::ORIGINAL, &mut |patches| pooler.push(&patches.embeddings))?;
         let rows = pooler.finish().concat();

@@ -216,10 +216,19 @@ impl<'a> Loop<'a, '_> {
 
 impl Outcome {
     /// What is known of a clip that can be used.
-    pub fn heard(&self) -> Option<Heard> {
+    pub fn heard(&self) -> Option<&Heard> {
         match self {
-            Self::Whole(embeddings) => Some(embeddings.heard),
-            Self::Long(heard) => Some(*heard),
+            Self::Whole(embeddings) => Some(&embeddings.heard),
+            Self::Long(heard) => Some(heard),
+            Self::Failed(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn heard_mut(&mut self) -> Option<&mut Heard> {
+        match self {
+            Self::Whole(embeddings) => Some(&mut embeddings.heard),
+            Self::Long(heard) => Some(heard),
             Self::Failed(_) => None,
         }
     }

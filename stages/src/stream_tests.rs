@@ -141,7 +141,7 @@ fn stream(
     }
     let (meter, stop) = (Meter::default(), Stop::new(cancelled));
     let orders = vec![Order { span: None, recipes }; files.len()];
-    run(Bench { embedder, meter: &meter, stop: &stop }, &orders, &receiver, each, &|_| {})
+    run(Bench { embedder, meter: &meter, stop: &stop, is_measuring: false }, &orders, &receiver, each, &|_| {})
 }
 
 fn clip_id(number: usize) -> ClipId {
@@ -319,7 +319,7 @@ fn halves_in_the_table_are_those_that_a_model_is_used_with() {
     let id: EmbedderId = serde_json::from_str(&reader.metadata("id").unwrap().unwrap()).unwrap();
     let opened = open_identity(&id, &cache).unwrap();
     let (meter, cancelled) = (Meter::default(), AtomicBool::new(false));
-    let bench = Bench { embedder: &*opened, meter: &meter, stop: &Stop::new(&cancelled) };
+    let bench = Bench { embedder: &*opened, meter: &meter, stop: &Stop::new(&cancelled), is_measuring: false };
     let mut predicted = Vec::new();
     embed_clip(bench, source(&file), None, &Recipe::ORIGINAL, &mut |patches| predicted.extend(&patches.embeddings))
         .unwrap();

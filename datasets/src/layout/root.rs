@@ -26,8 +26,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// How the names of the files of this machine's database of tracks begin, in [`index`](Self::index).
-    pub const TRACKS: &str = "tracks.db";
+    /// How the names of the files of this machine's databases begin, in [`index`](Self::index).
+    const DATABASES: [&str; 2] = ["tracks.db", "fingerprints.db"];
 
     /// The layout below `root`; nothing is created.
     pub fn new(root: impl Into<PathBuf>) -> Self {
@@ -116,7 +116,7 @@ impl Layout {
     }
 
     /// The names, below the data root and in order, of all files of an area that others may read: not the hidden ones, which are being written, nor
-    /// links, which lead elsewhere, nor this machine's database of tracks. An area that is not there has none.
+    /// links, which lead elsewhere, nor this machine's databases. An area that is not there has none.
     pub fn files(&self, area: Area) -> Result<Vec<String>, DatasetError> {
         let (folder, mut names) = (self.area(area), Vec::new());
         add_files(&folder, area.name(), &mut names).map_err(DatasetError::at("list folder", &folder))?;
@@ -127,6 +127,11 @@ impl Layout {
     /// The table of tracks and the outbox.
     pub fn tracks(&self) -> PathBuf {
         self.index().join("tracks.db")
+    }
+
+    /// Fingerprints of clips, see [`ClipValues`](crate::clip_values::ClipValues).
+    pub fn fingerprints(&self) -> PathBuf {
+        self.index().join("fingerprints.db")
     }
 
     /// Where a stage keeps how far its training has come.
@@ -204,7 +209,7 @@ fn add_files(folder: &Path, name: &str, names: &mut Vec<String>) -> std::io::Res
     for entry in entries {
         let entry = entry?;
         let Some(last) = entry.file_name().to_str().map(str::to_owned) else { continue };
-        if last.starts_with('.') || last.starts_with(Layout::TRACKS) {
+        if last.starts_with('.') || Layout::DATABASES.iter().any(|name| last.starts_with(name)) {
             continue;
         }
         let kind = entry.file_type()?;

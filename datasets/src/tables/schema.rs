@@ -293,10 +293,10 @@ pub const FILES_INDEX: Table = Table {
     ],
 };
 
-/// One row per clip that was listened to; lies in the index as `sounds.parquet`.
+/// One row per clip that was decoded; lies in the index as `sounds.parquet`.
 pub const SOUNDS_INDEX: Table = Table {
     name: "index of sounds",
-    doc: "one row per clip of the test side that was listened to: each is so once",
+    doc: "one row per clip, measured when it was decoded",
     columns: &[
         CLIP_ID,
         column("duration_s", Float64, "length of the clip in seconds"),

@@ -31,7 +31,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
         return Err(CliError::usage(message, "end the name with .parquet"));
     }
     let embedder = open_embedder(spec(args, globals)?, &globals.weights)?;
-    let Named { files, unreadable, .. } = audio_paths::expand(&args.paths, Buckets::Refused)?;
+    let Named { files, unreadable, .. } = audio_paths::expand(&args.paths, Buckets::Refused, printer)?;
     let mut failed = Vec::new();
     for message in unreadable {
         printer.warning(&message);
@@ -40,7 +40,7 @@ pub(crate) fn embed(args: &EmbedArgs, globals: &Globals, printer: &Printer) -> R
     let id = serde_json::to_string(embedder.id())?;
     let mut table = FileEmbeddings::create(&args.out, vectors(&*embedder), &[(EMBEDDER_KEY, id)])?;
     let (meter, stop) = (Meter::default(), Stop::new(&globals.cancelled));
-    let bench = Bench { embedder: &*embedder, meter: &meter, stop: &stop };
+    let bench = Bench { embedder: &*embedder, meter: &meter, stop: &stop, is_measuring: false };
     let (mut read, mut patches) = (0, 0);
     let streamed = stream_files(bench, &files, &mut table, printer, &mut |path, outcome| match outcome {
         Ok(count) => (read, patches) = (read + 1, patches + count),

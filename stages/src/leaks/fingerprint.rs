@@ -79,9 +79,27 @@ impl Fingerprint {
             let heard = mask & bits(|band| change(band).abs() > CHANGE);
             Frame { rises: heard & bits(|band| change(band) > 0.0), heard }
         };
-        let frames: Vec<Frame> = changes.chunks(MEL_BANDS).zip(&masks).map(frame).collect();
+        Self::of(changes.chunks(MEL_BANDS).zip(&masks).map(frame).collect())
+    }
+
+    fn of(frames: Vec<Frame>) -> Self {
         let heard = (0..frames.len() as u32).filter(|&frame| frames[frame as usize].heard != 0).collect();
         Self { frames, heard }
+    }
+
+    /// The bits of each frame, little-endian.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.frames.iter().flat_map(|frame| [frame.rises.to_le_bytes(), frame.heard.to_le_bytes()].concat()).collect()
+    }
+
+    /// The fingerprint with these [bytes](Self::to_bytes); none where a frame is not whole.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (frames, rest) = bytes.as_chunks::<16>();
+        let frame = |bytes: &[u8; 16]| {
+            let bits = u128::from_le_bytes(*bytes);
+            Frame { rises: bits as u64, heard: (bits >> 64) as u64 }
+        };
+        rest.is_empty().then(|| Self::of(frames.iter().map(frame).collect()))
     }
 
     /// Whether nothing is heard: such a clip cannot be told from any other.
@@ -142,5 +160,8 @@ mod tests {
         let frame = Fingerprint::new(&logmel).frames[20];
         assert_eq!(frame.heard, 1 << 8 | 1 << 10);
         assert_eq!(frame.rises, 1 << 10);
+        let bytes = Fingerprint::new(&logmel).to_bytes();
+        assert_eq!(Fingerprint::from_bytes(&bytes), Some(Fingerprint::new(&logmel)));
+        assert_eq!(Fingerprint::from_bytes(&bytes[1..]), None);
     }
 }

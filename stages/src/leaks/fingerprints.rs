@@ -1,21 +1,22 @@
 //! Fingerprints of clips of the source, each computed once however often it is compared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use ecosight_datasets::audio::{AudioSource, MonoReader, SAMPLE_RATE_HZ, Span};
+use ecosight_datasets::DatasetError;
+use ecosight_datasets::clip_values::ClipValues;
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::store::OpenError;
 use ecosight_datasets::tables::ClipRow;
-use ecosight_models::frontend::LogMel;
 use rayon::prelude::*;
 
 use super::fingerprint::Fingerprint;
 use crate::StageErrorKind;
+use crate::acoustics::fingerprint;
 use crate::bridge::{Listed, fetch};
 use crate::stage::{Context, Event};
 
-/// Longer clips are compared by their beginning: ten minutes take a megabyte.
-const COMPARED_S: usize = 600;
+/// Raised when equal audio gives another fingerprint: by the front end, by the decoders or by what is made of their frames.
+const VERSION: u32 = 1;
 
 /// Clips that are read at a time.
 const AT_ONCE: usize = 64;
@@ -27,7 +28,8 @@ pub(crate) struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// Computes those of `clips` that are missing, on behalf of `stage`. Clips that cannot be read are counted in one warning.
+    /// Looks up those of `clips` that are missing, on behalf of `stage`, and computes those that are not kept. Clips that cannot be read are counted in one
+    /// warning.
     pub(crate) fn compute(
         &mut self,
         context: &Context<'_>,
@@ -37,7 +39,12 @@ impl Fingerprints {
         let missing: Vec<&ClipRow> =
             clips.iter().copied().filter(|clip| !self.of_clip.contains_key(&clip.clip_id)).collect();
         if !missing.is_empty() {
-            self.read(context, stage, &missing)?;
+            let mut kept = KeptFingerprints::open(context, stage);
+            let found = kept.get(&missing.iter().map(|clip| clip.clip_id).collect::<Vec<_>>());
+            let unknown: Vec<&ClipRow> =
+                missing.into_iter().filter(|clip| !found.contains_key(&clip.clip_id)).collect();
+            self.of_clip.extend(found.into_iter().map(|(clip, found)| (clip, Some(found))));
+            self.read(context, stage, &unknown, &mut kept)?;
         }
         let mut unread = clips.iter().filter(|clip| self.of(&clip.clip_id).is_none());
         if let Some(first) = unread.next() {
@@ -52,7 +59,16 @@ impl Fingerprints {
         Ok(())
     }
 
-    fn read(&mut self, context: &Context<'_>, stage: &'static str, clips: &[&ClipRow]) -> Result<(), StageErrorKind> {
+    fn read(
+        &mut self,
+        context: &Context<'_>,
+        stage: &'static str,
+        clips: &[&ClipRow],
+        kept: &mut KeptFingerprints<'_>,
+    ) -> Result<(), StageErrorKind> {
+        if clips.is_empty() {
+            return Ok(());
+        }
         let store = context.store()?;
         let files: Vec<Listed<'_>> =
             clips.iter().map(|clip| Listed { uri: &clip.uri, version: clip.version() }).collect();
@@ -67,7 +83,7 @@ impl Fingerprints {
                     return Ok(());
                 }
                 done += some.len() as u64;
-                let found: Result<Vec<_>, StageErrorKind> = some
+                let read: Result<Vec<_>, StageErrorKind> = some
                     .into_par_iter()
                     .map(|(clip, file)| match file {
                         Ok(source) => Ok((clip.clip_id, fingerprint(source, clip.span))),
@@ -75,7 +91,9 @@ impl Fingerprints {
                         Err(OpenError::Store(error)) => Err(error.into()),
                     })
                     .collect();
-                self.of_clip.extend(found?);
+                let read = read?;
+                kept.put(read.iter().filter_map(|(clip, read)| Some((*clip, read.as_ref()?))));
+                self.of_clip.extend(read);
                 context.emit(Event::Progress { stage, done, total, unit: "clips" });
             }
         })
@@ -92,15 +110,53 @@ impl Fingerprints {
     }
 }
 
-/// The fingerprint of the beginning of a clip; none where it cannot be decoded.
-fn fingerprint(source: Box<dyn AudioSource>, span: Option<Span>) -> Option<Fingerprint> {
-    let mut reader = MonoReader::open(source, span).ok()?;
-    let mut samples = Vec::new();
-    while samples.len() < COMPARED_S * SAMPLE_RATE_HZ as usize {
-        let Some(block) = reader.next_block().ok()? else { break };
-        samples.extend_from_slice(block);
+/// Fingerprints that were computed before, in the data root's index. They save time and nothing else: where they cannot be read or written, one warning says
+/// so, and clips are read again.
+pub(crate) struct KeptFingerprints<'a> {
+    context: &'a Context<'a>,
+    stage: &'static str,
+    values: Option<ClipValues>,
+}
+
+impl<'a> KeptFingerprints<'a> {
+    /// Opens them on behalf of `stage`.
+    pub(crate) fn open(context: &'a Context<'a>, stage: &'static str) -> Self {
+        let mut kept = Self { context, stage, values: None };
+        kept.values = kept.allowing(ClipValues::open(&context.layout.fingerprints(), VERSION));
+        kept
     }
-    let mut rows = Vec::new();
-    LogMel::new().rows(&samples, &mut rows);
-    Some(Fingerprint::new(&rows))
+
+    fn get(&mut self, clips: &[ClipId]) -> HashMap<ClipId, Fingerprint> {
+        let Some(values) = &self.values else { return HashMap::new() };
+        let found = values.get(clips);
+        let found = self.allowing(found).unwrap_or_default();
+        found.into_iter().filter_map(|(clip, bytes)| Some((clip, Fingerprint::from_bytes(&bytes)?))).collect()
+    }
+
+    /// Keeps these.
+    pub(crate) fn put<'f>(&mut self, fingerprints: impl IntoIterator<Item = (ClipId, &'f Fingerprint)>) {
+        let Some(values) = &mut self.values else { return };
+        let bytes: Vec<(ClipId, Vec<u8>)> =
+            fingerprints.into_iter().map(|(clip, fingerprint)| (clip, fingerprint.to_bytes())).collect();
+        let put = values.put(bytes.iter().map(|(clip, bytes)| (*clip, bytes.as_slice())));
+        self.allowing(put);
+    }
+
+    /// Forgets those of all other clips.
+    pub(crate) fn retain(&mut self, clips: &HashSet<ClipId>) {
+        let Some(values) = &mut self.values else { return };
+        let retained = values.retain(|clip| clips.contains(clip));
+        self.allowing(retained);
+    }
+
+    fn allowing<T>(&mut self, result: Result<T, DatasetError>) -> Option<T> {
+        result
+            .inspect_err(|error| {
+                let message =
+                    format!("fingerprints cannot be kept, so that clips are read again: {error}: {}", error.kind);
+                self.context.emit(Event::Warning { stage: self.stage, message });
+                self.values = None;
+            })
+            .ok()
+    }
 }

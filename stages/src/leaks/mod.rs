@@ -21,5 +21,6 @@ mod products;
 
 pub(crate) use align::{Match, align};
 pub(crate) use equal::equal_rows;
-pub(crate) use fingerprints::Fingerprints;
+pub(crate) use fingerprint::Fingerprint;
+pub(crate) use fingerprints::{Fingerprints, KeptFingerprints};
 pub(crate) use nominate::{Clips, nominate};
