@@ -79,7 +79,14 @@ fn control_characters_in_arguments_and_labels_reach_no_terminal() {
     let line = format!("retrain --source clips.csv {FAST}");
     assert_plain(&line, &sandbox.run(&line));
     assert_plain("models list", &sandbox.run("models list"));
-    for arguments in [["predict", TERMINAL], ["--\u{1b}[31m", "x"], ["retrain", "--source=\u{9b}31m\nstored  fake"]] {
+    for arguments in [
+        ["predict", TERMINAL],
+        ["--\u{1b}[31m", "x"],
+        ["predict", "--\u{1b}[31m\nstored  fake=x"],
+        ["graph", "--format=\nstored  fake"],
+        ["x\nstored  fake", "x"],
+        ["retrain", "--source=\u{9b}31m\nstored  fake"],
+    ] {
         let output = sandbox.command("").args(arguments).output().unwrap();
         let ran = crate::support::ran(&output);
         assert_ne!(ran.code, 0);
@@ -148,4 +155,100 @@ fn more_threads_than_the_limit_are_refused_at_once() {
         assert!(ran.stderr.contains(&format!("`--jobs {jobs}` is more than the limit of")), "{}", ran.stderr);
     }
     assert_ne!(sandbox.run("doctor -j 64").code, 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_no_files_to_read() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    sandbox.ok(&format!("retrain -q --source recordings {FAST}"));
+    let pipe = sandbox.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for line in [
+        "status --config pipe",
+        "status --config /dev/zero",
+        "review --import pipe",
+        "review --import /dev/zero",
+        "status --source pipe",
+        "predict pipe",
+        "weights import pipe",
+    ] {
+        let ran = sandbox.run(line);
+        assert!(ran.code != 0 && ran.stderr.contains("no regular file"), "{line}: {} {}", ran.code, ran.stderr);
+    }
+    // What an earlier version wrote there.
+    let corrections = sandbox.path().join("ecosight-data/corrections.csv");
+    std::os::unix::fs::symlink("/dev/zero", corrections).unwrap();
+    let ran = sandbox.run("status");
+    assert!(ran.code != 0 && ran.stderr.contains("no regular file"), "{} {}", ran.code, ran.stderr);
+}
+
+#[test]
+fn options_and_the_word_for_no_class_are_no_classes() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    for class in ["-x", "--", "none"] {
+        let ran = sandbox
+            .command("ingest --new-class recordings/high/0.wav")
+            .arg(format!("--class={class}"))
+            .output()
+            .unwrap();
+        assert_ne!(ran.status.code(), Some(0), "{class}");
+        assert!(!sandbox.path().join("ecosight-data/extracted_audio").join(class).exists(), "{class}");
+    }
+    fs::rename(recording(&sandbox, "low"), recording(&sandbox, "none")).unwrap();
+    let ran = sandbox.run(&format!("retrain --source recordings {FAST}"));
+    assert!(ran.code == 1 && ran.stderr.contains("a class is called `none`"), "{} {}", ran.code, ran.stderr);
+    assert!(!sandbox.path().join("ecosight-data/tables/embed").exists(), "before anything expensive");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_a_circle_puts_out_the_link_and_not_the_source() {
+    use std::os::unix::fs::symlink;
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 10);
+    symlink("self", recording(&sandbox, "high/self")).unwrap();
+    symlink(recording(&sandbox, ""), recording(&sandbox, "low/up")).unwrap();
+    let told = "2 link(s) that lead to themselves or to a folder above them are left out";
+    for line in
+        [&format!("retrain --source recordings {FAST}"), "predict recordings", "embed recordings --out rows.parquet"]
+    {
+        let ran = sandbox.run(line);
+        assert!(ran.code == 0 && ran.stderr.matches(told).count() == 1, "{line}: {} {}", ran.code, ran.stderr);
+    }
+}
+
+#[test]
+fn clocks_that_were_not_set_are_told() {
+    let sandbox = Sandbox::new();
+    for number in 0..12 {
+        wav(&recording(&sandbox, &format!("high/202603{:02}_070509.wav", number + 1)), 2000.0, number);
+        wav(&recording(&sandbox, &format!("low/202604{:02}_070509.wav", number + 1)), 300.0, number + 100);
+    }
+    wav(&recording(&sandbox, "high/19700101_000007.wav"), 2000.0, 50);
+    wav(&recording(&sandbox, "low/20991231_235959.wav"), 300.0, 51);
+    let ran = sandbox.run(&format!("retrain --source recordings --set split.group_by=day {FAST}"));
+    assert!(
+        ran.stderr.contains("2 clip(s) were recorded before 2000 or after tomorrow"),
+        "{} {}",
+        ran.code,
+        ran.stderr
+    );
+}
+
+#[test]
+fn an_endpoint_with_a_query_is_refused_and_not_shown() {
+    let sandbox = Sandbox::new();
+    for endpoint in
+        ["http://127.0.0.1:9000/?token=hidden", "http://user:hidden@127.0.0.1", "127.0.0.1:9000?token=hidden"]
+    {
+        for line in ["storage status", "doctor", "storage ls"] {
+            let ran =
+                sandbox.command(line).env("S3_ENDPOINT_URL", endpoint).env("S3_BUCKET", "clips").output().unwrap();
+            let told = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+            assert!(ran.status.code() != Some(0) && !told.contains("hidden"), "{line}: {told}");
+        }
+    }
 }

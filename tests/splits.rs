@@ -203,7 +203,7 @@ fn figures_are_told_by_site_length_and_noise_with_their_intervals() {
     let model = root.join("models").join(ran["model"].as_str().unwrap());
     assert_eq!(read_file::<SliceRow>(&model.join("slices.parquet")).unwrap().len(), 8);
     let heard: Vec<SoundRow> = read_file(&root.join("index/sounds.parquet")).unwrap();
-    assert_eq!(heard.len(), 40, "every clip was measured when it was decoded");
+    assert_eq!(heard.len(), 60, "every clip was measured when it was decoded");
     assert!(heard.iter().all(|row| row.duration_s > 0.7 && row.snr_db.is_some()));
     let card = fs::read_to_string(model.join("MODEL_CARD.md")).unwrap();
     assert!(

@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all, and how to tell whether they are still what they were.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -22,6 +22,32 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
         sync_folder(folder)
     };
     write().map_err(DatasetError::at("write file", path))
+}
+
+/// Opens a file that a person has named. Pipes, sockets and devices, whose reading may never end, are refused.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let meta = fs::metadata(path)?;
+    if meta.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !meta.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is a pipe, a socket or a device, and no regular file"));
+    }
+    File::open(path)
+}
+
+/// The content of a file that a person has named; see [`open_regular`].
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The content of a text file that a person has named; see [`open_regular`].
+pub fn read_regular_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open_regular(path)?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Puts the folder `staged` where `live` is (or will be), and removes what was there before.

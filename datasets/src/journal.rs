@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use crate::DatasetError;
-use crate::files::write_atomic;
+use crate::files::{read_regular, write_atomic};
 use crate::key::ContentHash;
 use crate::layout::{Area, Layout};
 use crate::store::{Labels, Store};
@@ -72,7 +72,7 @@ impl Journal<'_> {
         let folder = self.folder(layout);
         let read = |name: &String| {
             let path = folder.join(name);
-            std::fs::read(&path)
+            read_regular(&path)
                 .map(|bytes| JournalEntry { path: path.clone(), bytes })
                 .map_err(DatasetError::at("read file", &path))
         };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 
 /// A point in time, and the day that it was on where it was written down.
 ///
@@ -68,6 +68,16 @@ impl Moment {
 
     fn of_day(day: NaiveDate) -> Self {
         Self { at: day.and_time(NaiveTime::MIN), day }
+    }
+
+    /// The year of the day.
+    pub fn year(&self) -> i32 {
+        self.day.year()
+    }
+
+    /// Whether it is later than `time`.
+    pub fn is_after(&self, time: DateTime<Utc>) -> bool {
+        self.at > time.naive_utc()
     }
 
     /// The day, `2026-03-01`.

@@ -1,8 +1,16 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and files that people name.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+
+/// Opens a file that a person has named. Pipes, sockets and devices, whose reading may never end, are refused.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    File::open(path)
+}
 
 /// Replaces `path` by `bytes`: a temporary file beside it, synced, then renamed. Missing folders are made.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {

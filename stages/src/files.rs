@@ -1,6 +1,7 @@
 //! The files of the source: their listing, and what is known of them from earlier runs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::Layout;
@@ -20,14 +21,16 @@ pub(crate) struct Listing {
     pub(crate) problems: Vec<(String, String)>,
     /// Columns of a manifest that mean nothing here.
     pub(crate) ignored_columns: Vec<String>,
+    /// Links that lead in a circle, which are left out.
+    pub(crate) loops: Vec<PathBuf>,
 }
 
 impl Listing {
     pub(crate) fn read(context: &Context<'_>) -> Result<Self, StageErrorKind> {
         let store = context.store()?;
-        let Entries { entries, unreadable, problems, ignored_columns } =
+        let Entries { entries, unreadable, loops, problems, ignored_columns } =
             runtime::block_on(context.source.entries(&store))?;
-        Ok(Self { entries, unreadable, problems, ignored_columns })
+        Ok(Self { entries, unreadable, problems, ignored_columns, loops })
     }
 
     /// The files with what is named in each, by their path: many spans may lie in one file, which is read once.

@@ -10,7 +10,7 @@ use ecosight_datasets::key::{ClipId, ContentHash};
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::manifest::{Corrections, Distinct, Duplicate, Entry, distinct};
 use ecosight_datasets::removals::Removals;
-use ecosight_datasets::store::OpenError;
+use ecosight_datasets::store::{OpenError, describe_loops};
 use ecosight_datasets::tables::{ClipRow, FileRow, QuarantineRow, Row, column_digests, write_files_index};
 use rayon::iter::{ParallelBridge, ParallelIterator};
 
@@ -142,6 +142,7 @@ impl Manifest {
             let columns: Vec<_> = listing.ignored_columns.iter().map(|name| format!("`{name}`")).collect();
             warn(format!("the manifest's columns {} mean nothing here and are ignored", columns.join(", ")));
         }
+        describe_loops(&listing.loops).into_iter().for_each(warn);
         let known = if context.forced { Known::default() } else { Known::read(context.layout) };
         let files = listing.files();
         let mut seen: Vec<Option<Seen>> =

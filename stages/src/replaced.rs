@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
+use ecosight_datasets::files::read_regular;
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::tables::{EmbedReader, PredictionRow, Side, read_file};
 use ecosight_models::ModelError;
@@ -85,7 +86,7 @@ fn read(file: &Path) -> Result<(KerasHead, Vec<String>), StageErrorKind> {
     let head = read_keras(file).map_err(|error| StageErrorKind::data(chain(&error), hint))?;
     let path = file.with_file_name(CLASS_NAMES_FILE);
     let unreadable = |why: String| StageErrorKind::data(format!("`{}`: {why}", path.display()), hint);
-    let bytes = std::fs::read(&path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = read_regular(&path).map_err(|error| unreadable(error.to_string()))?;
     let names: Vec<String> = serde_json::from_slice(&bytes).map_err(|error| unreadable(error.to_string()))?;
     if names.len() != head.classes() {
         return Err(unreadable(format!("it names {} classes, and the classifier has {}", names.len(), head.classes())));

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::layout::Layout;
+use ecosight_datasets::moment::Moment;
 use ecosight_datasets::tables::{ClipRow, Row, Side, SplitRow, column_digests, read_rows};
 use regex::Regex;
 use serde::Deserialize;
@@ -202,8 +203,10 @@ impl Stage for Split {
 
     fn run(&self, context: &Context<'_>) -> Result<Output, StageError> {
         let clips: Vec<ClipRow> = read_rows(&context.layout.table("manifest")).in_stage(NAME)?;
-        let Assigned { rows, warnings, joined, problem } = self.assign(&clips, &self.joined_pairs(context.layout));
-        for message in warnings {
+        let Assigned { rows, warnings, times, joined, problem } =
+            self.assign(&clips, &self.joined_pairs(context.layout));
+        let unlikely = check::unlikely_times(context, &clips, &times);
+        for message in warnings.into_iter().chain(unlikely) {
             context.emit(Event::Warning { stage: NAME, message });
         }
         let has_joined = joined.is_some();
@@ -212,6 +215,7 @@ impl Stage for Split {
         }
         self.check_folds(&rows).in_stage(NAME)?;
         problem.map_or(Ok(()), Err).in_stage(NAME)?;
+        check::check_names(context, &clips).in_stage(NAME)?;
         self.check_sides(&clips, &rows).in_stage(NAME)?;
         let on = |side| rows.iter().filter(|row| row.side == side).count();
         let distinct = |of: fn(&SplitRow) -> &str| rows.iter().map(of).collect::<BTreeSet<_>>().len();
@@ -231,6 +235,8 @@ pub struct Assigned {
     pub rows: Vec<SplitRow>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// When each clip was recorded, where that was asked for.
+    pub times: Vec<Option<Moment>>,
     /// The recordings that were joined because they are copies, in words.
     pub joined: Option<String>,
     /// Why recordings or groups cannot be dealt out; then all rows are on the train side.
@@ -265,7 +271,7 @@ impl Split {
             }
             Err(problem) => Some(problem),
         };
-        Assigned { rows, warnings, joined, problem }
+        Assigned { rows, warnings, times, joined, problem }
     }
 
     /// The pairs of copies whose recordings are to be joined.

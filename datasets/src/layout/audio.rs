@@ -13,7 +13,11 @@ const NAME_BYTES: usize = 180;
 /// Bytes of it without the ending, which has a dot and at most eight more.
 const STEM_BYTES: usize = NAME_BYTES - 9;
 
-/// A class that clips can be filed under: lower-case ASCII letters, digits, `_` and `-`, at most 64 of them.
+/// What no class may be called, in any case: answers say so where no class passes its threshold.
+pub const RESERVED_CLASS: &str = "none";
+
+/// A class that clips can be filed under: lower-case ASCII letters, digits, `_` and `-`, at most 64 of them. It does not begin with `-`, as an option does,
+/// and is not [`RESERVED_CLASS`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassName(String);
 
@@ -30,6 +34,14 @@ impl ClassName {
             let shown: String = name.chars().take(64).collect();
             let why = "a class is called with 1 to 64 of the characters a-z, 0-9, `_` and `-`";
             return Err(NameProblem(format!("{why}, which {shown:?} is not")));
+        }
+        if name.starts_with('-') {
+            return Err(NameProblem(format!(
+                "a class that begins with `-`, as `{name}` does, would be taken for an option"
+            )));
+        }
+        if name == RESERVED_CLASS {
+            return Err(NameProblem(format!("`{name}` is what answers say where no class fits, and no class")));
         }
         Ok(Self(name.to_owned()))
     }
@@ -161,7 +173,7 @@ mod tests {
         for name in ["gunshot", "tree_frog-2", "0"] {
             assert_eq!(ClassName::new(name).unwrap().as_str(), name);
         }
-        for name in ["", "Gunshot", "../x", "a b", "a/b", "a\0b", "ü", &"x".repeat(65), "."] {
+        for name in ["", "Gunshot", "../x", "a b", "a/b", "a\0b", "ü", &"x".repeat(65), ".", "-x", "--", "none"] {
             assert!(ClassName::new(name).is_err(), "{name:?}");
         }
     }

@@ -19,6 +19,6 @@ mod mend;
 mod root;
 
 pub use area::Area;
-pub use audio::{AudioKey, ClassName, NameProblem, sanitised};
+pub use audio::{AudioKey, ClassName, NameProblem, RESERVED_CLASS, sanitised};
 pub use mend::{Meant, Mended, meant, mended};
 pub use root::{CORRECTIONS, LAST_RUN, LEASE, Layout, SNAPSHOT};

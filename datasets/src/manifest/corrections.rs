@@ -14,6 +14,7 @@ use std::path::Path;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::DatasetError;
+use crate::files::read_regular;
 use crate::journal::Journal;
 use crate::key::{ClipId, Key, KeyHasher};
 use crate::layout::Layout;
@@ -70,7 +71,7 @@ impl Corrections {
     /// Reads the file of earlier versions at `path`; none where there is no file.
     pub fn read_old(path: &Path) -> Result<Self, DatasetError> {
         let mut corrections = Self::default();
-        match std::fs::read(path) {
+        match read_regular(path) {
             Ok(bytes) => corrections.add(&bytes, path, &OLD_HEADER)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(DatasetError::at(ACTION, path)(error)),

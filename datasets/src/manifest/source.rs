@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 
 use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::DatasetError;
 use crate::audio::Span;
+use crate::files::read_regular;
 use crate::manifest::{Beside, read_manifest_file};
 use crate::store::{Access, Listing, MAX_REQUESTS, Object, OpenError, Place, Store, Version};
 
@@ -55,6 +57,8 @@ pub struct Entries {
     pub entries: Vec<Entry>,
     /// One message for each file whose name cannot be addressed.
     pub unreadable: Vec<String>,
+    /// Links that lead in a circle, which are left out.
+    pub loops: Vec<PathBuf>,
     /// Files with labels beside recordings that are not understood, with the reason.
     pub problems: Vec<(String, String)>,
     /// Columns of a manifest that mean nothing here.
@@ -120,7 +124,7 @@ impl Source {
     pub async fn entries(&self, store: &Store) -> Result<Entries, DatasetError> {
         match self {
             Self::Folder(_) => {
-                let Listing { objects, unreadable } = store.list().await?;
+                let Listing { objects, unreadable, loops } = store.list().await?;
                 let Beside { recordings, files, problems } = Beside::read(store, &objects).await?;
                 let mut entries = Vec::with_capacity(objects.len());
                 for object in objects.into_iter().filter(|object| !files.contains(&object.uri)) {
@@ -134,12 +138,12 @@ impl Source {
                         })),
                     }
                 }
-                Ok(Entries { entries, unreadable, problems, ignored_columns: Vec::new() })
+                Ok(Entries { entries, unreadable, loops, problems, ignored_columns: Vec::new() })
             }
             Self::Manifest(file) => {
                 let missing = || DatasetError::invalid("read manifest", file.to_string(), "there is no such file");
                 let bytes = match file {
-                    Place::Local(path) => std::fs::read(path).map_err(DatasetError::at("read manifest", path))?,
+                    Place::Local(path) => read_regular(path).map_err(DatasetError::at("read manifest", path))?,
                     Place::Bucket(_) => store.read(&file.split().1, None).await?.ok_or_else(missing)?,
                 };
                 let (mut entries, ignored_columns) = read_manifest_file(file, bytes)?;
@@ -159,7 +163,8 @@ impl Source {
                         (entry.etag, entry.size_bytes) = (object.etag.clone(), Some(object.size_bytes));
                     }
                 }
-                Ok(Entries { entries, unreadable: Vec::new(), problems: Vec::new(), ignored_columns })
+                let (unreadable, loops, problems) = Default::default();
+                Ok(Entries { entries, unreadable, loops, problems, ignored_columns })
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::DatasetError;
+use crate::files::{read_regular, read_regular_text};
 
 /// The variables that a command sees. Empty ones count as not set.
 #[derive(Clone, Default)]
@@ -61,7 +62,7 @@ impl Environment {
                 };
                 DatasetError::invalid("read environment file", file.display().to_string(), why)
             };
-            let text = std::fs::read(&file).map_err(DatasetError::at("read environment file", &file))?;
+            let text = read_regular(&file).map_err(DatasetError::at("read environment file", &file))?;
             let text = String::from_utf8(text).map_err(|error| {
                 let before =
                     String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
@@ -120,7 +121,7 @@ impl Environment {
 
 /// Which line of `file`, from 1, is the one of which `wrong` is a part: one that says nothing on its own.
 fn number_of(wrong: &str, file: &Path) -> Option<usize> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = read_regular_text(file).ok()?;
     let first = wrong.lines().next()?.trim();
     let is_wrong = |line: &str| dotenvy::from_read_iter(line.as_bytes()).any(|found| found.is_err());
     text.lines().position(|line| line.contains(first) && is_wrong(line)).map(|at| at + 1)

@@ -58,7 +58,7 @@ pub use media::media_type;
 pub use open::{CHANGED, FORBIDDEN, OpenError, Version};
 pub use overruled::Overruled;
 pub use place::{BucketPlace, Place, Scheme};
-pub use read::{Listing, Object};
+pub use read::{Listing, Object, describe_loops};
 pub use response_check::is_path;
 pub use settings::{
     BUCKET_VARIABLES, CloudFront, DEFAULT_REGION, ENDPOINT_VARIABLES, Encryption, REGION_VARIABLES, Settings,

@@ -1,6 +1,8 @@
 //! Reading a store: listing, looking, opening.
 
+use std::error::Error;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as Location;
@@ -29,6 +31,36 @@ pub struct Listing {
     pub objects: Vec<Object>,
     /// One message for each entry whose name cannot be addressed, and which is therefore left out.
     pub unreadable: Vec<String>,
+    /// Links that lead to themselves or to a folder above them, which are left out.
+    pub loops: Vec<PathBuf>,
+}
+
+/// What is said of [`loops`](Listing::loops), where there are any.
+pub fn describe_loops(loops: &[PathBuf]) -> Option<String> {
+    let first = loops.first()?;
+    let n = loops.len();
+    Some(format!(
+        "{n} link(s) that lead to themselves or to a folder above them are left out (first: `{}`)",
+        first.display()
+    ))
+}
+
+/// The symbolic link that a walk over folders would have followed for ever, where that is what `error` is about.
+fn looping_link(error: &object_store::Error) -> Option<PathBuf> {
+    let mut causes = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+    let walk = causes.find_map(|error| error.downcast_ref::<walkdir::Error>())?;
+    let is_loop = walk.loop_ancestor().is_some() || walk.io_error().is_some_and(is_circular);
+    walk.path().filter(|_| is_loop).map(Path::to_owned)
+}
+
+#[cfg(unix)]
+fn is_circular(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_circular(_: &std::io::Error) -> bool {
+    false
 }
 
 /// Folders that are listed at a time.
@@ -106,8 +138,11 @@ impl Store {
                 Err(error @ object_store::Error::InvalidPath { .. }) if self.place.local().is_some() => {
                     listing.unreadable.push(error.to_string());
                 }
-                // What cannot be listed is a failing store: a class must not vanish in silence.
-                Err(error) => return Err(error),
+                Err(error) => match looping_link(&error) {
+                    Some(link) => listing.loops.push(link),
+                    // What cannot be listed is a failing store: a class must not vanish in silence.
+                    None => return Err(error),
+                },
             }
         }
         Ok(())
@@ -260,6 +295,26 @@ mod tests {
             let absolute = dir.path().join(uri);
             assert!(block_on(store.open(absolute.to_str().unwrap(), None)).is_ok());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_in_a_circle_is_left_out_and_the_rest_is_listed() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("dog/deep")).unwrap();
+        for name in ["dog/a.wav", "dog/deep/b.wav", "z.wav"] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        symlink("self", at("dog/self")).unwrap();
+        symlink(dir.path(), at("dog/deep/up")).unwrap();
+        symlink("nowhere", at("dog/gone")).unwrap();
+        symlink("../z.wav", at("dog/other.wav")).unwrap();
+        let listing = block_on(Store::folder(dir.path()).unwrap().list()).unwrap();
+        let uris: Vec<_> = listing.objects.iter().map(|object| object.uri.as_str()).collect();
+        assert_eq!(uris, ["dog/a.wav", "dog/deep/b.wav", "dog/other.wav", "z.wav"]);
+        assert_eq!(listing.loops.len(), 2, "{:?}", listing.loops);
     }
 
     #[cfg(unix)]

@@ -1,11 +1,13 @@
 //! Which bucket to use and how to reach it, as the environment says.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::environment::{Environment, Setting};
 use super::place::Place;
 use crate::DatasetError;
+use crate::files::read_regular_text;
 
 /// Variable that says for how many seconds a request is tried.
 pub(super) const RETRY_SECONDS: &str = "S3_RETRY_SECONDS";
@@ -134,8 +136,9 @@ fn endpoint(environment: &Environment) -> Result<Option<Setting>, DatasetError> 
     let Some(mut setting) = environment.first(&ENDPOINT_VARIABLES) else { return Ok(None) };
     let invalid = |why: String| DatasetError::invalid("read variable", &setting.origin, why);
     if !setting.value.contains("://") {
-        let host = &setting.value;
-        return Err(invalid(format!("`{host}` lacks its beginning: write `http://{host}` or `https://{host}`")));
+        let host = Some(&setting.value).filter(|value| !value.contains(['@', '?', '#']));
+        let write = host.map_or_else(String::new, |host| format!(": write `http://{host}` or `https://{host}`"));
+        return Err(invalid(format!("it lacks its beginning, `http://` or `https://`{write}")));
     }
     let url = ::url::Url::parse(&setting.value).map_err(|error| invalid(format!("it is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -143,6 +146,11 @@ fn endpoint(environment: &Environment) -> Result<Option<Setting>, DatasetError> 
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(invalid("it holds a user or a password, which belong into variables of their own".to_owned()));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid(
+            "it holds a `?` or a `#`, which no endpoint has: keys belong into variables of their own".to_owned(),
+        ));
     }
     setting.value.truncate(setting.value.trim_end_matches('/').len());
     Ok(Some(setting))
@@ -164,7 +172,7 @@ fn cloudfront(environment: &Environment) -> Result<Option<CloudFront>, DatasetEr
     let key_pair = match (environment.get("CLOUDFRONT_KEY_PAIR_ID"), environment.get("CLOUDFRONT_PRIVATE_KEY")) {
         (Some(id), Some(key)) if key.contains("-----BEGIN") => Some((id.to_owned(), key.replace("\\n", "\n"))),
         (Some(id), Some(path)) => {
-            let key = std::fs::read_to_string(path)
+            let key = read_regular_text(Path::new(path))
                 .map_err(|error| DatasetError::invalid("read variable", "CLOUDFRONT_PRIVATE_KEY", error.to_string()))?;
             Some((id.to_owned(), key))
         }
@@ -221,6 +229,8 @@ mod tests {
             ("S3_BUCKET", "a b"),
             ("S3_ENDPOINT_URL", "localhost:9000"),
             ("S3_ENDPOINT_URL", "http://user:hidden@host"),
+            ("S3_ENDPOINT_URL", "user:hidden@host"),
+            ("S3_ENDPOINT_URL", "http://host/?token=hidden"),
             ("S3_SSE", "rot13"),
             ("S3_RETRY_SECONDS", "soon"),
         ] {

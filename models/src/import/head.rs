@@ -1,12 +1,12 @@
 //! The classifier of the replaced system.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use super::variables::Variables;
 use super::{ImportError, ImportErrorKind, archive, build, config};
 use crate::dense::Dense;
+use crate::files::open_regular;
 
 /// No file of a classifier is larger.
 const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;
@@ -25,7 +25,7 @@ pub struct KerasHead {
 pub fn read_keras(path: &Path) -> Result<KerasHead, ImportError> {
     let failed = |source| ImportErrorKind::Read(source).at(path);
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ImportErrorKind::TooLarge { part: "the file", limit: MAX_FILE_BYTES }.at(path));

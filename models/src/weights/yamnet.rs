@@ -1,7 +1,6 @@
 //! The weights themselves.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use super::content::ContentHash;
 use super::error::{WeightsError, WeightsErrorKind};
 use super::spec::{TensorSpec, tensor_specs};
 use super::{h5, safetensors_file};
+use crate::files::open_regular;
 
 /// No file of these weights is larger; the published one has 15 MB.
 const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
@@ -127,7 +127,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, WeightsError> {
         return Err(WeightsErrorKind::SavedModel.at(path));
     }
     let failed = |source| WeightsErrorKind::Read(source).at(path);
-    let file = fs::File::open(path).map_err(failed)?;
+    let file = open_regular(path).map_err(failed)?;
     let bytes = file.metadata().map_err(failed)?.len();
     if bytes > MAX_FILE_BYTES {
         return Err(WeightsErrorKind::TooLarge { bytes, limit: MAX_FILE_BYTES }.at(path));

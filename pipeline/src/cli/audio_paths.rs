@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use ecosight_datasets::DatasetError;
 use ecosight_datasets::audio::{AUDIO_EXTENSIONS, sniff};
+use ecosight_datasets::files::open_regular;
 use ecosight_datasets::runtime::block_on;
-use ecosight_datasets::store::{Place, Store};
+use ecosight_datasets::store::{Place, Store, describe_loops};
 
 use super::error::CliError;
+use super::printer::Printer;
 use super::session::Globals;
 
 /// What the paths on a command line name.
@@ -32,7 +34,7 @@ pub(crate) enum Buckets<'a> {
 }
 
 /// All audio files that `paths` name. In folders, files that are no audio by content and by name are passed over.
-pub(crate) fn expand(paths: &[PathBuf], buckets: Buckets<'_>) -> Result<Named, CliError> {
+pub(crate) fn expand(paths: &[PathBuf], buckets: Buckets<'_>, printer: &Printer) -> Result<Named, CliError> {
     let mut named = Named { files: Vec::new(), unreadable: Vec::new(), passed_over: 0 };
     for path in paths {
         match buckets {
@@ -52,6 +54,9 @@ pub(crate) fn expand(paths: &[PathBuf], buckets: Buckets<'_>) -> Result<Named, C
             continue;
         }
         let listing = block_on(Store::folder(path)?.list())?;
+        if let Some(message) = describe_loops(&listing.loops) {
+            printer.warning(&message);
+        }
         named.unreadable.extend(listing.unreadable);
         let found = listing.objects.into_iter().map(|object| path.join(object.uri));
         let (audio, other): (Vec<_>, Vec<_>) = found.partition(|file| is_audio(file));
@@ -90,11 +95,7 @@ fn in_bucket(path: &Path, globals: &Globals, named: &mut Named) -> Result<(), Cl
 
 /// Opens a file named on the command line.
 pub(crate) fn open(path: &Path) -> Result<Box<File>, DatasetError> {
-    // Opening a pipe would wait for a writer that may never come.
-    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
-        return Err(DatasetError::invalid("open", path.display().to_string(), "it is no regular file"));
-    }
-    File::open(path).map(Box::new).map_err(DatasetError::at("open", path))
+    open_regular(path).map(Box::new).map_err(DatasetError::at("open", path))
 }
 
 fn is_audio(path: &Path) -> bool {
@@ -108,5 +109,5 @@ fn is_audio_by_name(path: &Path) -> bool {
 fn is_audio_by_content(path: &Path) -> bool {
     let mut head = Vec::new();
     // What cannot be read is not passed over: it fails later, with its reason.
-    File::open(path).and_then(|file| file.take(4096).read_to_end(&mut head)).is_err() || sniff(&head).is_some()
+    open_regular(path).and_then(|file| file.take(4096).read_to_end(&mut head)).is_err() || sniff(&head).is_some()
 }

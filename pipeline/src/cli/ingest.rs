@@ -67,7 +67,7 @@ struct Report {
 /// Runs the verb.
 pub(crate) fn ingest(args: &IngestArgs, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
     warn_of_half_configuration(globals, printer)?;
-    let mut named = expand(&args.paths, Buckets::Refused)?;
+    let mut named = expand(&args.paths, Buckets::Refused, printer)?;
     own_files::leave_out(&mut named, &args.paths, globals, printer)?;
     let new = if args.new_class { NewClass::Welcome } else { NewClass::Refused };
     let restore = if args.restore { Restore::Yes } else { Restore::No };

@@ -41,6 +41,7 @@ mod weights;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use chrono::Datelike;
 use clap::Parser;
 
 use crate::ExitStatus;
@@ -78,12 +79,23 @@ fn refuse(error: &clap::Error) -> ExitStatus {
         let _ = error.print();
         return ExitStatus::Ok;
     }
+    // The message repeats arguments as they are: that of escaped ones is the same, with nothing in it that controls a terminal or begins a line.
+    let escaped = std::env::args_os().map(|argument| escape::one_line(&argument.to_string_lossy()).into_owned());
+    let again = Args::try_parse_from(escaped).err();
+    let error = again.as_ref().unwrap_or(error);
     Printer::new(false, false, false).block(error.render().to_string().trim_end());
     ExitStatus::Usage
 }
 
 fn dispatch(args: Args, listeners: &Listeners, printer: &Printer) -> Result<ExitStatus, CliError> {
     let globals = Globals::new(args.global)?;
+    if globals.started.year() < 2000 {
+        let message = format!(
+            "this machine's clock says {}: names, records and models will bear that date; set the clock",
+            globals.started_at()
+        );
+        printer.warning(&message);
+    }
     let how = Use::of(&args.verb);
     around(&how, &globals, printer, || {
         if matches!(how, Use::Read(_) | Use::Write { .. }) {

@@ -85,7 +85,7 @@ pub(crate) fn predict(args: &PredictArgs, globals: &Globals, printer: &Printer) 
 /// Classifies everything that `args` name.
 pub(crate) fn classify(args: &PredictArgs, globals: &Globals, printer: &Printer) -> Result<Document, CliError> {
     let predictor = Predictor::open(&globals.layout, args.model.as_deref(), &globals.weights)?;
-    let Named { files, unreadable, .. } = audio_paths::expand(&args.paths, Buckets::Read(globals))?;
+    let Named { files, unreadable, .. } = audio_paths::expand(&args.paths, Buckets::Read(globals), printer)?;
     let results = score(&files, &predictor, globals, printer)?;
     if globals.is_cancelled() {
         return Err(CliError::interrupted("nothing was written; run the same command again"));

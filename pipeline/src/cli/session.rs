@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
 use ecosight_datasets::DatasetError;
-use ecosight_datasets::files::folder_of;
+use ecosight_datasets::files::{folder_of, read_regular_text};
 use ecosight_datasets::key::KeyHasher;
 use ecosight_datasets::layout::{Area, Layout};
 use ecosight_datasets::manifest::Source;
@@ -135,7 +135,7 @@ impl Globals {
             None => Some(PathBuf::from(USER_FILE)).filter(|path| path.is_file()),
         };
         if let Some(path) = user_file {
-            let text = std::fs::read_to_string(&path).map_err(|error| {
+            let text = read_regular_text(&path).map_err(|error| {
                 CliError::usage(
                     format!("cannot read the pipeline file `{}`: {error}", path.display()),
                     "check `--config`",
@@ -348,7 +348,8 @@ pub(crate) fn time_of_day() -> String {
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
 pub(crate) fn now() -> DateTime<Utc> {
-    Utc::now()
+    // Before 1970, chrono's own clock panics.
+    DateTime::from(SystemTime::now())
 }
 
 /// Where downloaded and imported weights are kept for this user.

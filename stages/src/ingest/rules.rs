@@ -92,7 +92,7 @@ pub(super) fn class(
     let class = match ClassName::new(name) {
         Ok(class) => class,
         Err(problem) => {
-            let hint = "write it in lower case, with `_` instead of spaces";
+            let hint = "write it as `gunshot` or `tree_frog`: in lower case, with `_` instead of spaces";
             return Ok(Err(Rejection::new("bad_class", problem.to_string(), hint)));
         }
     };

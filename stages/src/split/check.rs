@@ -2,11 +2,40 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Duration};
+use ecosight_datasets::layout::RESERVED_CLASS;
+use ecosight_datasets::moment::Moment;
 use ecosight_datasets::tables::{ClipRow, SplitRow};
 
 use super::{By, GroupBy, Split};
 use crate::StageErrorKind;
 use crate::labels::parts_there;
+use crate::stage::Context;
+
+/// What to say of clips that were recorded before 2000 or after tomorrow, by what their names or the manifest say: a clock was not set.
+pub(super) fn unlikely_times(context: &Context<'_>, clips: &[ClipRow], times: &[Option<Moment>]) -> Option<String> {
+    let now = DateTime::parse_from_rfc3339(context.started_at).ok()?.to_utc();
+    let is_unlikely = |time: &Moment| time.year() < 2000 || time.is_after(now + Duration::days(1));
+    let mut unlikely = clips.iter().zip(times).filter_map(|(clip, time)| Some((clip, time.filter(is_unlikely)?)));
+    let (first, time) = unlikely.next()?;
+    let n = unlikely.count() + 1;
+    Some(format!(
+        "{n} clip(s) were recorded before 2000 or after tomorrow, as far as is known (first: `{}`, {time}): the recorder's clock was probably not set, and \
+         their days and order are wrong",
+        first.uri
+    ))
+}
+
+/// An error if a class has the name of what is no class. Where a clip may be of several classes, the name is a label that says so.
+pub(super) fn check_names(context: &Context<'_>, clips: &[ClipRow]) -> Result<(), StageErrorKind> {
+    let is_multi_label = context.setting("train.multi_label") == Some("true");
+    let found = clips.iter().map(|clip| &clip.label).find(|label| label.eq_ignore_ascii_case(RESERVED_CLASS));
+    let Some(label) = found.filter(|_| !is_multi_label) else { return Ok(()) };
+    Err(StageErrorKind::data(
+        format!("a class is called `{label}`, which is what answers say where no class fits"),
+        "give its folder or its labels another name, such as `background`, or set `train.multi_label = true`, where this label stands for no class",
+    ))
+}
 
 impl Split {
     /// An error if a fold is named that no clip has: its clips would be dealt out like all others, and nobody would know.

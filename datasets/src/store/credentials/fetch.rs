@@ -13,6 +13,7 @@ use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpRequestBo
 use serde::Deserialize;
 
 use super::CONTAINER;
+use crate::files::read_regular_text;
 use crate::runtime::choose_cryptography;
 use crate::store::{Environment, without_markup};
 
@@ -221,7 +222,7 @@ fn sign_on_token(path: &Path, profile: &str) -> Result<String, String> {
 }
 
 fn text_of(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
+    let text = read_regular_text(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
     Ok(text.trim().to_owned())
 }
 

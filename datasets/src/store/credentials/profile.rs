@@ -7,6 +7,7 @@ use sha1::{Digest, Sha1};
 
 use super::{CONTAINER, Credentials};
 use crate::DatasetError;
+use crate::files::read_regular_text;
 use crate::store::environment::{Environment, Setting};
 
 /// Settings of one section of one file.
@@ -195,7 +196,7 @@ fn pair(first: &Section, second: &Section) -> Result<Option<(String, String, Opt
 
 /// The settings below `[section]` of an AWS configuration file; none where it cannot be read.
 fn section_of(path: &Path, section: &str) -> Section {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_regular_text(path).unwrap_or_default();
     let mut is_inside = false;
     let mut found = Section::new();
     for line in text.lines() {

@@ -1,8 +1,9 @@
 //! The data: who writes them, where they come from, and the model made of them.
 
-use std::fs::{DirEntry, File, read_dir};
+use std::fs::{DirEntry, read_dir};
 use std::path::Path;
 
+use ecosight_datasets::files::open_regular;
 use ecosight_datasets::lease::Lease;
 use ecosight_datasets::manifest::Source;
 use ecosight_datasets::runtime::block_on;
@@ -69,7 +70,7 @@ pub(super) fn source(globals: &Globals, args: &PipelineArgs) -> Finding {
     let is_settled = args.source.is_some() || globals.layout.last_run().exists();
     match globals.source(args) {
         Ok(Source::Folder(Place::Local(folder))) => self::folder(&folder),
-        Ok(Source::Manifest(Place::Local(file))) => match File::open(&file) {
+        Ok(Source::Manifest(Place::Local(file))) => match open_regular(&file) {
             Ok(_) => Finding::ok(CHECK, format!("the manifest `{}` can be read", file.display())),
             Err(error) => Finding::fail(CHECK, format!("`{}` cannot be read: {error}", file.display()), NAME_A_SOURCE),
         },

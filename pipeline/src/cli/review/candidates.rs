@@ -96,7 +96,7 @@ pub(super) fn of_folder(dir: &Path, globals: &Globals, printer: &Printer) -> Res
         return Err(CliError::usage(message, "name a folder of recordings, or none for the clips of the last retrain"));
     }
     let predictor = Predictor::open(&globals.layout, None, &globals.weights)?;
-    let Named { files, unreadable, .. } = audio_paths::expand(&[dir.to_owned()], Buckets::Refused)?;
+    let Named { files, unreadable, .. } = audio_paths::expand(&[dir.to_owned()], Buckets::Refused, printer)?;
     for message in &unreadable {
         printer.warning(message);
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use ecosight_datasets::files::read_regular;
 use ecosight_datasets::key::ClipId;
 use ecosight_datasets::manifest::{CorrectionChange, Corrections};
 use ecosight_datasets::tables::ClipRow;
@@ -23,7 +24,7 @@ const TOLD: usize = 5;
 
 /// Takes the labels of a corrected file: all of them, or none where one makes no sense.
 pub(super) fn import(file: &Path, cells: Cells, globals: &Globals, printer: &Printer) -> Result<ExitStatus, CliError> {
-    let bytes = std::fs::read(file).map_err(|error| {
+    let bytes = read_regular(file).map_err(|error| {
         CliError::usage(format!("cannot read `{}`: {error}", file.display()), "name the file that `--out` has written")
     })?;
     let clips: Vec<ClipRow> = rows(globals)?;

@@ -75,7 +75,7 @@ fn wanted(target: &Target, args: &GetArgs) -> Result<(Wanted, Vec<String>), CliE
             }
             None => PathBuf::from(target.last()),
         };
-        let Listing { objects, unreadable } = block_on(store.list_below(name))?;
+        let Listing { objects, unreadable, .. } = block_on(store.list_below(name))?;
         if objects.is_empty() && unreadable.is_empty() {
             return Err(absent(target));
         }
