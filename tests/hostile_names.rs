@@ -163,14 +163,14 @@ fn pipes_and_devices_are_no_files_to_read() {
     let sandbox = Sandbox::new();
     recordings(&sandbox, 10);
     sandbox.ok(&format!("retrain -q --source recordings {FAST}"));
-    let pipe = sandbox.path().join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let pipes = ["pipe", "pipe.csv"].map(|name| sandbox.path().join(name));
+    assert!(std::process::Command::new("mkfifo").args(pipes).status().unwrap().success());
     for line in [
         "status --config pipe",
         "status --config /dev/zero",
         "review --import pipe",
         "review --import /dev/zero",
-        "status --source pipe",
+        "status --source pipe.csv",
         "predict pipe",
         "weights import pipe",
     ] {
@@ -212,9 +212,11 @@ fn a_link_in_a_circle_puts_out_the_link_and_not_the_source() {
     symlink("self", recording(&sandbox, "high/self")).unwrap();
     symlink(recording(&sandbox, ""), recording(&sandbox, "low/up")).unwrap();
     let told = "2 link(s) that lead to themselves or to a folder above them are left out";
-    for line in
-        [&format!("retrain --source recordings {FAST}"), "predict recordings", "embed recordings --out rows.parquet"]
-    {
+    for line in [
+        &format!("retrain --source recordings {FAST}"),
+        "predict recordings",
+        "embed recordings --embedder logmel --out rows.parquet",
+    ] {
         let ran = sandbox.run(line);
         assert!(ran.code == 0 && ran.stderr.matches(told).count() == 1, "{line}: {} {}", ran.code, ran.stderr);
     }
