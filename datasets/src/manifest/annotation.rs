@@ -1,5 +1,7 @@
 //! A labelled span that somebody marked in a recording, as programs for listening write it.
 
+use std::collections::HashSet;
+
 use crate::audio::Span;
 
 /// Characters of a label.
@@ -14,6 +16,23 @@ pub struct Annotation {
     pub span: Span,
     /// Name of the recording, where the file names it; else the one that it lies beside.
     pub recording: Option<String>,
+}
+
+/// What makes two annotations the same: label, start, end and recording.
+type Identity = (String, u64, Option<u64>, Option<String>);
+
+/// The annotations so far, to find repeated ones in constant time: a table may have hundreds of thousands of lines.
+#[derive(Debug, Default)]
+pub(super) struct Distinct(HashSet<Identity>);
+
+impl Distinct {
+    /// Remembers `annotation` of `recording`; false if there was an equal one before.
+    pub(super) fn insert(&mut self, annotation: &Annotation, recording: Option<&str>) -> bool {
+        let Annotation { label, span, .. } = annotation;
+        // Adding 0 makes the zero of −0.0 positive: equal times have equal bits then, as none is NaN.
+        let bits = |time_s: f64| (time_s + 0.0).to_bits();
+        self.0.insert((label.clone(), bits(span.start_s), span.end_s.map(bits), recording.map(str::to_owned)))
+    }
 }
 
 /// A line that is not understood.

@@ -6,7 +6,7 @@ use std::io::Read;
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::annotation::{Annotation, LineProblem};
+use super::annotation::{Annotation, Distinct, LineProblem};
 use super::{read_audacity, read_raven};
 use crate::DatasetError;
 use crate::audio::AUDIO_EXTENSIONS;
@@ -54,7 +54,7 @@ impl Beside {
         });
         let mut read: Vec<_> = futures::stream::iter(read).buffer_unordered(MAX_REQUESTS).try_collect().await?;
         read.sort_by(|(a, _), (b, _)| a.object.uri.cmp(&b.object.uri));
-        let mut beside = Self::default();
+        let (mut beside, mut distinct) = (Self::default(), Distinct::default());
         for (found, text) in read {
             if found.format == Format::Audacity && text.as_deref().is_ok_and(is_prose) {
                 continue;
@@ -64,7 +64,9 @@ impl Beside {
                 beside.recordings.entry(recording.to_owned()).or_default();
             }
             let annotations = text.and_then(|text| parse(found.format, &text).map_err(|problem| problem.to_string()));
-            if let Err(why) = annotations.and_then(|annotations| beside.add(&found, annotations, &recordings)) {
+            if let Err(why) =
+                annotations.and_then(|annotations| beside.add(&found, annotations, &recordings, &mut distinct))
+            {
                 beside.problems.push((found.object.uri.clone(), why));
             }
         }
@@ -100,6 +102,7 @@ impl Beside {
         found: &Found<'_>,
         annotations: Vec<Annotation>,
         recordings: &Recordings<'_>,
+        distinct: &mut Distinct,
     ) -> Result<(), String> {
         let folder = found.object.uri.rsplit_once('/').map_or("", |(folder, _)| folder);
         let mut marked = Vec::new();
@@ -115,9 +118,8 @@ impl Beside {
             marked.push((recording.to_owned(), annotation));
         }
         for (recording, annotation) in marked {
-            let there = self.recordings.entry(recording).or_default();
-            if !there.iter().any(|other| (&other.label, other.span) == (&annotation.label, annotation.span)) {
-                there.push(annotation);
+            if distinct.insert(&annotation, Some(&recording)) {
+                self.recordings.entry(recording).or_default().push(annotation);
             }
         }
         Ok(())
@@ -234,6 +236,16 @@ mod tests {
         }
         let found = beside(&[("n/a.wav", ""), ("n/readme.txt", "hello"), ("a.txt", "hello")]);
         assert!(found.files.is_empty() && found.recordings.is_empty());
+    }
+
+    /// Comparing all pairs would take minutes.
+    #[test]
+    fn of_a_table_with_many_lines_repeated_ones_count_once() {
+        let line = |i: usize| format!("{}.25\t{}.75\ta.wav\tdog\n", i / 2, i / 2);
+        let text: String =
+            std::iter::once(RAVEN.lines().next().unwrap().to_owned() + "\n").chain((0..200_000).map(line)).collect();
+        let found = beside(&[("a.wav", ""), ("a.selections.txt", &text)]);
+        assert_eq!(found.recordings["a.wav"].len(), 100_000, "each is there twice");
     }
 
     #[test]

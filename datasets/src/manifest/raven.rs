@@ -3,7 +3,7 @@
 //! Raven writes a selection once for each view of it; it counts once. Where a table is about several recordings, `Begin File` names that of each
 //! selection, and `File Offset (s)` tells where in it the selection begins.
 
-use super::annotation::{Annotation, LineProblem, label, span};
+use super::annotation::{Annotation, Distinct, LineProblem, label, span};
 
 /// Columns that hold the label, the first that is there.
 const LABELS: [&str; 6] = ["species", "label", "annotation", "tag", "class", "common name"];
@@ -25,7 +25,7 @@ pub fn read_raven(text: &str) -> Result<Vec<Annotation>, LineProblem> {
         LineProblem::at(index, why)
     })?;
     let (file, offset) = (column("begin file"), column("file offset (s)"));
-    let mut annotations: Vec<Annotation> = Vec::new();
+    let (mut annotations, mut distinct): (Vec<Annotation>, _) = (Vec::new(), Distinct::default());
     for (index, line) in lines {
         let fields: Vec<&str> = line.split('\t').collect();
         let field = |column: usize| fields.get(column).copied().unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn read_raven(text: &str) -> Result<Vec<Annotation>, LineProblem> {
             annotation.span.start_s = start_s.ok_or_else(why)?;
             annotation.span.end_s = Some(annotation.span.start_s + length);
         }
-        if !annotations.contains(&annotation) {
+        if distinct.insert(&annotation, annotation.recording.as_deref()) {
             annotations.push(annotation);
         }
     }
