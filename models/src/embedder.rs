@@ -13,9 +13,12 @@ const SLUG_HASH_DIGITS: usize = 12;
 /// Number format in which an embedder computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Precision {
-    /// IEEE single precision.
+    /// IEEE single precision on the CPU, added in one order on every machine.
     #[serde(rename = "f32")]
     F32,
+    /// IEEE single precision on a GPU, whose kernels add in another order: the last bits differ from those of the CPU.
+    #[serde(rename = "f32-gpu")]
+    F32Gpu,
     /// Products of bfloat16 factors, added in single precision in the order of AMX.
     #[serde(rename = "bf16-amx")]
     Bf16Amx,
@@ -28,6 +31,7 @@ impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::F32Gpu => "f32-gpu",
             Self::Bf16Amx => "bf16-amx",
             Self::Bf16Avx512 => "bf16-avx512",
         })
@@ -88,6 +92,17 @@ impl EmbedderId {
         });
         let dtype = if self.dtype.is_f32() { "" } else { "-f16" };
         format!("{}-v{}{weights}-{}{dtype}", self.name, self.version, self.precision)
+    }
+}
+
+impl EmbedderId {
+    /// How the embedder of this name cuts clips; none for a name that this version does not know.
+    pub fn windowing(&self) -> Option<Windowing> {
+        match self.name.as_str() {
+            "yamnet" => Some(Windowing::YAMNET),
+            "logmel" => Some(Windowing::LOGMEL),
+            _ => None,
+        }
     }
 }
 
@@ -172,7 +187,7 @@ mod tests {
     fn an_identity_survives_json_and_reads_as_it_did_before_there_was_a_dtype() {
         let old = format!(r#"{{"name":"yamnet","version":1,"weights":"{}","precision":"f32"}}"#, "00ff".repeat(16));
         assert_eq!(serde_json::to_string(&id(Precision::F32, Dtype::F32)).unwrap(), old);
-        for precision in [Precision::F32, Precision::Bf16Amx, Precision::Bf16Avx512] {
+        for precision in [Precision::F32, Precision::F32Gpu, Precision::Bf16Amx, Precision::Bf16Avx512] {
             for dtype in [Dtype::F32, Dtype::F16] {
                 let json = serde_json::to_string(&id(precision, dtype)).unwrap();
                 assert!(json.contains(&format!("\"precision\":\"{precision}\"")), "{json}");

@@ -7,7 +7,7 @@ use crate::embedder::{Dtype, Embedder, EmbedderId, Precision};
 use crate::logmel::LogMelEmbedder;
 use crate::rounded::Rounded;
 use crate::weights::{WeightsCache, YamnetWeights};
-use crate::yamnet::{YamnetEmbedder, fastest_bf16};
+use crate::yamnet::{YamnetEmbedder, fastest_bf16, single_precision};
 
 /// The embedders that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +72,7 @@ impl EmbedderSpec {
 
     /// Whether an embedder of this identity is one that is asked for, whatever its weights.
     pub fn describes(self, id: &EmbedderId) -> bool {
-        let is_full = id.precision == Precision::F32;
+        let is_full = matches!(id.precision, Precision::F32 | Precision::F32Gpu);
         id.name == self.name.word() && id.dtype == self.dtype && is_full == (self.precision == PrecisionChoice::F32)
     }
 
@@ -105,6 +105,7 @@ impl EmbedderSpec {
             return Err(unavailable(self.name.word(), self.precision.word(), "it computes in `f32` only"));
         }
         match self.precision {
+            PrecisionChoice::F32 if self.name == EmbedderName::Yamnet => Ok(single_precision()),
             PrecisionChoice::F32 => Ok(Precision::F32),
             PrecisionChoice::Bf16 => Ok(fastest_bf16()),
         }
@@ -133,6 +134,10 @@ pub fn open_identity(id: &EmbedderId, cache: &WeightsCache) -> Result<Box<dyn Em
     let other = |found| Err(ModelError::OtherEmbedder { wanted: id.clone(), found });
     let embedder: Box<dyn Embedder> = match (id.name.as_str(), &id.weights) {
         ("logmel", None) => Box::new(LogMelEmbedder::new()),
+        // Only a build for a GPU computes as one does.
+        ("yamnet", Some(_)) if id.precision == Precision::F32Gpu && single_precision() != Precision::F32Gpu => {
+            return other(None);
+        }
         ("yamnet", Some(_)) => Box::new(YamnetEmbedder::load(&yamnet_weights(id, cache)?, id.precision)),
         _ => return other(None),
     };

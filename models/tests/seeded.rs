@@ -47,7 +47,7 @@ fn seeded_weights_reproduce_tensorflow() {
         max_difference(&thin(&scores, 521, 5), &values(&golden["scores_every_5th"])),
     ];
     println!("largest differences: log-mel, embeddings, scores {differences:?}");
-    assert!(differences.iter().all(|difference| *difference < 1e-3), "{differences:?}");
+    assert!(differences.iter().all(|difference| *difference < 2e-5), "{differences:?}");
 }
 
 #[test]

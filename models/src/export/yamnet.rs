@@ -54,7 +54,7 @@ fn add_embeddings(graph: &mut Graph, weights: &YamnetWeights, patches: &Value, d
 
 fn check_embedder(spec: &HeadSpec<'_>, weights: &YamnetWeights) -> Result<(), ExportError> {
     let wanted = spec.embedder;
-    if wanted.precision != Precision::F32 {
+    if !matches!(wanted.precision, Precision::F32 | Precision::F32Gpu) {
         return Err(ExportError::Precision(wanted.precision));
     }
     let found = EmbedderId { dtype: wanted.dtype, ..identity(weights.content_hash(), wanted.precision) };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::params::{PATCH_FRAMES, PATCH_HOP_FRAMES};
+use super::params::{FRAME_HOP_S, PATCH_FRAMES, PATCH_HOP_FRAMES};
 
 /// How an embedder wants the log-mel frames of a clip cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,14 @@ pub enum Tail {
 impl Windowing {
     /// The patches of YAMNet: 0.96 s every 0.48 s, padded as published.
     pub const YAMNET: Self = Self { frames: PATCH_FRAMES, hop_frames: PATCH_HOP_FRAMES, tail: Tail::Pad };
+
+    /// The windows of `logmel`: 10 s, so that an ordinary clip is one window, and the rest.
+    pub const LOGMEL: Self = Self { frames: 1000, hop_frames: 1000, tail: Tail::Keep };
+
+    /// Length of a full window, seconds.
+    pub fn length_s(&self) -> f64 {
+        self.frames as f64 * FRAME_HOP_S
+    }
 }
 
 /// Consecutive log-mel frames of a clip.

@@ -5,7 +5,7 @@ use std::fmt;
 use super::modulation::{MODULATIONS, Modulation};
 use super::statistics::{STATISTICS, statistics};
 use crate::embedder::{Dtype, EmbedError, Embedder, EmbedderId, Precision};
-use crate::frontend::{MEL_BANDS, Tail, Window, Windowing};
+use crate::frontend::{MEL_BANDS, Window, Windowing};
 
 /// Values of an embedding: nine statistics and five modulations of each band, and the mean of all.
 pub const LOGMEL_DIM: usize = (STATISTICS + MODULATIONS) * MEL_BANDS + 1;
@@ -13,8 +13,8 @@ pub const LOGMEL_DIM: usize = (STATISTICS + MODULATIONS) * MEL_BANDS + 1;
 /// Raised when the values of an embedding change.
 const VERSION: u32 = 1;
 
-/// Frames of a window (10 s), so that an ordinary clip is one window.
-const WINDOW_FRAMES: usize = 1000;
+/// Frames of a window.
+const WINDOW_FRAMES: usize = Windowing::LOGMEL.frames;
 
 /// Statistics and modulation of the log-mel bands of a window, 897 values; no weights. The layout is by statistic,
 /// then by band: mean, standard deviation, percentiles 5, 25, 50, 75, 95, standard deviation and mean magnitude of the
@@ -59,7 +59,7 @@ impl Embedder for LogMelEmbedder {
     }
 
     fn windowing(&self) -> Windowing {
-        Windowing { frames: WINDOW_FRAMES, hop_frames: WINDOW_FRAMES, tail: Tail::Keep }
+        Windowing::LOGMEL
     }
 
     fn batch(&self) -> usize {

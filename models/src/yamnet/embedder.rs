@@ -33,10 +33,9 @@ enum Network {
 }
 
 impl YamnetEmbedder {
-    /// The embedder with `weights` at `precision`: on the GPU in builds for one, where that knows the precision, else by the
-    /// best instructions of this CPU.
+    /// The embedder with `weights` at `precision`: on the GPU for [`Precision::F32Gpu`] in builds for one, else by the best instructions of this CPU.
     pub fn load(weights: &YamnetWeights, precision: Precision) -> Self {
-        if IS_FOR_GPU && precision == Precision::F32 {
+        if IS_FOR_GPU && precision == Precision::F32Gpu {
             let device = super::device();
             let network = Network::Gpu(Box::new(Yamnet::new(weights, &device)), device);
             return Self { id: identity(weights.content_hash(), precision), network };
@@ -63,6 +62,11 @@ impl YamnetEmbedder {
     }
 }
 
+/// Single precision as this build computes it when it may choose.
+pub const fn single_precision() -> Precision {
+    if IS_FOR_GPU { Precision::F32Gpu } else { Precision::F32 }
+}
+
 /// What computes the network on this machine, known without weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
@@ -75,7 +79,7 @@ pub struct Kernel {
 impl Kernel {
     /// What [`YamnetEmbedder::load`] takes for `precision`.
     pub fn of(precision: Precision) -> Self {
-        if IS_FOR_GPU && precision == Precision::F32 {
+        if precision == Precision::F32Gpu {
             return Self { word: "gpu", is_native: true };
         }
         let isa = isa_for(precision);

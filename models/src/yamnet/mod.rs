@@ -17,6 +17,7 @@ pub use architecture::{BLOCKS, Block, CLASSES, EMBEDDING_DIM, STEM_CHANNELS};
 pub use cpu::{Isa, fastest_bf16};
 pub use device::device;
 pub(crate) use embedder::identity;
+pub use embedder::single_precision;
 pub use embedder::{Kernel, YamnetEmbedder};
 pub(crate) use folding::{Folded, TAPS};
 pub use network::{Yamnet, YamnetOutput};

@@ -23,7 +23,8 @@ type DepthwiseKernel<T> = unsafe fn(&Depthwise, &[f32], Range<usize>, &mut Rows<
 type ProductKernel<T> = unsafe fn(&Pointwise<T>, &Rows<T>, &mut [f32]);
 type Pack<T> = fn(&[f32], usize, usize) -> Aligned<T>;
 
-/// What computes the network with factors of type `T`. Only made for an instruction set that this CPU has.
+/// What computes the network with factors of type `T`. Made by [`single`], [`pairs`] and [`tiles`] alone, which refuse an instruction set that this CPU does
+/// not have: so the kernels may be called.
 pub(super) struct Kernels<T> {
     /// The instruction set of the products.
     pub(super) isa: Isa,
@@ -161,7 +162,11 @@ unsafe fn avx512_bf16_depthwise(layer: &Depthwise, images: &[f32], lines: Range<
 }
 
 /// The kernels for single precision; never better than `isa`.
+///
+/// # Panics
+/// When this CPU does not have `isa`.
 pub(super) fn single(isa: Isa) -> Kernels<f32> {
+    assert_available(isa);
     match isa {
         Isa::Portable => portable::table(isa, portable::in_order),
         #[cfg(target_arch = "x86_64")]
@@ -174,7 +179,11 @@ pub(super) fn single(isa: Isa) -> Kernels<f32> {
 }
 
 /// The kernels for products as `VDPBF16PS` adds them: the CPU's own, or bit-identical ones in single precision.
+///
+/// # Panics
+/// When this CPU does not have `isa`.
 pub(super) fn pairs(isa: Isa) -> Kernels<Bf16> {
+    assert_available(isa);
     match isa {
         Isa::Portable => portable::table(isa, portable::pairs),
         #[cfg(target_arch = "x86_64")]
@@ -193,7 +202,11 @@ pub(super) fn pairs(isa: Isa) -> Kernels<Bf16> {
 }
 
 /// The kernels for products as `TDPBF16PS` adds them: the CPU's own, or bit-identical ones in single precision.
+///
+/// # Panics
+/// When this CPU does not have `isa`.
 pub(super) fn tiles(isa: Isa) -> Kernels<Bf16> {
+    assert_available(isa);
     match isa {
         Isa::Portable => portable::table(isa, portable::tiles),
         #[cfg(target_arch = "x86_64")]
@@ -205,4 +218,8 @@ pub(super) fn tiles(isa: Isa) -> Kernels<Bf16> {
         #[cfg(not(target_arch = "x86_64"))]
         _ => tiles(Isa::Portable),
     }
+}
+
+fn assert_available(isa: Isa) {
+    assert!(isa.is_available(), "this CPU has no {isa}");
 }

@@ -25,7 +25,7 @@ impl CpuNetwork {
     /// The network with `weights` at `precision`, by the instructions of `isa` or plainer ones; the bits do not depend on it.
     pub(in crate::yamnet) fn new(weights: &YamnetWeights, precision: Precision, isa: Isa) -> Self {
         Self(match precision {
-            Precision::F32 => Factors::Single(Executor::new(weights, kernels::single(isa))),
+            Precision::F32 | Precision::F32Gpu => Factors::Single(Executor::new(weights, kernels::single(isa))),
             Precision::Bf16Avx512 => Factors::Half(Executor::new(weights, trusted(isa, kernels::pairs))),
             Precision::Bf16Amx => Factors::Half(Executor::new(weights, trusted(isa, kernels::tiles))),
         })
@@ -51,7 +51,7 @@ impl CpuNetwork {
 /// The instruction set that this CPU computes `precision` with. For bfloat16, one without bfloat16 instructions emulates them.
 pub(in crate::yamnet) fn isa_for(precision: Precision) -> Isa {
     match precision {
-        Precision::F32 => kernels::single(Isa::best()).isa,
+        Precision::F32 | Precision::F32Gpu => kernels::single(Isa::best()).isa,
         Precision::Bf16Avx512 => trusted(Isa::best(), kernels::pairs).isa,
         Precision::Bf16Amx => trusted(Isa::best(), kernels::tiles).isa,
     }

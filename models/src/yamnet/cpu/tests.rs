@@ -196,3 +196,15 @@ fn the_fastest_bfloat16_is_one_of_the_two() {
     assert_ne!(fastest_bf16(), Precision::F32);
     assert_eq!(fastest_bf16() == Precision::Bf16Amx, Isa::Amx.is_available());
 }
+
+#[test]
+fn there_are_no_kernels_for_an_instruction_set_that_this_cpu_does_not_have() {
+    for isa in Isa::ALL {
+        let made = [
+            std::panic::catch_unwind(|| kernels::single(isa).isa).is_ok(),
+            std::panic::catch_unwind(|| kernels::pairs(isa).isa).is_ok(),
+            std::panic::catch_unwind(|| kernels::tiles(isa).isa).is_ok(),
+        ];
+        assert_eq!(made, [isa.is_available(); 3], "{isa}");
+    }
+}

@@ -2,15 +2,14 @@
 
 use std::thread::available_parallelism;
 
-use ecosight_models::embedder::Precision;
 use ecosight_models::open::{EmbedderName, EmbedderSpec, PrecisionChoice};
-use ecosight_models::yamnet::{Kernel, fastest_bf16};
+use ecosight_models::yamnet::{Kernel, fastest_bf16, single_precision};
 
 use super::Finding;
 
 /// Which kernels compute YAMNet at either precision.
 pub(super) fn processor(spec: EmbedderSpec) -> Finding {
-    let (single, half) = (Kernel::of(Precision::F32), Kernel::of(fastest_bf16()));
+    let (single, half) = (Kernel::of(single_precision()), Kernel::of(fastest_bf16()));
     let arithmetic = if half.is_native { "by its own instructions" } else { "emulated, slower than f32" };
     let found = format!("YAMNet is computed by {} in f32; in bf16 by {}, {arithmetic}", single.word, half.word);
     let is_asked_for = spec.name == EmbedderName::Yamnet && spec.precision == PrecisionChoice::Bf16;
