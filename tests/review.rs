@@ -11,7 +11,7 @@ use ecosight_datasets::synth;
 use ecosight_datasets::tables::{ClipRow, read_rows};
 use serde_json::Value;
 
-use crate::clips::{recording, wav};
+use crate::clips::{RATE, recording, recordings, wav, write_wav};
 use crate::support::{Sandbox, measured, test_data};
 
 const FAST: &str = "--set embed.embedder=logmel --set augment.variants=1";
@@ -169,6 +169,23 @@ fn clips_of_a_folder_are_chosen_and_marked_for_raven_and_audacity() {
             assert_eq!((marked.len(), marked[0].label.as_str()), (1, clip["predicted"].as_str().unwrap()));
             assert!(marked[0].span.end_s.unwrap() > 1.0);
         }
+    }
+}
+
+#[test]
+fn a_mark_from_the_tables_ends_where_its_clip_does() {
+    let sandbox = Sandbox::new();
+    recordings(&sandbox, 6);
+    for (number, seconds) in [(0, 3), (1, 12)] {
+        let samples: Vec<i16> = (0..seconds * RATE).map(|i| (i * i % 7001) as i16 - 3500).collect();
+        write_wav(&recording(&sandbox, &format!("high/of_{seconds}_s_{number}.wav")), &samples);
+    }
+    sandbox.ok(&format!("retrain -q --source recordings {FAST}"));
+    sandbox.ok("review --n 14 --format raven --out marks");
+    let read = |name: &str| fs::read_to_string(sandbox.path().join("marks").join(name)).unwrap();
+    for (name, seconds) in [("high/0", 1.0), ("high/of_3_s_0", 3.0), ("high/of_12_s_1", 12.0)] {
+        let marked = read_raven(&read(&format!("{name}.selections.txt"))).unwrap();
+        assert_eq!(marked[0].span.end_s, Some(seconds), "{name}");
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Candidate {
     pub(super) confidence: f64,
     /// Of the probabilities, nats.
     pub(super) entropy: f64,
-    /// Length of the whole recording, seconds; rounded to a patch where it was not decoded now.
+    /// Length of the clip, seconds; rounded up to a patch of the embedder where the clip was never decoded for its length.
     #[serde(skip)]
     pub(super) length_s: f64,
     /// Pooled embedding.
