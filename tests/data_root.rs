@@ -69,8 +69,8 @@ fn a_data_root_of_version_0_1_0_goes_on() {
     let line = format!("retrain --source recordings {SETTINGS} --set pipeline.max_failed=0.2");
     let outcome = sandbox.json(&line);
     let [new, changed, reused, ..] = rows(&outcome, "embed");
-    assert_eq!((new, changed), (0, 0), "{outcome:#}");
-    assert!(reused > 20);
+    // Later versions decode otherwise: the rows of this one are made again, once.
+    assert!(new + changed > 20 && reused == 0, "{outcome:#}");
     assert_eq!(busy(&sandbox.json(&line)), [""; 0]);
     sandbox.ok("verify");
 }

@@ -62,7 +62,9 @@ fn changed_files_of_every_kind_are_read_or_refused() {
     for (name, target, endings) in targets::TARGETS {
         let seeds = seeds(endings);
         assert!(!seeds.is_empty(), "{name}");
-        seeds.iter().for_each(|seed| target(seed));
+        for seed in &seeds {
+            target(seed);
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(KeyHasher::new(name).finish().to_u64());
         for _ in 0..CHANGED {
             let seed = seeds[rng.random_range(0..seeds.len())].clone();

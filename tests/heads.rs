@@ -41,7 +41,7 @@ fn with_every_option_audio_is_scored_as_in_training_and_what_is_unknown_is_calle
     let sandbox = Sandbox::new();
     long_recordings(&sandbox, 20);
     let options = "--set train.head=mlp --set train.max_epochs=10 --set train.features=contrast --set train.sampling=balanced \
-                   --set train.mixup=0.2 --set train.unknown=energy --set train.known_recall=0.5";
+                   --set train.mixup=0.2 --set train.unknown=energy --set train.known_recall=0.2";
     let outcome = sandbox.json(&format!("{RETRAIN} {options} --force-publish"));
     let gate = of_model(&sandbox, &outcome, "gate.json");
     let parity = gate["criteria"].as_array().unwrap().iter().find(|criterion| criterion["name"] == "parity").unwrap();
@@ -54,13 +54,13 @@ fn with_every_option_audio_is_scored_as_in_training_and_what_is_unknown_is_calle
         let predicted = sandbox.json(&format!("predict recordings {windows}"));
         let rows = predicted["rows"].as_array().unwrap();
         let unknown: Vec<&Value> = rows.iter().filter(|row| row["predicted"] == "unknown").collect();
-        // Half of what was not trained on, as was asked for; most of these clips were.
+        // Four fifths of what was not trained on, as was asked for; most of these clips were.
         assert!((1..rows.len() * 4 / 5).contains(&unknown.len()), "{} of {}", unknown.len(), rows.len());
         let row = unknown[0];
         let best = row["probabilities"].as_object().unwrap().values().filter_map(Value::as_f64).fold(0.0, f64::max);
         assert!((row["confidence"].as_f64().unwrap() - best).abs() < 1e-6 && best >= 0.5, "{row}");
     }
-    // Figures count what is answered: about half of the test clips are wrong, being called unknown.
+    // Figures count what is answered: most of the test clips are wrong, being called unknown.
     let test = &model["metrics"]["test"];
     let counted: u64 = test["confusion_matrix"]
         .to_string()

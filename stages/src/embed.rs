@@ -46,7 +46,7 @@ pub const DEFINITION: Definition = Definition {
 const NAME: &str = "embed";
 
 /// Raised when the rows change that equal recipes and embedders give.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Key of the embedder's identity (JSON) in the metadata of the table's parts.
 pub const EMBEDDER_KEY: &str = "ecosight.embedder";

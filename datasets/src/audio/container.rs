@@ -88,7 +88,7 @@ fn has_frames(head: &[u8], frame_len: impl Fn(&[u8]) -> Option<usize>) -> bool {
 }
 
 /// The length in bytes of an MPEG layer III frame, from its header (ISO 11172-3, 2.4.1.3).
-fn mpeg_frame_len(head: &[u8]) -> Option<usize> {
+pub(super) fn mpeg_frame_len(head: &[u8]) -> Option<usize> {
     const KBPS_1: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
     const KBPS_2: [usize; 14] = [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
     const RATE_HZ: [usize; 3] = [44_100, 48_000, 32_000];
@@ -110,7 +110,7 @@ fn mpeg_frame_len(head: &[u8]) -> Option<usize> {
 }
 
 /// The length in bytes of an ADTS frame, from its header (ISO 13818-7, 6.2).
-fn adts_frame_len(head: &[u8]) -> Option<usize> {
+pub(super) fn adts_frame_len(head: &[u8]) -> Option<usize> {
     let [0xFF, b1, b2, b3, b4, b5, _] = *head.get(..7)? else {
         return None;
     };

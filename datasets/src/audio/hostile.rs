@@ -53,6 +53,28 @@ fn half_of_a_file_that_declares_its_length_is_truncated() {
     }
 }
 
+#[test]
+fn a_stream_that_was_cut_is_truncated_where_that_can_be_known() {
+    let names = ["hot_44k.ogg", "tone_16k_flac.ogg", "tone_22k_bare.mp3", "tone_44k.aac", "tone_44k_stereo.ogg"];
+    for name in names {
+        let bytes = fixture(name);
+        for tenths in [6, 8, 9] {
+            let cut = &bytes[..bytes.len() * tenths / 10];
+            assert_eq!(survives(cut, None), Err("truncated"), "{name} to {tenths}/10");
+        }
+        assert_eq!(survives(&bytes[..bytes.len() - 3], None), Err("truncated"), "{name} less 3 bytes");
+    }
+}
+
+#[test]
+fn an_ogg_stream_without_its_last_page_is_truncated() {
+    for name in ["hot_44k.ogg", "tone_16k_flac.ogg"] {
+        let bytes = fixture(name);
+        let last = bytes.windows(4).rposition(|four| four == b"OggS").unwrap();
+        assert_eq!(survives(&bytes[..last], None), Err("truncated"), "{name}");
+    }
+}
+
 /// The AAC fixture three times over, with every packet that `bad` picks filled with ones behind its header.
 fn aac_with_bad_packets(bad: impl Fn(usize) -> bool) -> Vec<u8> {
     let mut bytes = fixture("tone_44k.aac").repeat(3);

@@ -11,7 +11,7 @@ use super::packets::Packets;
 use super::resample::Resampler;
 use super::source::{Access, AudioSource, Window, read_up_to};
 use super::span::Span;
-use super::wav;
+use super::{frames, mp4, ogg, wav};
 
 /// Bytes looked at to recognise the format: beyond the longest MPEG frame, so that its follower is seen.
 const HEAD_LEN: usize = 4096;
@@ -45,34 +45,43 @@ pub struct MonoReader {
 impl MonoReader {
     /// Recognises the format, reads the header and finds the start of the span.
     ///
-    /// PCM and FLAC are sought; lossy formats are decoded up to the span, because their decoders carry state.
+    /// PCM and FLAC are sought, because there it is exact; so is ADPCM in WAV, by its blocks, which Symphonia 0.6.1 counts wrongly
+    /// (frames times bytes of a block). The decoders of all others carry state, and are given packets from a little before the span on: Ogg is sought by the
+    /// granule positions of its pages and MP4 by its table of packets; the packets of MP3 and ADTS are read from the beginning, but not decoded.
     pub fn open(mut source: Box<dyn AudioSource>, span: Option<Span>) -> Result<Self, AudioError> {
         let file_len = source.seek(SeekFrom::End(0)).map_err(AudioError::io)?;
         let (container, base) = recognise(&mut *source, file_len)?;
-        let mut declared_len = None;
-        let window = match container {
-            Container::Wav => {
-                let layout = wav::layout(&mut *source, base, file_len)?;
-                declared_len = layout.declared_len.map(|declared| (declared, layout.len));
-                Window::new(source, layout.header, layout.start, layout.len, Access::Random)
-            }
-            Container::Mp3 | Container::Aac => Window::new(source, Vec::new(), base, file_len - base, Access::Forward),
-            _ => Window::new(source, Vec::new(), base, file_len - base, Access::Random),
-        };
-        let mut packets = Packets::open(container, window.map_err(AudioError::io)?)?;
-        if let (Some((declared, present)), Some(frames)) = (declared_len, packets.declared_frames) {
-            // Frames per byte are constant, so the share of bytes that is missing is the share of frames.
-            packets.declared_frames =
-                Some((u128::from(frames) * u128::from(declared) / u128::from(present.max(1))) as u64);
+        let framing = Framing::read(&mut *source, container, (base, file_len), span)?;
+        let (start, len) = framing.bytes;
+        let window = Window::new(source, framing.header, start, len, framing.access).map_err(AudioError::io)?;
+        let mut packets = Packets::open(container, window)?;
+        packets.is_cut |= framing.is_cut;
+        if let Some(frames) = framing.declared_frames.filter(|frames| *frames > 0) {
+            packets.declared_frames = Some(frames);
+            packets.sound.end = frames;
+        }
+        if let Some(edit) = framing.edit {
+            packets.sound = edit.frames(packets.rate_hz);
+            let last = packets.declared_frames.map_or(packets.sound.end, |frames| frames.min(packets.sound.end));
+            packets.declared_frames = Some(last.saturating_sub(packets.sound.start)).filter(|_| last < u64::MAX);
         }
         let (rate_hz, declared_frames) = (packets.rate_hz, packets.declared_frames);
         let wanted = span.map_or(Ok(0..u64::MAX), |span| span.frames(rate_hz))?;
         if declared_frames.is_some_and(|frames| !Span::held_by(&wanted, frames, rate_hz)) {
             return Err(beyond_the_end(&wanted, rate_hz));
         }
-        let seekable = matches!(container, Container::Wav | Container::Aiff | Container::Flac);
-        if seekable && wanted.start > u64::from(rate_hz) {
-            packets.seek(wanted.start)?;
+        if framing.skipped_frames > 0 {
+            packets.start_at(framing.skipped_frames);
+        }
+        let last_page = framing.last_page.map_or(0, |granule| packets.frame_of_pts(granule));
+        match container {
+            Container::Ogg => packets.approach(wanted.start.min(last_page))?,
+            Container::Mp3 | Container::Aac | Container::Mp4 => packets.approach(wanted.start)?,
+            Container::Wav | Container::Flac | Container::Aiff => {
+                if framing.seeks_exactly && wanted.start > u64::from(rate_hz) {
+                    packets.seek(wanted.start)?;
+                }
+            }
         }
         let info = Info {
             container,
@@ -146,6 +155,67 @@ pub fn decode(source: Box<dyn AudioSource>, span: Option<Span>) -> Result<Vec<f3
 fn beyond_the_end(wanted: &Range<u64>, rate_hz: u32) -> AudioError {
     let start_s = wanted.start as f64 / f64::from(rate_hz);
     AudioError::new(Fault::Span, format!("the recording ends before the span from {start_s} s on does"))
+}
+
+/// What the bytes around the packets say, read before Symphonia reads the packets.
+struct Framing {
+    /// To be read in front of the bytes of the window.
+    header: Vec<u8>,
+    /// Start and length of the window in the file.
+    bytes: (u64, u64),
+    access: Access,
+    declared_frames: Option<u64>,
+    edit: Option<mp4::Edit>,
+    is_cut: bool,
+    seeks_exactly: bool,
+    /// Frames before the window: whole blocks of ADPCM that the span does not need.
+    skipped_frames: u64,
+    /// Granule position at which the last page of an Ogg stream begins, where that is known: up to there time stamps are exact.
+    last_page: Option<u64>,
+}
+
+impl Framing {
+    fn read(
+        source: &mut dyn AudioSource,
+        container: Container,
+        (base, file_len): (u64, u64),
+        span: Option<Span>,
+    ) -> Result<Self, AudioError> {
+        let mut framing = Self {
+            header: Vec::new(),
+            bytes: (base, file_len - base),
+            access: Access::Random,
+            declared_frames: None,
+            edit: None,
+            is_cut: false,
+            seeks_exactly: matches!(container, Container::Aiff | Container::Flac),
+            skipped_frames: 0,
+            last_page: None,
+        };
+        match container {
+            Container::Wav => {
+                let mut layout = wav::layout(source, base, file_len)?;
+                if let Some(span) = span {
+                    framing.skipped_frames = layout.skip_blocks(span.frames(layout.rate_hz)?.start);
+                }
+                framing.header = layout.header;
+                framing.bytes = (layout.start, layout.len);
+                framing.declared_frames = Some(layout.declared_frames);
+                framing.seeks_exactly = !layout.has_blocks;
+            }
+            Container::Mp3 | Container::Aac => {
+                framing.access = Access::Forward;
+                framing.is_cut = frames::is_last_cut(source, container, base, file_len)?;
+            }
+            Container::Mp4 => {
+                let movie = mp4::read(source, base, file_len)?;
+                (framing.edit, framing.is_cut) = (movie.edit, movie.is_cut);
+            }
+            Container::Ogg if span.is_some() => framing.last_page = ogg::start_of_last_page(source, base, file_len)?,
+            Container::Flac | Container::Ogg | Container::Aiff => {}
+        }
+        Ok(framing)
+    }
 }
 
 /// The container and the byte at which it begins, behind any `ID3v2` tags.

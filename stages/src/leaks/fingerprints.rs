@@ -16,7 +16,7 @@ use crate::bridge::{Listed, fetch};
 use crate::stage::{Context, Event};
 
 /// Raised when equal audio gives another fingerprint: by the front end, by the decoders or by what is made of their frames.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Clips that are read at a time.
 const AT_ONCE: usize = 64;
