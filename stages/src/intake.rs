@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecosight_datasets::audio::{AudioError, MonoReader, SAMPLE_RATE_HZ, Span};
-use ecosight_datasets::effects::{Analysis, Source};
+use ecosight_datasets::effects::{Analysis, Effect, EffectStream, Source};
 use ecosight_models::frontend::{Framer, Window};
 
 use crate::acoustics::Analyzer;
@@ -11,8 +11,9 @@ use crate::clip::{Bench, ClipError, Heard, Recipe};
 use crate::recording::Recording;
 use crate::timings::{Step, thread_cpu};
 
-/// Effects work on blocks of this length: a longer recording is augmented block by block, so that memory stays bounded.
-const EFFECT_BLOCK: usize = 30 * SAMPLE_RATE_HZ as usize;
+/// Samples that are decoded at a time. A clip of one block is in memory as a whole, and its effects share what they compute; the
+/// effects of a longer clip are streamed, so that memory stays bounded.
+const BLOCK: usize = 30 * SAMPLE_RATE_HZ as usize;
 
 /// Windows are handed on once they take this many bytes: about 170 of YAMNet's, enough for several threads.
 const BATCH_BYTES: usize = 4 << 20;
@@ -40,12 +41,13 @@ pub(crate) struct Intake<'a> {
     recipes: &'a [Recipe],
     recording: Recording,
     reader: MonoReader,
-    framers: Vec<Framer>,
+    /// One for each recipe.
+    variants: Vec<Variant>,
     /// Samples from the start of the current block on.
     samples: Vec<f32>,
     /// Length of the current block.
     block: usize,
-    /// Number of the next block.
+    /// Blocks so far, including the current one.
     blocks: u64,
     /// The recipe that comes next for the current block.
     next: usize,
@@ -56,6 +58,30 @@ pub(crate) struct Intake<'a> {
     analyzer: Option<Analyzer>,
     peak: f32,
     heard: usize,
+}
+
+/// What a recipe keeps from one block to the next.
+struct Variant {
+    framer: Framer,
+    /// The effect of a clip of several blocks.
+    stream: Option<EffectStream>,
+}
+
+impl Variant {
+    fn new(bench: Bench<'_>) -> Self {
+        Self { framer: Framer::new(bench.embedder.windowing()), stream: None }
+    }
+
+    /// The output of `effect` for the next block of a clip of several blocks.
+    fn stream(&mut self, effect: &Effect, seed: u64, block: &[f32], state: State) -> Vec<f32> {
+        let mut out = Vec::with_capacity(block.len());
+        let stream = self.stream.get_or_insert_with(|| EffectStream::new(effect, seed));
+        stream.push(block, &mut out);
+        if state == State::LastBlock {
+            self.stream.take().into_iter().for_each(|stream| stream.finish(&mut out));
+        }
+        out
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,7 +107,7 @@ impl<'a> Intake<'a> {
             recipes,
             recording: recording.clone(),
             reader,
-            framers: recipes.iter().map(|_| Framer::new(bench.embedder.windowing())).collect(),
+            variants: recipes.iter().map(|_| Variant::new(bench)).collect(),
             samples: Vec::new(),
             block: 0,
             blocks: 0,
@@ -138,7 +164,8 @@ impl<'a> Intake<'a> {
         let before = samples.len();
         let is_last = metered(self.bench, &self.recording, || {
             let mut fill = || {
-                while samples.len() < EFFECT_BLOCK {
+                // One sample more than a block: so it is known whether the block is the last one.
+                while samples.len() <= BLOCK {
                     match reader.next_block()? {
                         Some(block) => samples.extend_from_slice(block),
                         None => return Ok(true),
@@ -149,7 +176,7 @@ impl<'a> Intake<'a> {
             let result = fill();
             (result, samples.len() - before)
         })?;
-        self.block = self.samples.len().min(EFFECT_BLOCK);
+        self.block = self.samples.len().min(BLOCK);
         let block = &self.samples[..self.block];
         self.peak = block.iter().fold(self.peak, |peak, x| peak.max(x.abs()));
         self.heard += block.len();
@@ -167,17 +194,23 @@ impl<'a> Intake<'a> {
         let source = Source::resume(&self.samples[..self.block], std::mem::take(&mut self.analysis));
         while self.next < self.recipes.len() && out.bytes() < BATCH_BYTES {
             self.bench.stop.check()?;
-            let (recipe, framer) = (&self.recipes[self.next], &mut self.framers[self.next]);
+            let (recipe, variant) = (&self.recipes[self.next], &mut self.variants[self.next]);
+            let is_whole_clip = self.blocks == 1 && self.state == State::LastBlock;
             let changed = recipe.effect.as_ref().map(|effect| {
-                let seed = recipe.seed.wrapping_add(self.blocks - 1);
-                meter.time(Step::Effects, self.block, || effect.apply_to(&source, seed))
+                meter.time(Step::Effects, self.block, || {
+                    if is_whole_clip {
+                        effect.apply_to(&source, recipe.seed)
+                    } else {
+                        variant.stream(effect, recipe.seed, source.wave(), self.state)
+                    }
+                })
             });
             let samples = changed.as_deref().unwrap_or(source.wave());
             let before = out.windows.len();
             meter.time(Step::LogMel, samples.len(), || {
-                framer.push(samples, &mut out.windows);
+                variant.framer.push(samples, &mut out.windows);
                 if self.state == State::LastBlock {
-                    framer.finish(&mut out.windows);
+                    variant.framer.finish(&mut out.windows);
                 }
             });
             out.runs.push((self.next, out.windows.len() - before));

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashSet};
+use std::f64::consts::TAU;
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -6,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use ecosight_datasets::audio::{AudioSource, decode};
-use ecosight_datasets::effects::{Effect, Step as EffectStep};
+use ecosight_datasets::effects::{Effect, Step as EffectStep, catalogue};
 use ecosight_datasets::key::{ClipId, ContentHash};
 use ecosight_datasets::layout::Layout;
 use ecosight_datasets::tables::schema::{ValueType, Vectors};
@@ -24,17 +25,21 @@ use crate::units::unit_key;
 
 const RATE_HZ: u32 = 16_000;
 
-/// Rows of 64 KiB, so that a clip of 61 s is long.
+/// The start of the log-mel of each window, repeated where a row is longer.
 struct Wide {
     id: EmbedderId,
+    dim: usize,
 }
 
-const WIDE_DIM: usize = 16_384;
-
 impl Wide {
+    /// Rows of 64 KiB, so that a clip of 61 s is long.
     fn new() -> Self {
+        Self::with_dim(16_384)
+    }
+
+    fn with_dim(dim: usize) -> Self {
         let (precision, dtype) = (Precision::F32, Dtype::F32);
-        Self { id: EmbedderId { name: "wide".into(), version: 1, weights: None, precision, dtype } }
+        Self { id: EmbedderId { name: "wide".into(), version: 1, weights: None, precision, dtype }, dim }
     }
 }
 
@@ -44,7 +49,7 @@ impl Embedder for Wide {
     }
 
     fn dim(&self) -> usize {
-        WIDE_DIM
+        self.dim
     }
 
     fn windowing(&self) -> Windowing {
@@ -52,7 +57,7 @@ impl Embedder for Wide {
     }
 
     fn embed(&self, windows: &[Window]) -> Result<Vec<f32>, EmbedError> {
-        let row = |window: &Window| window.logmel.iter().cycle().take(WIDE_DIM).copied().collect::<Vec<f32>>();
+        let row = |window: &Window| window.logmel.iter().cycle().take(self.dim).copied().collect::<Vec<f32>>();
         Ok(windows.iter().flat_map(row).collect())
     }
 }
@@ -84,8 +89,18 @@ impl Embedder for Panicking {
 
 /// A WAV of `seconds` of a sweep, of which the header promises `missing` samples more than there are.
 fn wav(seconds: f64, number: u32, missing: u32) -> Vec<u8> {
-    let count = (seconds * f64::from(RATE_HZ)) as u32;
-    let sample = |i: u32| (f64::from(i) * (0.01 + f64::from(i) * 1e-8) + f64::from(number)).sin() * 12_000.0;
+    let phase = |i: u32| f64::from(i) * (0.01 + f64::from(i) * 1e-8) + f64::from(number);
+    wav_of(seconds, missing, phase)
+}
+
+/// A WAV of `seconds` of a sine of 440 Hz.
+fn tone(seconds: f64) -> Vec<u8> {
+    wav_of(seconds, 0, |i| f64::from(i) * TAU * 440.0 / f64::from(RATE_HZ))
+}
+
+fn wav_of(seconds: f64, missing: u32, phase: impl Fn(u32) -> f64) -> Vec<u8> {
+    let count = (seconds * f64::from(RATE_HZ)).round() as u32;
+    let sample = |i: u32| phase(i).sin() * 12_000.0;
     let declared = 2 * (count + missing);
     let mut bytes = b"RIFF".to_vec();
     bytes.extend((36 + declared).to_le_bytes());
@@ -113,16 +128,12 @@ fn recipes() -> Vec<Recipe> {
     ]
 }
 
-/// What the rows of a variant are by definition: effects on blocks of 30 s with a seed each, frames over all of it.
+/// What the rows of a variant are by definition: the effect on the whole clip, frames over all of it.
 fn by_definition(embedder: &dyn Embedder, bytes: &[u8], recipe: &Recipe) -> (Vec<f64>, Vec<f32>) {
     let wave = decode(source(bytes), None).unwrap();
     let (mut framer, mut windows) = (Framer::new(embedder.windowing()), Vec::new());
-    for (number, block) in wave.chunks(30 * RATE_HZ as usize).enumerate() {
-        match &recipe.effect {
-            None => framer.push(block, &mut windows),
-            Some(effect) => framer.push(&effect.apply(block, recipe.seed + number as u64), &mut windows),
-        }
-    }
+    let wave = recipe.effect.as_ref().map_or(wave.clone(), |effect| effect.apply(&wave, recipe.seed));
+    framer.push(&wave, &mut windows);
     framer.finish(&mut windows);
     (windows.iter().map(|w| w.start_s).collect(), embedder.embed(&windows).unwrap())
 }
@@ -234,6 +245,59 @@ fn rows_are_those_of_the_definition_in_the_order_of_the_clips_on_any_number_of_t
         assert!(*first == parts, "{threads} threads give other parts");
     }
     assert_eq!(expected.unwrap().len(), 4, "the three long clips have parts of their own");
+}
+
+#[test]
+fn an_effect_of_a_long_clip_is_that_of_the_whole_clip_for_each_of_many_variants() {
+    // Small rows, so that the clips are decoded once for all variants; windows of one block fill several batches.
+    let embedder = Wide::with_dim(64);
+    let effects = catalogue().into_iter().map(|(_, effect)| Some(effect));
+    let recipes: Vec<Recipe> = std::iter::once(None)
+        .chain(effects)
+        .zip(0..)
+        .map(|(effect, variant)| Recipe { variant, effect, seed: 100 + u64::from(variant) })
+        .collect();
+    // A block and a sample more, exactly two blocks, and several blocks.
+    let files = [30.000_062_5, 60.0, 70.3].map(|seconds| wav(seconds, 1, 0));
+    let mut clips = 0;
+    stream(&embedder, &files, &recipes, &AtomicBool::new(false), &mut |piece| {
+        let Piece::Done(number, Outcome::Whole(all)) = piece else { panic!("the rows of a clip fit into memory") };
+        for (recipe, patches) in recipes.iter().zip(all.variants) {
+            let (start_s, embeddings) = by_definition(&embedder, &files[number], recipe);
+            assert!(patches == Patches { first: 0, start_s, embeddings }, "{number} {recipe:?}");
+        }
+        clips += 1;
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(clips, files.len());
+}
+
+#[test]
+fn a_shifted_tone_of_70_s_has_no_seam() {
+    // The rows are log-mels `[96, 64]`.
+    let embedder = Wide::with_dim(96 * 64);
+    let shift = Effect(vec![EffectStep::PitchShift { semitones: 2.0 }]);
+    let recipe = Recipe { variant: 1, effect: Some(shift), seed: 0 };
+    let mut rows = Vec::new();
+    stream(&embedder, &[tone(70.0)], &[recipe], &AtomicBool::new(false), &mut |piece| {
+        if let Piece::Done(_, Outcome::Whole(all)) = piece {
+            rows.clone_from(&all.variants[0].embeddings);
+        }
+        Ok(())
+    })
+    .unwrap();
+    // A click is in all bands: in the upper half, more than two octaves above the tone, there is nothing else.
+    let frames: Vec<f32> = rows.chunks(64).map(|bands| bands[32..].iter().sum::<f32>() / 32.0).collect();
+    let loudest = |seconds: std::ops::Range<usize>| {
+        // Windows are 0.96 s long and begin every 0.48 s.
+        let windows = frames.chunks(96).enumerate().filter(|(n, _)| seconds.contains(&(n * 48 / 100)));
+        windows.flat_map(|(_, frames)| frames).copied().fold(f32::MIN, f32::max)
+    };
+    let ordinary = loudest(5..25);
+    for seconds in [28..32, 58..62] {
+        assert!(loudest(seconds.clone()) < ordinary + 0.5, "{seconds:?}: {} {ordinary}", loudest(seconds.clone()));
+    }
 }
 
 #[test]

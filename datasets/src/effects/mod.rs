@@ -12,10 +12,13 @@ mod pitch;
 mod source;
 mod spectra;
 mod step;
+mod stream;
 mod stretch;
+mod time_shift;
 mod transform;
 
 pub use catalogue::catalogue;
 pub use effect::Effect;
 pub use source::{Analysis, Source};
 pub use step::Step;
+pub use stream::EffectStream;

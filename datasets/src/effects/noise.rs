@@ -1,13 +1,15 @@
-//! Random draws: white noise and circular shifts.
+//! White noise, and the random streams of all steps.
 
 use std::f32::consts::{LN_2, PI};
 
 use pulp::{Arch, Simd, WithSimd};
-use rand::{Rng, RngCore, SeedableRng};
+use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Pairs of random numbers that are drawn together.
 const PAIRS: usize = 256;
+/// Samples that they are added to.
+const BLOCK: usize = 2 * PAIRS;
 
 /// The random stream of step `index` under `seed`.
 pub(super) fn random(seed: u64, index: u64) -> ChaCha8Rng {
@@ -19,18 +21,48 @@ pub(super) fn random(seed: u64, index: u64) -> ChaCha8Rng {
 /// Adds `amplitude` × standard normal noise, drawn by the method of Box and Muller.
 pub(super) fn add_noise(wave: &mut [f32], amplitude: f64, rng: &mut ChaCha8Rng) {
     let arch = Arch::new();
-    let mut bytes = [0; 4 * 2 * PAIRS];
-    for block in wave.chunks_mut(2 * PAIRS) {
+    let mut bytes = [0; 4 * BLOCK];
+    for block in wave.chunks_mut(BLOCK) {
         rng.fill_bytes(&mut bytes);
         arch.dispatch(AddNoise { block, amplitude: amplitude as f32, bytes: &bytes });
     }
 }
 
-/// Noise on one block of at most 2 × [`PAIRS`] samples.
+/// What [`add_noise`] does, to the bit, for a waveform that comes in blocks of any size.
+pub(super) struct NoiseStream {
+    amplitude: f64,
+    rng: ChaCha8Rng,
+    /// The samples after the last whole block.
+    pending: Vec<f32>,
+}
+
+impl NoiseStream {
+    pub(super) fn new(amplitude: f64, rng: ChaCha8Rng) -> Self {
+        Self { amplitude, rng, pending: Vec::with_capacity(BLOCK) }
+    }
+
+    /// Appends what `wave`, the next samples, suffices for to `out`: whole blocks, because each draws as much as a whole one.
+    pub(super) fn push(&mut self, wave: &[f32], out: &mut Vec<f32>) {
+        let start = out.len();
+        out.append(&mut self.pending);
+        out.extend_from_slice(wave);
+        let rest = (out.len() - start) % BLOCK;
+        self.pending.extend(out.drain(out.len() - rest..));
+        add_noise(&mut out[start..], self.amplitude, &mut self.rng);
+    }
+
+    /// Appends the rest of the output to `out`; the stream is at its end.
+    pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
+        add_noise(&mut self.pending, self.amplitude, &mut self.rng);
+        out.append(&mut self.pending);
+    }
+}
+
+/// Noise on one block of at most [`BLOCK`] samples.
 struct AddNoise<'a> {
     block: &'a mut [f32],
     amplitude: f32,
-    bytes: &'a [u8; 4 * 2 * PAIRS],
+    bytes: &'a [u8; 4 * BLOCK],
 }
 
 impl WithSimd for AddNoise<'_> {
@@ -86,15 +118,6 @@ fn ln(x: f32) -> f32 {
     exponent * LN_2 + 2.0 * s * (1.0 + z * (1.0 / 3.0 + z * (0.2 + z * (1.0 / 7.0))))
 }
 
-/// Rolls the waveform in a circle by up to `max_fraction` of its length in either direction, uniformly drawn.
-pub(super) fn roll(wave: &mut [f32], max_fraction: f64, rng: &mut ChaCha8Rng) {
-    let fraction = max_fraction * rng.random_range(-1.0..=1.0);
-    let shift = (fraction * wave.len() as f64) as i64;
-    if !wave.is_empty() {
-        wave.rotate_right(shift.rem_euclid(wave.len() as i64) as usize);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,21 +152,5 @@ mod tests {
             let error = f64::from(ln(x)) - f64::from(x).ln();
             assert!(i < 80 || error.abs() < 1e-6 * f64::from(x).ln().abs().max(1.0), "{x}: {error}");
         }
-    }
-
-    #[test]
-    fn a_roll_stays_within_its_fraction_and_loses_nothing() {
-        let wave: Vec<f32> = (0..1000).map(|i| i as f32).collect();
-        let shifts: Vec<i64> = (0..500)
-            .map(|seed| {
-                let mut rolled = wave.clone();
-                roll(&mut rolled, 0.15, &mut random(seed, 0));
-                let first = rolled[0] as i64;
-                assert!((0..1000).all(|i| rolled[i] as i64 == (first + i as i64) % 1000));
-                if first > 500 { 1000 - first } else { -first }
-            })
-            .collect();
-        assert!(shifts.iter().all(|shift| shift.abs() <= 150));
-        assert!(shifts.iter().any(|shift| *shift > 120) && shifts.iter().any(|shift| *shift < -120));
     }
 }

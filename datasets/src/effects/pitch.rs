@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 
 use super::source::Source;
-use super::stretch::stretch;
+use super::spectra::BLOCK;
+use super::stretch::{StretchStream, stretch};
 use crate::audio::Resampler;
 
 /// Numbers that serve as the terms of the resampler's ratio: large enough to be within a cent, small enough that its
@@ -18,22 +19,74 @@ thread_local! {
 /// The waveform with every frequency multiplied by 2^(semitones / 12), at the same length.
 pub(super) fn shift(source: &Source<'_>, semitones: f64) -> Vec<f32> {
     let wave = source.wave();
-    let factor = (semitones / 12.0).exp2();
-    let (len_in, len_out) = RATIO.with_borrow_mut(|known| match *known {
-        Some((of, ratio)) if of.to_bits() == factor.to_bits() => ratio,
-        _ => known.insert((factor, ratio(factor))).1,
-    });
+    let (len_in, len_out) = ratio_of(semitones);
     if len_in == len_out {
         return wave.to_vec();
     }
-    let rate = f64::from(len_out) / f64::from(len_in);
-    let stretched = stretch(source, rate, (wave.len() as f64 / rate).round() as usize);
+    let stretched = stretch(source, rate(len_in, len_out));
     let mut out = Vec::with_capacity(wave.len() + 16 * len_out as usize);
     let mut resampler = Resampler::new(len_in, len_out);
     resampler.push(&stretched, &mut out);
     resampler.finish(&mut out);
     out.resize(wave.len(), 0.0);
     out
+}
+
+/// What [`shift`] does, to the bit, for a waveform that comes in blocks of any size.
+pub(super) struct PitchStream {
+    stretch: StretchStream,
+    resampler: Resampler,
+    /// What a block becomes between the two.
+    stretched: Vec<f32>,
+    /// Samples that went in and have not come out yet.
+    owed: usize,
+}
+
+impl PitchStream {
+    /// `None` where the pitch stays as it is.
+    pub(super) fn new(semitones: f64) -> Option<Self> {
+        let (len_in, len_out) = ratio_of(semitones);
+        (len_in != len_out).then(|| Self {
+            stretch: StretchStream::new(rate(len_in, len_out)),
+            resampler: Resampler::new(len_in, len_out),
+            stretched: Vec::new(),
+            owed: 0,
+        })
+    }
+
+    /// Appends what `wave`, the next samples, suffices for to `out`.
+    pub(super) fn push(&mut self, wave: &[f32], out: &mut Vec<f32>) {
+        let before = out.len();
+        for block in wave.chunks(BLOCK) {
+            self.stretch.push(block, &mut self.stretched);
+            self.resampler.push(&self.stretched, out);
+            self.stretched.clear();
+        }
+        self.owed = self.owed + wave.len() - (out.len() - before);
+    }
+
+    /// Appends the rest of the output to `out`; the stream is at its end.
+    pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
+        let end = out.len() + self.owed;
+        self.stretch.finish(&mut self.stretched);
+        self.resampler.push(&self.stretched, out);
+        self.resampler.finish(out);
+        out.resize(end, 0.0);
+    }
+}
+
+/// How many times faster the waveform is played before it is resampled from `len_in` to `len_out`.
+fn rate(len_in: u32, len_out: u32) -> f64 {
+    f64::from(len_out) / f64::from(len_in)
+}
+
+/// The terms of the resampler's ratio for a shift by `semitones`.
+fn ratio_of(semitones: f64) -> (u32, u32) {
+    let factor = (semitones / 12.0).exp2();
+    RATIO.with_borrow_mut(|known| match *known {
+        Some((of, ratio)) if of.to_bits() == factor.to_bits() => ratio,
+        _ => known.insert((factor, ratio(factor))).1,
+    })
 }
 
 /// The ratio nearest to `factor` whose terms have no prime factor above 13, so that their Fourier transforms are fast.

@@ -13,17 +13,31 @@ pub(super) const FRAME: usize = 1024;
 pub(super) const HOP: usize = FRAME / 4;
 /// Bins of the one-sided spectrum.
 pub(super) const BINS: usize = FRAME / 2 + 1;
+/// Samples that are analysed at a time: what a streaming vocoder keeps of them, 100 kB, fits into the cache of a core.
+pub(super) const BLOCK: usize = 16 * HOP;
 
 thread_local! {
-    /// Plan and buffers; every analysis sets all of the state that it reads.
+    /// Plan and buffers; every frame sets all of the state that it reads.
     static ANALYSER: RefCell<Analyser> = RefCell::new(Analyser::new());
 }
 
 /// The spectra of a waveform, frame t centred on sample t · [`HOP`], as magnitudes and as the phasors by which their
-/// phases advance. Behind the waveform there is silence without end.
+/// phases advance. Silence precedes and follows the waveform.
+///
+/// The waveform is appended in blocks of any size, and frames that have been read can be dropped, so that the spectra of a
+/// stream take bounded memory.
 pub(super) struct Spectra {
+    /// The frames from number `dropped` on.
     frames: Vec<Frame>,
+    dropped: usize,
     first_phase: Bins,
+    /// The phases of the last frame.
+    phase: Bins,
+    /// Samples from the start of the next frame on, fewer than a frame.
+    pending: Vec<f32>,
+    /// Samples of the waveform.
+    len: usize,
+    is_complete: bool,
 }
 
 /// One frame.
@@ -39,21 +53,104 @@ impl Frame {
     const SILENT: Self = Self { magnitude: [0.0; BINS], advance: Bins::ONE };
 }
 
+/// All frames after the waveform.
+static SILENT: Frame = Frame::SILENT;
+
 impl Spectra {
-    /// The spectra of `wave`.
-    pub(super) fn of(wave: &[f32]) -> Self {
-        ANALYSER.with_borrow_mut(|analyser| analyser.analyse(wave))
+    /// The spectra of a waveform that is to be appended.
+    pub(super) fn new() -> Self {
+        Self {
+            frames: Vec::new(),
+            dropped: 0,
+            first_phase: Bins::ONE,
+            phase: Bins::ONE,
+            pending: vec![0.0; FRAME / 2],
+            len: 0,
+            is_complete: false,
+        }
     }
 
-    /// Frame `index`; silence behind the end.
+    /// The spectra of the whole waveform `wave`.
+    pub(super) fn of(wave: &[f32]) -> Self {
+        let mut spectra = Self::new();
+        spectra.frames.reserve_exact(frames_of(wave.len()));
+        spectra.push(wave);
+        spectra.finish();
+        spectra
+    }
+
+    /// Appends `wave` to the waveform.
+    pub(super) fn push(&mut self, wave: &[f32]) {
+        self.len += wave.len();
+        self.analyse(wave);
+    }
+
+    /// Ends the waveform.
+    pub(super) fn finish(&mut self) {
+        let missing = frames_of(self.len) - self.known();
+        let silence = (missing - 1) * HOP + FRAME - self.pending.len();
+        self.analyse(&vec![0.0; silence]);
+        self.is_complete = true;
+    }
+
+    /// Samples of the waveform so far.
+    pub(super) fn waveform_len(&self) -> usize {
+        self.len
+    }
+
+    /// Number of frames that are known, including dropped ones. The advance of the last one is not known before the next
+    /// frame is. After the end every frame is known.
+    pub(super) fn known(&self) -> usize {
+        if self.is_complete { usize::MAX } else { self.dropped + self.frames.len() }
+    }
+
+    /// Frame `index`, which must be known and not dropped.
     pub(super) fn frame(&self, index: usize) -> &Frame {
-        &self.frames[index.min(self.frames.len() - 1)]
+        self.frames.get(index - self.dropped).unwrap_or(&SILENT)
     }
 
     /// The phases of the first frame, unit phasors `[bins]`.
     pub(super) fn first_phase(&self) -> &Bins {
         &self.first_phase
     }
+
+    /// Drops the frames before `index`, except the last known one.
+    pub(super) fn drop_before(&mut self, index: usize) {
+        let count = index.saturating_sub(self.dropped).min(self.frames.len().saturating_sub(1));
+        self.frames.drain(..count);
+        self.dropped += count;
+    }
+
+    /// Appends the frames that `samples` complete.
+    fn analyse(&mut self, samples: &[f32]) {
+        let Self { frames, first_phase, phase, pending, .. } = self;
+        ANALYSER.with_borrow_mut(|analyser| {
+            for block in samples.chunks(BLOCK) {
+                pending.extend_from_slice(block);
+                let mut start = 0;
+                while let Some(samples) = pending[start..].first_chunk() {
+                    let index = frames.len();
+                    frames.push(Frame::SILENT);
+                    let (before, frame) = frames.split_at_mut(index);
+                    let advance = before.last_mut().map_or(&mut *first_phase, |frame| &mut frame.advance);
+                    analyser.analyse(samples, phase, advance, &mut frame[0].magnitude);
+                    start += HOP;
+                }
+                pending.drain(..start);
+            }
+        });
+    }
+
+    /// Number of frames in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.frames.len()
+    }
+}
+
+/// Frames of `len` samples up to the first that lies wholly after them.
+fn frames_of(len: usize) -> usize {
+    (len + FRAME / 2).div_ceil(HOP) + 1
 }
 
 /// The periodic Hann window of a frame.
@@ -66,52 +163,21 @@ struct Analyser {
     arch: Arch,
     transform: Transform,
     window: [f32; FRAME],
-    samples: [f32; FRAME],
     bins: Bins,
-    phase: Bins,
 }
 
 impl Analyser {
     fn new() -> Self {
-        Self {
-            arch: Arch::new(),
-            transform: Transform::forward(),
-            window: hann(),
-            samples: [0.0; FRAME],
-            bins: Bins::ONE,
-            phase: Bins::ONE,
-        }
+        Self { arch: Arch::new(), transform: Transform::forward(), window: hann(), bins: Bins::ONE }
     }
 
-    fn analyse(&mut self, wave: &[f32]) -> Spectra {
-        let sounding = (wave.len() + FRAME / 2).div_ceil(HOP);
-        let mut frames = vec![Frame::SILENT; sounding + 1];
-        let mut first_phase = Bins::ONE;
-        for index in 0..=sounding {
-            self.transform(wave, index);
-            let (before, from) = frames.split_at_mut(index);
-            let advance = before.last_mut().map_or(&mut first_phase, |frame| &mut frame.advance);
-            let (transform, bins, phase) = (&mut self.transform, &mut self.bins, &mut self.phase);
-            if index == 0 {
-                phase.clone_from(&Bins::ONE);
-            }
-            self.arch.dispatch(Analyse { transform, bins, phase, advance, magnitude: &mut from[0].magnitude });
-        }
-        Spectra { frames, first_phase }
-    }
-
-    /// Transforms frame `index`.
-    fn transform(&mut self, wave: &[f32], index: usize) {
-        let start = index * HOP;
-        let lead = (FRAME / 2).saturating_sub(start).min(FRAME);
-        let from = (start + lead).saturating_sub(FRAME / 2).min(wave.len());
-        let present = &wave[from..(from + FRAME - lead).min(wave.len())];
-        let end = lead + present.len();
-        self.samples[..lead].fill(0.0);
-        self.samples[lead..end].copy_from_slice(present);
-        self.samples[end..].fill(0.0);
-        self.transform.load_samples(&self.samples, &self.window);
-        self.transform.run();
+    /// Sets `magnitude` to that of the frame `samples`, `advance` to the phasor from `phase` to its phase, and `phase` to its
+    /// phase.
+    fn analyse(&mut self, samples: &[f32; FRAME], phase: &mut Bins, advance: &mut Bins, magnitude: &mut [f32; BINS]) {
+        let Self { arch, transform, window, bins } = self;
+        transform.load_samples(samples, window);
+        transform.run();
+        arch.dispatch(Analyse { transform, bins, phase, advance, magnitude });
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::source::Source;
-use super::{noise, pitch, stretch};
+use super::{noise, pitch, stretch, time_shift};
 use crate::key::KeyHasher;
 
 /// A step of an effect.
@@ -26,8 +26,11 @@ pub enum Step {
         amplitude: f64,
     },
     /// Rolls the clip in a circle by a random number of samples, uniform up to a fraction of its length. 0 to 1.
+    ///
+    /// A clip of more than 30 s is rolled to the left only, so that what comes first is followed by the rest and then by the
+    /// start of the clip, and the fraction is one of 30 s. So it can be streamed: only its start is held in memory.
     TimeShift {
-        /// The largest shift in either direction, as a fraction of the clip.
+        /// The largest shift in either direction, as a fraction of the clip, or of 30 s where the clip is longer.
         max_fraction: f64,
     },
     /// Multiplies every sample. 0 to 16; never clips.
@@ -67,10 +70,7 @@ impl Step {
     pub(super) fn render(self, source: &Source<'_>, seed: u64, index: u64) -> Vec<f32> {
         match self {
             _ if self.problem().is_some() => source.wave().to_vec(),
-            Self::TimeStretch { rate } => {
-                let len = (source.wave().len() as f64 / rate).round() as usize;
-                stretch::stretch(source, rate, len)
-            }
+            Self::TimeStretch { rate } => stretch::stretch(source, rate),
             Self::PitchShift { semitones } => pitch::shift(source, semitones),
             _ => self.apply(source.wave().to_vec(), seed, index),
         }
@@ -82,7 +82,9 @@ impl Step {
             _ if self.problem().is_some() => {}
             Self::TimeStretch { .. } | Self::PitchShift { .. } => return self.render(&Source::new(&wave), seed, index),
             Self::Noise { amplitude } => noise::add_noise(&mut wave, amplitude, &mut noise::random(seed, index)),
-            Self::TimeShift { max_fraction } => noise::roll(&mut wave, max_fraction, &mut noise::random(seed, index)),
+            Self::TimeShift { max_fraction } => {
+                time_shift::roll(&mut wave, max_fraction, &mut noise::random(seed, index));
+            }
             Self::Gain { factor } => wave.iter_mut().for_each(|x| *x *= factor as f32),
         }
         wave
@@ -90,7 +92,7 @@ impl Step {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -108,7 +110,7 @@ mod tests {
         assert_eq!(Step::Gain { factor: 2.0 }.apply(vec![0.9, -1.5], 0, 0), [1.8, -3.0]);
     }
 
-    fn any_step() -> impl Strategy<Value = Step> {
+    pub(in crate::effects) fn any_step() -> impl Strategy<Value = Step> {
         prop_oneof![
             (0.25..4.0).prop_map(|rate| Step::TimeStretch { rate }),
             (-24.0..24.0).prop_map(|semitones| Step::PitchShift { semitones }),

@@ -12,27 +12,134 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::phasor::{self, Bins};
 use super::source::Source;
-use super::spectra::{FRAME, Frame, HOP, Spectra, hann};
+use super::spectra::{BLOCK, FRAME, Frame, HOP, Spectra, hann};
 use super::transform::Transform;
 
 /// The sum of the squared Hann windows that overlap at any sample.
 const OVERLAP_GAIN: f32 = 1.5;
+/// Frames that start half a frame and more before the output does: frame t is centred on sample t · [`HOP`].
+const LEAD_IN: usize = FRAME / 2 / HOP;
 
 thread_local! {
-    /// Plan and buffers; every call sets all of the state that it reads.
+    /// Plan and buffers; every frame sets all of the state that it reads.
     static WRITER: RefCell<Writer> = RefCell::new(Writer::new());
 }
 
-/// The waveform of `source` played `rate` times faster at the same pitch, `len` samples long.
-pub(super) fn stretch(source: &Source<'_>, rate: f64, len: usize) -> Vec<f32> {
-    let wave = source.wave();
-    if wave.is_empty() || len == 0 {
-        return vec![0.0; len];
+/// The waveform of `source` played `rate` times faster at the same pitch, [`stretched_len`] samples long.
+pub(super) fn stretch(source: &Source<'_>, rate: f64) -> Vec<f32> {
+    if is_identity(rate) {
+        return source.wave().to_vec();
     }
-    if rate.to_bits() == 1.0_f64.to_bits() && len == wave.len() {
-        return wave.to_vec();
+    let len = stretched_len(source.wave().len(), rate);
+    let mut out = Vec::with_capacity(len.next_multiple_of(HOP));
+    if len > 0 {
+        Synthesis::new(rate).write(source.spectra(), frames_of(len), &mut out);
+        out.truncate(len);
     }
-    WRITER.with_borrow_mut(|writer| writer.stretch(source.spectra(), rate, len))
+    out
+}
+
+/// Samples that `len` samples become when they are played `rate` times faster.
+pub(super) fn stretched_len(len: usize, rate: f64) -> usize {
+    (len as f64 / rate).round() as usize
+}
+
+/// Whether `rate` changes nothing.
+pub(super) fn is_identity(rate: f64) -> bool {
+    rate.to_bits() == 1.0_f64.to_bits()
+}
+
+/// Frames that overlap with `len` samples of output, which start half a frame after the start of the first.
+fn frames_of(len: usize) -> usize {
+    len.div_ceil(HOP) + LEAD_IN
+}
+
+/// What [`stretch`] does, to the bit, for a waveform that comes in blocks of any size. The rate must not be 1.
+pub(super) struct StretchStream {
+    rate: f64,
+    spectra: Spectra,
+    synthesis: Synthesis,
+}
+
+impl StretchStream {
+    pub(super) fn new(rate: f64) -> Self {
+        Self { rate, spectra: Spectra::new(), synthesis: Synthesis::new(rate) }
+    }
+
+    /// Appends what `wave`, the next samples, suffices for to `out`.
+    pub(super) fn push(&mut self, wave: &[f32], out: &mut Vec<f32>) {
+        for block in wave.chunks(BLOCK) {
+            self.spectra.push(block);
+            self.synthesis.write(&self.spectra, usize::MAX, out);
+            self.spectra.drop_before(self.synthesis.position().0);
+        }
+    }
+
+    /// Appends the rest of the output to `out`; the stream is at its end.
+    pub(super) fn finish(&mut self, out: &mut Vec<f32>) {
+        let len = stretched_len(self.spectra.waveform_len(), self.rate);
+        if len > 0 {
+            self.spectra.finish();
+            self.synthesis.write(&self.spectra, frames_of(len), out);
+            let surplus = self.synthesis.written() - len;
+            out.truncate(out.len() - surplus);
+        }
+    }
+}
+
+/// The output as a sum of overlapping frames.
+struct Synthesis {
+    rate: f64,
+    /// Number of the next frame.
+    next: usize,
+    /// Its phases.
+    phase: Bins,
+    /// The samples from its start on as far as earlier frames go.
+    sum: [f32; FRAME],
+}
+
+impl Synthesis {
+    fn new(rate: f64) -> Self {
+        Self { rate, next: 0, phase: Bins::ONE, sum: [0.0; FRAME] }
+    }
+
+    /// Where the next frame is read: a frame of the input, and the fraction of the way to the one after it.
+    fn position(&self) -> (usize, f32) {
+        let position = self.next as f64 * self.rate;
+        let before = position as usize;
+        (before, (position - before as f64) as f32)
+    }
+
+    /// Samples of output so far.
+    fn written(&self) -> usize {
+        self.next.saturating_sub(LEAD_IN) * HOP
+    }
+
+    /// Adds the frames before frame `end` for which `spectra` suffices, and appends the finished samples to `out`.
+    fn write(&mut self, spectra: &Spectra, end: usize, out: &mut Vec<f32>) {
+        WRITER.with_borrow_mut(|writer| {
+            while self.next < end && self.position().0 + 1 < spectra.known() {
+                self.write_frame(writer, spectra, out);
+            }
+        });
+    }
+
+    fn write_frame(&mut self, writer: &mut Writer, spectra: &Spectra, out: &mut Vec<f32>) {
+        if self.next == 0 {
+            self.phase.clone_from(spectra.first_phase());
+        }
+        let (before, fraction) = self.position();
+        writer.add([spectra.frame(before), spectra.frame(before + 1)], fraction, &mut self.phase, &mut self.sum);
+        if self.next == LEAD_IN {
+            writer.level_the_start(&mut self.sum);
+        }
+        if self.next >= LEAD_IN {
+            out.extend_from_slice(&self.sum[..HOP]);
+        }
+        self.sum.copy_within(HOP.., 0);
+        self.sum[FRAME - HOP..].fill(0.0);
+        self.next += 1;
+    }
 }
 
 struct Writer {
@@ -42,8 +149,6 @@ struct Writer {
     /// The window divided by all that the transform and the overlap multiply.
     scaled_window: [f32; FRAME],
     bins: Bins,
-    /// The phases of the next frame to be written.
-    phase: Bins,
 }
 
 impl Writer {
@@ -55,40 +160,21 @@ impl Writer {
             window,
             scaled_window: window.map(|w| w / (FRAME as f32 * OVERLAP_GAIN)),
             bins: Bins::ONE,
-            phase: Bins::ONE,
         }
     }
 
-    fn stretch(&mut self, spectra: &Spectra, rate: f64, len: usize) -> Vec<f32> {
-        // Frame t is centred on sample t·HOP, so the output has half a frame of lead-in that is cut off.
-        let frames = len.div_ceil(HOP) + 2;
-        let mut sum = vec![0.0; frames * HOP + FRAME];
-        self.phase.clone_from(spectra.first_phase());
-        for t in 0..frames {
-            let position = t as f64 * rate;
-            let before = position as usize;
-            let overlapping = sum[t * HOP..].first_chunk_mut().expect("the sum is a frame longer than its hops");
-            self.write(spectra, before, (position - before as f64) as f32, overlapping);
-        }
-        self.level_the_start(&mut sum);
-        sum.drain(..FRAME / 2);
-        sum.truncate(len);
-        sum
-    }
-
-    /// Adds one frame to `sum`, `fraction` of the way from the frame `before` to the next, and advances the phases.
-    fn write(&mut self, spectra: &Spectra, before: usize, fraction: f32, sum: &mut [f32; FRAME]) {
-        let frames = [spectra.frame(before), spectra.frame(before + 1)];
-        let Self { transform, bins, phase, .. } = self;
+    /// Adds one frame to `sum`, `fraction` of the way from the first to the second of `frames`, and advances the phases.
+    fn add(&mut self, frames: [&Frame; 2], fraction: f32, phase: &mut Bins, sum: &mut [f32; FRAME]) {
+        let Self { transform, bins, .. } = self;
         self.arch.dispatch(Write { transform, frames, fraction, bins, phase });
         self.transform.run();
         self.transform.add(&self.scaled_window, sum);
     }
 
-    /// The first half frame of the output lacks the frames before the first: divides by the windows that are there.
-    fn level_the_start(&self, sum: &mut [f32]) {
-        for (i, sum) in sum.iter_mut().enumerate().take(FRAME - HOP).skip(FRAME / 2) {
-            let windows: f32 = (0..=i / HOP).map(|t| self.window[i - t * HOP].powi(2)).sum();
+    /// The first hop of the output lacks the frames before the first: divides by the windows that are there.
+    fn level_the_start(&self, sum: &mut [f32; FRAME]) {
+        for (i, sum) in sum.iter_mut().enumerate().take(HOP) {
+            let windows: f32 = (0..=LEAD_IN).rev().map(|hops| self.window[i + hops * HOP].powi(2)).sum();
             *sum *= OVERLAP_GAIN / windows;
         }
     }
@@ -155,7 +241,7 @@ pub(super) mod tests {
         for rate in [0.25, 0.5, 0.8, 0.9, 1.0, 1.05, 1.1, 1.5, 2.0, 3.3, 4.0] {
             for hz in [100.0, 440.0, 1234.5, 7000.0] {
                 let wave = sine(hz, 64_000);
-                let out = stretch(&Source::new(&wave), rate, (64_000.0 / rate) as usize);
+                let out = stretch(&Source::new(&wave), rate);
                 assert!((frequency_hz(&out) / hz - 1.0).abs() < 0.002, "{hz} Hz at {rate}: {}", frequency_hz(&out));
                 assert!((level_db(&out) - level_db(&wave)).abs() < 1.0, "{hz} Hz at {rate}: {}", level_db(&out));
             }
@@ -165,8 +251,21 @@ pub(super) mod tests {
     #[test]
     fn a_rate_of_one_changes_nothing() {
         let wave: Vec<f32> = sine(440.0, 20_000).iter().zip(sine(3100.0, 20_000)).map(|(a, b)| a * b + 0.1).collect();
-        let out = stretch(&Source::new(&wave), 1.0, wave.len());
+        let out = stretch(&Source::new(&wave), 1.0);
         assert_eq!(out, wave);
+    }
+
+    #[test]
+    fn a_stream_holds_no_more_frames_than_a_block_has() {
+        for rate in [0.25, 1.1, 4.0] {
+            let (mut stream, mut out) = (StretchStream::new(rate), Vec::new());
+            for block in sine(440.0, 200_000).chunks(7919) {
+                stream.push(block, &mut out);
+                assert!(stream.spectra.held() <= 3, "{}", stream.spectra.held());
+            }
+            stream.spectra.push(&[0.1; BLOCK]);
+            assert!(stream.spectra.held() <= 3 + BLOCK / HOP, "{}", stream.spectra.held());
+        }
     }
 
     #[test]
@@ -174,7 +273,7 @@ pub(super) mod tests {
         for rate in [0.9, 1.1, 2.0] {
             let mut wave = vec![0.0; 32_000];
             wave[20_000] = 1.0;
-            let out = stretch(&Source::new(&wave), rate, (32_000.0 / rate) as usize);
+            let out = stretch(&Source::new(&wave), rate);
             let power: f64 = out.iter().map(|x| f64::from(x * x)).sum();
             let centre = out.iter().enumerate().map(|(i, x)| i as f64 * f64::from(x * x)).sum::<f64>() / power;
             assert!((centre * rate - 20_000.0).abs() < 600.0, "{rate}: {centre}");
