@@ -1,4 +1,4 @@
-//! What is measured of a clip while it is decoded, whoever decodes it: its length, how far its sounds rise above the noise, and its fingerprint.
+//! What is measured of a clip while it is decoded: its length, its signal-to-noise ratio and its fingerprint.
 
 use ecosight_datasets::audio::{AudioSource, MonoReader, SAMPLE_RATE_HZ, Span};
 use ecosight_models::frontend::LogMel;

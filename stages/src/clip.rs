@@ -206,7 +206,7 @@ impl<'a> Clip<'a> {
             self.heard.acoustics = self.heard.acoustics.take().or(acoustics);
         }
         let Some(recipe) = self.recipes.get(next) else { return Ok(Advance::End(std::mem::take(&mut self.heard))) };
-        // Each pass hears the same clip, before effects.
+        // Every pass decodes the same clip: one measurement is enough.
         let bench = Bench { is_measuring: self.bench.is_measuring && next == 0, ..self.bench };
         let pass = Pass::open(bench, &self.recording, self.span, std::slice::from_ref(recipe))?;
         self.long = Some((next + 1, Some(pass)));

@@ -36,7 +36,7 @@ pub(crate) fn keep(
     Ok(())
 }
 
-/// Length and noise of these clips, on behalf of `stage`. Clips that cannot be read are left out, which is told; `is_known` says which clips there
+/// Length and noise of these clips, on behalf of `stage`. Clips that cannot be read are left out with a warning; `is_known` says which clips there
 /// still are: of others nothing is kept.
 pub(crate) fn sounds(
     context: &Context<'_>,
